@@ -1,0 +1,80 @@
+import { z } from 'zod'
+
+/**
+ * The host's local API (HTTP over `data/nanoclaw.sock`), used by the CLI and the dashboard.
+ * GET  /api/status                       -> HostStatus
+ * GET  /api/chats/{jid}/messages?limit=N -> { messages: ChatMessage[] }     the newest N, oldest first
+ * POST /api/chats/{jid}/messages {text}  -> { seq }                         stored when this answers
+ * GET  /api/chats/{jid}/events           -> NDJSON of ChatEvent, from now on, until either side closes
+ * GET  /api/chats/{jid}/outcome?seq=N    -> NDJSON: activity lines, then one answer or failure, then the end
+ * POST /api/chats/{jid}/stop             -> { stopped }                     interrupts the running turn
+ * Errors are { error: { code, message } } with a 4xx or 5xx status.
+ */
+export const chatMessage = z.object({
+  seq: z.int(),
+  sender: z.string(),
+  fromAssistant: z.boolean(),
+  text: z.string(),
+  /** ms since the epoch */
+  at: z.number(),
+})
+export type ChatMessage = z.infer<typeof chatMessage>
+
+const activity = z.object({
+  type: z.literal('activity'),
+  kind: z.enum(['text', 'tool', 'thinking', 'compacting']),
+  detail: z.string(),
+})
+
+export const chatEvent = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('message'), message: chatMessage }),
+  activity,
+  /** `detail` says for a person why a turn waits or failed. */
+  z.object({
+    type: z.literal('turn'),
+    state: z.enum(['waiting', 'running', 'done', 'failed', 'stopped']),
+    detail: z.string().optional(),
+  }),
+])
+export type ChatEvent = z.infer<typeof chatEvent>
+
+export const outcomeEvent = z.discriminatedUnion('type', [
+  activity,
+  z.object({ type: z.literal('waiting'), detail: z.string() }),
+  /** The text of the turn that consumed the message; null when the agent chose to say nothing. */
+  z.object({ type: z.literal('answer'), text: z.string().nullable() }),
+  z.object({ type: z.literal('failed'), message: z.string() }),
+])
+export type OutcomeEvent = z.infer<typeof outcomeEvent>
+
+export const hostStatus = z.object({
+  version: z.string(),
+  ready: z.boolean(),
+  pid: z.int(),
+  root: z.string(),
+  web: z.object({ url: z.string().nullable() }),
+  groups: z.array(
+    z.object({
+      folder: z.string(),
+      name: z.string(),
+      isMain: z.boolean(),
+      chats: z.array(z.string()),
+      state: z.enum(['idle', 'waiting', 'running']),
+      sessionId: z.string().nullable(),
+    }),
+  ),
+  turns: z.object({ pending: z.int(), running: z.int(), failed: z.int() }),
+  outbox: z.object({ pending: z.int(), failed: z.int(), uncertain: z.int() }),
+  containers: z.array(
+    z.object({
+      id: z.string(),
+      name: z.string(),
+      group: z.string(),
+      lane: z.enum(['chat', 'isolated']),
+      state: z.string(),
+      startedAt: z.number(),
+    }),
+  ),
+  channels: z.array(z.object({ name: z.string(), state: z.string(), detail: z.string().nullable() })),
+})
+export type HostStatus = z.infer<typeof hostStatus>
