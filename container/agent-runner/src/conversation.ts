@@ -1,0 +1,160 @@
+import { randomUUID } from 'node:crypto'
+import type { Query, SDKAssistantMessage, SDKMessage, SDKResultMessage, SDKSystemMessage } from '@anthropic-ai/claude-agent-sdk'
+import { Activity } from './activity.ts'
+import type { Emit } from './frames.ts'
+import type { HostInput, HostMessage } from './host-input.ts'
+import type { ClaudeOptions, Input } from './options.ts'
+import { classifyFailure, resultFrame } from './result.ts'
+import { findEarlierTry, transcriptPath } from './transcript.ts'
+import { UserMessages } from './user-messages.ts'
+
+type Sdk = typeof import('./sdk.ts')
+type Turn = { uuid: string; prompt: string; earlier: string[] }
+
+const CONTINUE = `The previous attempt at this was interrupted by a restart. What you had done up to then is above; tool calls without a result may
+or may not have taken effect. Look before you repeat anything that has effects, then finish the work and give the answer.`
+
+/**
+ * One run: messages of the host go to the SDK, results of the SDK go to the host.
+ * Every message pushed is in flight until a result names its uuid; the run ends only when nothing is in flight.
+ */
+export class Conversation {
+  readonly #sdk: Sdk
+  readonly #options: ClaudeOptions
+  readonly #input: Input
+  readonly #emit: Emit
+  readonly #activity: Activity
+  readonly #messages = new UserMessages()
+  readonly #inFlight = new Set<string>()
+  #query: Query | undefined
+  #sessionId: string | undefined
+  #lastText = ''
+  #interrupting = false
+  #closing = false
+  #failed = false
+
+  constructor({ sdk, options, input, emit }: { sdk: Sdk; options: ClaudeOptions; input: Input; emit: Emit }) {
+    this.#sdk = sdk
+    this.#options = options
+    this.#input = input
+    this.#emit = emit
+    this.#activity = new Activity({ emit })
+  }
+
+  /** The exit code of the run: 1 when its last turn failed. */
+  async run(host: HostInput): Promise<number> {
+    try {
+      const warm = await this.#sdk.startup({ options: this.#options })
+      this.#query = warm.query(this.#messages)
+      this.#emit({ type: 'ready' })
+      const { prompt, uuid = randomUUID(), earlier } = this.#input
+      if (prompt !== undefined) await this.#startTurn({ uuid, prompt, earlier })
+      void this.#listen(host).catch((error) => this.#fail(error))
+      for await (const message of this.#query) {
+        this.#take(message)
+        if (this.#failed) break
+      }
+    } catch (error) {
+      this.#fail(error)
+    }
+    return this.#failed ? 1 : 0
+  }
+
+  async #listen(host: HostInput): Promise<void> {
+    for await (const frame of host.frames()) await this.#obey(frame)
+  }
+
+  async #obey(frame: HostMessage): Promise<void> {
+    switch (frame.type) {
+      case 'turn':
+        return this.#startTurn(frame)
+      case 'followup':
+        return this.#push(frame)
+      case 'interrupt':
+        if (this.#inFlight.size === 0) return
+        this.#interrupting = true
+        await this.#query?.interrupt()
+        return
+      case 'reply':
+        return
+      case 'close':
+        this.#closing = true
+        this.#endIfIdle()
+    }
+  }
+
+  /** A turn that was tried before is not asked again: its answer is reported if there is one, else it is continued. */
+  async #startTurn({ uuid, prompt, earlier }: Turn): Promise<void> {
+    const sessionId = this.#sessionId ?? this.#input.sessionId
+    const file = sessionId && transcriptPath(sessionId, this.#options.env.HOME ?? '/home/node')
+    const before = file ? await findEarlierTry({ file, uuids: earlier }) : { state: 'absent' as const }
+    if (before.state !== 'answered') return this.#push({ uuid, prompt: before.state === 'interrupted' ? CONTINUE : prompt })
+    this.#emit({
+      type: 'result',
+      status: 'success',
+      result: before.text,
+      ...(sessionId ? { newSessionId: sessionId } : {}),
+      consumed: [uuid],
+    })
+    this.#endIfIdle()
+  }
+
+  #push({ uuid, prompt }: { uuid: string; prompt: string }): void {
+    this.#inFlight.add(uuid)
+    this.#messages.push({ uuid, prompt })
+  }
+
+  #take(message: SDKMessage): void {
+    if (message.type === 'system' && message.subtype === 'init') this.#started(message)
+    else if (message.type === 'stream_event') this.#activity.streamed(message)
+    else if (message.type === 'assistant') this.#said(message)
+    else if (message.type === 'result') this.#finished(message)
+  }
+
+  #started({ session_id, mcp_servers }: SDKSystemMessage): void {
+    for (const server of mcp_servers) {
+      if (server.status === 'failed')
+        console.error(`runner: the MCP server "${server.name}" did not start; its tools are missing in this run`)
+    }
+    if (session_id === this.#sessionId) return
+    this.#sessionId = session_id
+    this.#emit({ type: 'session', sessionId: session_id })
+  }
+
+  #said(message: SDKAssistantMessage): void {
+    if (message.parent_tool_use_id !== null) return
+    this.#activity.said(message)
+    const text = message.message.content.map((block) => (block.type === 'text' ? block.text : '')).join('')
+    if (text) this.#lastText = text
+  }
+
+  #finished(message: SDKResultMessage): void {
+    const named = message.user_message_uuids ?? []
+    const interrupted = this.#interrupting
+    // An error or an interrupt ends everything that was pushed; a success, exactly what it names.
+    const consumed = message.is_error || interrupted ? [...this.#inFlight] : named.filter((uuid) => this.#inFlight.has(uuid))
+    const frame = resultFrame(message, { lastText: this.#lastText, consumed, interrupted })
+    // A result that answers nothing of ours (a background task's) is no turn's answer.
+    if (consumed.length === 0 && frame.status === 'success') return
+    for (const uuid of consumed) this.#inFlight.delete(uuid)
+    this.#lastText = ''
+    this.#interrupting = false
+    this.#failed = frame.status === 'error' && !interrupted
+    this.#emit(frame)
+    this.#endIfIdle()
+  }
+
+  #endIfIdle(): void {
+    if (this.#closing && this.#inFlight.size === 0) this.#messages.end()
+  }
+
+  /** The SDK or `claude` gave up. After an error result it throws as well; that one is already told. */
+  #fail(error: unknown): void {
+    if (this.#failed) return
+    this.#failed = true
+    const text = error instanceof Error ? error.message : String(error)
+    const errorClass = classifyFailure({ status: undefined, text })
+    this.#emit({ type: 'result', status: 'error', result: null, error: text, errorClass, consumed: [...this.#inFlight] })
+    this.#inFlight.clear()
+  }
+}

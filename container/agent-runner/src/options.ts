@@ -1,0 +1,101 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import type { EffortLevel, Options, PreCompactHookInput } from '@anthropic-ai/claude-agent-sdk'
+import type { runnerInput } from '@nanoclaw/protocol'
+import type { z } from 'zod'
+import type { Emit } from './frames.ts'
+import { archiveConversation } from './transcript.ts'
+
+export type Input = z.output<typeof runnerInput>
+
+const WORKSPACE = '/workspace'
+const CLAUDE = '/usr/local/bin/claude'
+/** A memory file larger than this is cut: it is sent with every request. */
+const MAX_MEMORY_CHARACTERS = 64 * 1024
+
+const ALLOWED_TOOLS = [
+  ...[
+    'Bash',
+    'Read',
+    'Write',
+    'Edit',
+    'Glob',
+    'Grep',
+    'WebSearch',
+    'WebFetch',
+    'NotebookEdit',
+    'TodoWrite',
+    'ToolSearch',
+    'Skill',
+  ],
+  ...['Task', 'TaskCreate', 'TaskGet', 'TaskList', 'TaskUpdate', 'TaskStop', 'mcp__nanoclaw__*'],
+]
+
+/** The part of the SDK's options that we always set; `claudeArguments` builds the same command line from it as the SDK. */
+export type ClaudeOptions = Options & {
+  cwd: string
+  env: Record<string, string>
+  allowedTools: string[]
+  settingSources: ('project' | 'user')[]
+  permissionMode: 'bypassPermissions'
+  additionalDirectories: string[]
+  pathToClaudeCodeExecutable: string
+  model?: string
+  effort?: EffortLevel
+  resume?: string
+}
+
+export function claudeOptions({ input, env, emit }: { input: Input; env: Record<string, string>; emit: Emit }): ClaudeOptions {
+  return {
+    cwd: `${WORKSPACE}/group`,
+    env,
+    pathToClaudeCodeExecutable: CLAUDE,
+    // Without the preset the agent is not Claude Code; without `user` its skills are not read.
+    systemPrompt: { type: 'preset', preset: 'claude_code', append: systemPrompt(input) },
+    settingSources: ['project', 'user'],
+    permissionMode: 'bypassPermissions',
+    allowDangerouslySkipPermissions: true,
+    allowedTools: ALLOWED_TOOLS,
+    additionalDirectories: extraDirectories(),
+    includePartialMessages: true,
+    hooks: { PreCompact: [{ hooks: [async (hook) => beforeCompaction(hook as PreCompactHookInput, { input, emit })] }] },
+    stderr: (text) => process.stderr.write(text),
+    ...(input.model ? { model: input.model } : {}),
+    ...(input.effort ? { effort: input.effort } : {}),
+    ...(input.sessionId ? { resume: input.sessionId } : {}),
+  }
+}
+
+/** What the agent is told beyond its own CLAUDE.md: who it is, and the memory all groups share. */
+function systemPrompt(input: Input): string {
+  const shared = input.isMain ? `${WORKSPACE}/project/groups/global/CLAUDE.md` : `${WORKSPACE}/global/CLAUDE.md`
+  return [`You are ${input.assistantName}.`, memory(shared), input.systemPrompt].filter(Boolean).join('\n\n')
+}
+
+function memory(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').slice(0, MAX_MEMORY_CHARACTERS)
+  } catch {
+    return ''
+  }
+}
+
+/** Folders mounted for this group beyond its own; their CLAUDE.md files are read too. */
+function extraDirectories(): string[] {
+  try {
+    return readdirSync(`${WORKSPACE}/extra`).map((name) => `${WORKSPACE}/extra/${name}`)
+  } catch {
+    return []
+  }
+}
+
+async function beforeCompaction(hook: PreCompactHookInput, { input, emit }: { input: Input; emit: Emit }): Promise<object> {
+  emit({ type: 'activity', kind: 'compacting', detail: 'making room in the conversation' })
+  try {
+    await archiveConversation({ transcript: hook.transcript_path, assistantName: input.assistantName })
+  } catch (error) {
+    console.error(
+      `runner: the conversation was not archived before compaction: ${error instanceof Error ? error.message : error}`,
+    )
+  }
+  return {}
+}

@@ -1,0 +1,119 @@
+import { createReadStream, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { lines } from '@nanoclaw/protocol'
+import { z } from 'zod'
+
+const ARCHIVE = '/workspace/group/conversations'
+/** One entry with a large tool result can be long; what is longer is passed over, it cannot hold a prompt of ours. */
+const MAX_ENTRY_BYTES = 16 * 1024 * 1024
+const MAX_ARCHIVED_CHARACTERS = 4 * 1024 * 1024
+
+/** The fields of a transcript entry (Claude Code 2.1.329) that we read. */
+const entry = z.object({
+  type: z.enum(['user', 'assistant']),
+  uuid: z.string().optional(),
+  isSidechain: z.boolean().optional(),
+  isMeta: z.boolean().optional(),
+  isApiErrorMessage: z.boolean().optional(),
+  timestamp: z.string().optional(),
+  message: z.object({
+    content: z.union([z.string(), z.array(z.looseObject({ type: z.string(), text: z.string().optional() }))]),
+    stop_reason: z.string().nullish(),
+  }),
+})
+type Entry = z.infer<typeof entry>
+
+/** How far an earlier try of a turn got, as its transcript tells. */
+export type EarlierTry = { state: 'absent' } | { state: 'interrupted' } | { state: 'answered'; text: string }
+
+/** Where Claude Code keeps the transcript of a session whose working directory is the group folder. */
+export function transcriptPath(sessionId: string, home: string): string {
+  return path.join(home, '.claude/projects/-workspace-group', `${path.basename(sessionId)}.jsonl`)
+}
+
+/** Looks for any of the uuids a turn was pushed with before. The newest one found decides. */
+export async function findEarlierTry({ file, uuids }: { file: string; uuids: readonly string[] }): Promise<EarlierTry> {
+  let found: EarlierTry = { state: 'absent' }
+  if (uuids.length === 0) return found
+  for await (const e of entries(file)) {
+    if (e.isSidechain) continue
+    if (e.type === 'user' && e.uuid && uuids.includes(e.uuid)) found = { state: 'interrupted' }
+    else if (found.state !== 'absent' && isPrompt(e)) return found
+    else if (found.state !== 'absent') found = afterEntry(e)
+  }
+  return found
+}
+
+function afterEntry(e: Entry): EarlierTry {
+  const final = e.type === 'assistant' && e.message.stop_reason === 'end_turn' && !e.isApiErrorMessage
+  return final ? { state: 'answered', text: textOf(e) } : { state: 'interrupted' }
+}
+
+/** Something the user said, as opposed to the result of a tool or a reminder. */
+function isPrompt(e: Entry): boolean {
+  if (e.type !== 'user' || e.isMeta) return false
+  return typeof e.message.content === 'string' || e.message.content.every((block) => block.type !== 'tool_result')
+}
+
+function textOf(e: Entry): string {
+  if (typeof e.message.content === 'string') return e.message.content
+  return e.message.content.map((block) => (block.type === 'text' ? (block.text ?? '') : '')).join('')
+}
+
+/** Entries of user and assistant, in order; a file that is not there has none. */
+async function* entries(file: string): AsyncGenerator<Entry> {
+  const stream = createReadStream(file)
+  try {
+    for await (const line of lines(stream, MAX_ENTRY_BYTES)) {
+      const parsed = line.type === 'line' ? entry.safeParse(parseJson(line.text)) : undefined
+      if (parsed?.success) yield parsed.data
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  } finally {
+    stream.destroy()
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** Writes what was said, as markdown, where the agent finds it again: `conversations/2026-01-31-120000.md`. */
+export async function archiveConversation({
+  transcript,
+  assistantName,
+  folder = ARCHIVE,
+  now = new Date(),
+}: {
+  transcript: string
+  assistantName: string
+  folder?: string
+  now?: Date
+}): Promise<void> {
+  const parts: string[] = []
+  let size = 0
+  for await (const e of entries(transcript)) {
+    const text = e.isSidechain || e.isMeta ? '' : textOf(e).trim()
+    size += text.length
+    if (text && size <= MAX_ARCHIVED_CHARACTERS)
+      parts.push(`**${e.type === 'user' ? 'User' : assistantName}** (${e.timestamp ?? ''}):\n\n${text}`)
+  }
+  if (parts.length === 0) return
+  mkdirSync(folder, { recursive: true })
+  const stamp = now.toISOString().slice(0, 19).replace('T', '-').replaceAll(':', '')
+  const file = path.join(folder, `${stamp}.md`)
+  writeFileSync(file, `# Conversation archived ${now.toISOString()}\n\n${parts.join('\n\n---\n\n')}\n`)
+}
+
+/** Claude Code reports success and silently keeps no transcript when its folder cannot be written: so we try first. */
+export function assertWritableSessions(home: string): void {
+  const probe = path.join(home, '.claude', `.writable-${process.pid}`)
+  mkdirSync(path.dirname(probe), { recursive: true })
+  writeFileSync(probe, '')
+  rmSync(probe)
+}

@@ -1,0 +1,163 @@
+import { readFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { z } from 'zod'
+import { AppError, errorText } from './domain/errors.ts'
+
+/** Where the program itself is: the folder with `nanoclaw`, `container/` and `src/`. */
+export const PROJECT = path.resolve(import.meta.dirname, '..')
+
+const ms = (fallback: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, 'is a whole number of milliseconds')
+    .transform(Number)
+    .pipe(z.int().min(1_000, 'is at least 1000 (ms)'))
+    .default(fallback)
+const count = ({ fallback, min = 0 }: { fallback: number; min?: number }) =>
+  z
+    .string()
+    .regex(/^\d+$/, 'is a whole number')
+    .transform(Number)
+    .pipe(z.int().min(min, `is at least ${min}`))
+    .default(fallback)
+const oneOf = <const T extends readonly [string, ...string[]]>(names: T, fallback: T[number]) =>
+  z.enum(names, `is one of ${names.join(', ')}`).default(fallback)
+
+/** Every setting by its documented name. Durations are milliseconds. */
+const settings = z.object({
+  NANOCLAW_HOME: z.string().default(PROJECT),
+  ASSISTANT_NAME: z.string().trim().min(1, 'is not empty').max(64, 'has at most 64 characters').default('Andy'),
+  CONTAINER_IMAGE: z.string().min(1, 'names an image').default('nanoclaw-agent:latest'),
+  CONTAINER_TIMEOUT: ms(1_800_000),
+  IDLE_TIMEOUT: ms(1_800_000),
+  MAX_CONCURRENT_CONTAINERS: count({ fallback: 5, min: 1 }),
+  LOG_LEVEL: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal'], 'info'),
+  LOG_FORMAT: oneOf(['text', 'json'], 'text'),
+  TZ: z
+    .string()
+    .refine(isTimeZone, 'is a time zone such as Europe/Berlin')
+    .default(Intl.DateTimeFormat().resolvedOptions().timeZone),
+  CONTAINER_RUNTIME: oneOf(['docker', 'podman'], 'docker'),
+  CREDENTIALS: oneOf(['gateway', 'mount'], 'gateway'),
+  NETWORK: oneOf(['gateway', 'bridge', 'none'], 'gateway'),
+  SHUTDOWN_GRACE: ms(20_000),
+  MAX_TURN_RETRIES: count({ fallback: 5 }),
+  ANTHROPIC_API_KEY: z.string().optional(),
+  CLAUDE_CODE_OAUTH_TOKEN: z.string().optional(),
+  ANTHROPIC_BASE_URL: z.url({ protocol: /^https?$/, error: 'is an http or https address' }).default('https://api.anthropic.com'),
+})
+
+export type Config = Readonly<{
+  root: string
+  assistantName: string
+  image: string
+  containerTimeoutMs: number
+  idleTimeoutMs: number
+  maxContainers: number
+  logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal'
+  logFormat: 'text' | 'json'
+  timeZone: string
+  containerRuntime: 'docker' | 'podman'
+  credentials: 'gateway' | 'mount'
+  network: 'gateway' | 'bridge' | 'none'
+  shutdownGraceMs: number
+  maxTurnRetries: number
+  apiKey: string | undefined
+  oauthToken: string | undefined
+  modelUrl: URL
+  userHome: string
+}>
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** Reads every setting, the process environment before `.env`. Throws one error that names everything that is wrong. */
+export function loadConfig(env: Environment, userHome = os.homedir()): Config {
+  const root = path.resolve(env.NANOCLAW_HOME || PROJECT)
+  const merged = { ...readEnvFile(path.join(root, '.env')), ...withoutEmpty(env), NANOCLAW_HOME: root }
+  const parsed = settings.safeParse(merged)
+  if (!parsed.success) throw invalid(parsed.error)
+  const s = parsed.data
+  return Object.freeze({
+    root,
+    assistantName: s.ASSISTANT_NAME,
+    image: s.CONTAINER_IMAGE,
+    containerTimeoutMs: s.CONTAINER_TIMEOUT,
+    idleTimeoutMs: s.IDLE_TIMEOUT,
+    maxContainers: s.MAX_CONCURRENT_CONTAINERS,
+    logLevel: s.LOG_LEVEL,
+    logFormat: s.LOG_FORMAT,
+    timeZone: s.TZ,
+    containerRuntime: s.CONTAINER_RUNTIME,
+    credentials: s.CREDENTIALS,
+    network: s.NETWORK,
+    shutdownGraceMs: s.SHUTDOWN_GRACE,
+    maxTurnRetries: s.MAX_TURN_RETRIES,
+    apiKey: s.ANTHROPIC_API_KEY,
+    oauthToken: s.CLAUDE_CODE_OAUTH_TOKEN,
+    modelUrl: new URL(s.ANTHROPIC_BASE_URL),
+    userHome,
+  })
+}
+
+/** The places of the host's own files under a root. */
+export function pathsOf(root: string) {
+  const at = (...parts: string[]) => path.join(root, ...parts)
+  return {
+    database: at('store', 'messages.db'),
+    lock: at('data', 'host.lock'),
+    holder: at('data', 'host.json'),
+    data: at('data'),
+    groups: at('groups'),
+    logs: at('logs'),
+  }
+}
+
+/** `NAME=value` lines; `export`, quotes and comments as shells write them. A missing file has none. */
+export function readEnvFile(file: string): Record<string, string> {
+  const values: Record<string, string> = {}
+  for (const line of readIfThere(file).split(/\r?\n/)) {
+    const match = /^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*$/.exec(line)
+    if (match?.[1] && match[2]) values[match[1]] = unquote(match[2])
+  }
+  return values
+}
+
+function unquote(value: string): string {
+  const quoted = /^(["'])(.*)\1$/.exec(value)
+  return quoted ? (quoted[2] ?? '') : value.replace(/\s+#.*$/, '')
+}
+
+function readIfThere(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return ''
+    throw new AppError({
+      code: 'config.unreadable',
+      fault: 'user',
+      message: `${file} cannot be read: ${errorText(error)}`,
+      cause: error,
+    })
+  }
+}
+
+function withoutEmpty(env: Environment): Environment {
+  return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''))
+}
+
+function isTimeZone(name: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: name })
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Values are not repeated: one of them may be a key in the wrong place. */
+function invalid(error: z.ZodError): AppError {
+  const lines = error.issues.map((issue) => `  ${issue.path.join('.')} ${issue.message}`)
+  const message = `These settings (environment or .env) cannot be used, nothing was started:\n${lines.join('\n')}`
+  return new AppError({ code: 'config.invalid', fault: 'user', message })
+}

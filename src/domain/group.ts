@@ -1,0 +1,42 @@
+/** A workspace with one agent: its folder, its chats, its settings. */
+export type Group = {
+  folder: string
+  name: string
+  isMain: boolean
+  config: ContainerConfig
+}
+
+/** A chat that a group answers in. */
+export type RegisteredChat = {
+  jid: string
+  folder: string
+  /** The words that call the assistant, e.g. `@Andy`; null means the assistant's own name. */
+  trigger: string | null
+  requiresTrigger: boolean
+}
+
+/** What may be set per group. Dangerous engine options do not exist here. */
+export type ContainerConfig = {
+  timeout?: number | undefined
+  network?: 'gateway' | 'bridge' | 'none' | undefined
+  model?: string | undefined
+  effort?: 'low' | 'medium' | 'high' | 'xhigh' | 'max' | undefined
+  systemPrompt?: string | undefined
+  limits?: { memoryMb?: number | undefined; cpus?: number | undefined; pids?: number | undefined } | undefined
+}
+
+const FOLDER = /^[a-z0-9][a-z0-9_-]{0,63}$/
+const RESERVED = new Set(['global', 'messages', 'tasks', 'files', 'replies', 'input', 'errors'])
+const WINDOWS_DEVICE = /^(con|prn|aux|nul|com\d|lpt\d)$/
+
+/** Why a new group cannot have this folder name, or undefined when it can. */
+export function folderProblem(folder: string): string | undefined {
+  if (!FOLDER.test(folder)) return 'a folder is 1 to 64 of a-z, 0-9, "-" and "_", and starts with a letter or digit'
+  if (RESERVED.has(folder) || WINDOWS_DEVICE.test(folder)) return `"${folder}" is reserved`
+  return undefined
+}
+
+/** The chat of a group in the terminal. */
+export function localJid(folder: string): string {
+  return `local:${folder}`
+}

@@ -1,0 +1,131 @@
+import type { Instant } from './clock.ts'
+
+/** A turn is one piece of agent work for one chat: the messages it answers, and how far it got. */
+export type Turn = { id: TurnId } & (
+  | { state: 'pending'; tries: number; failures: number; told: boolean; notBefore: Instant }
+  | { state: 'running'; tries: number; failures: number; told: boolean; startedAt: Instant }
+  | { state: 'done'; endedAt: Instant }
+  | { state: 'stopped'; endedAt: Instant }
+  | { state: 'failed'; reason: FailureClass; endedAt: Instant }
+)
+
+export type TurnId = number & { readonly brand: 'TurnId' }
+export type RunningTurn = Extract<Turn, { state: 'running' }>
+
+export type FailureClass =
+  | 'login'
+  | 'rate-limit'
+  | 'overload'
+  | 'oom'
+  | 'crash'
+  | 'engine'
+  | 'image-missing'
+  | 'session-lost'
+  | 'invalid-request'
+  | 'too-large'
+  | 'budget'
+  | 'timeout'
+
+export type TurnEvent =
+  | { type: 'started'; at: Instant }
+  | { type: 'answered'; at: Instant }
+  | { type: 'stopped'; at: Instant }
+  /** `retryAt`: when the platform or the budget allows the next try. */
+  | { type: 'failed'; at: Instant; reason: FailureClass; retryAt?: Instant | undefined }
+  /** The host went away while the turn ran; nobody knows how far it got. */
+  | { type: 'orphaned'; at: Instant }
+
+/** What the caller must do with the new state, in the same transaction. */
+export type Effect =
+  /** Say once in the chat what happened; `retryAt` is there when it will be tried again. */
+  | { type: 'tell-chat'; reason: FailureClass; retryAt?: Instant }
+  /** The next try starts a fresh session. */
+  | { type: 'forget-session' }
+  /** The messages stay unanswered until something changes: a new message, a new login, a restart. */
+  | { type: 'park-messages' }
+  /** The messages count as answered: their sender was told why there is no answer. */
+  | { type: 'give-up-messages' }
+
+export type Step = { turn: Turn; effects: Effect[] }
+
+const FIRST_DELAY_MS = 5_000
+/** A wait shorter than this is not worth a message. */
+const SILENT_WAIT_MS = 60_000
+
+/** The whole life of a turn. Pure: the caller stores the turn and performs the effects. */
+export function nextTurn(turn: Turn, event: TurnEvent, limits: { maxRetries: number }): Step {
+  if (turn.state === 'pending' && event.type === 'started') {
+    const { id, failures, told } = turn
+    return { turn: { state: 'running', id, tries: turn.tries + 1, failures, told, startedAt: event.at }, effects: [] }
+  }
+  if (turn.state === 'running') {
+    switch (event.type) {
+      case 'answered':
+        return { turn: { state: 'done', id: turn.id, endedAt: event.at }, effects: [] }
+      case 'stopped':
+        return { turn: { state: 'stopped', id: turn.id, endedAt: event.at }, effects: [] }
+      case 'failed':
+        return afterFailure(turn, event, limits)
+      case 'orphaned':
+        return afterFailure(turn, { type: 'failed', at: event.at, reason: 'crash', retryAt: event.at }, limits)
+    }
+  }
+  throw new IllegalTransition(turn, event)
+}
+
+type Failed = Extract<TurnEvent, { type: 'failed' }>
+
+/** DESIGN section 4: which failures are tried again, when, and what the chat is told. */
+function afterFailure(turn: RunningTurn, event: Failed, { maxRetries }: { maxRetries: number }): Step {
+  const { at, reason } = event
+  switch (reason) {
+    case 'login':
+    case 'image-missing':
+      return fail(turn, event, [{ type: 'park-messages' }])
+    case 'invalid-request':
+    case 'too-large':
+      return fail(turn, event, [{ type: 'give-up-messages' }])
+    case 'rate-limit':
+    case 'budget': {
+      const retryAt = Math.max(event.retryAt ?? at + FIRST_DELAY_MS, at + 1_000)
+      return again(turn, { reason, retryAt, counted: false, tell: reason === 'budget' || retryAt - at > SILENT_WAIT_MS })
+    }
+    case 'session-lost':
+    case 'timeout': {
+      if (turn.failures >= 1) return fail(turn, event, [{ type: 'give-up-messages' }])
+      const step = again(turn, { reason, retryAt: at, counted: true, tell: reason === 'timeout' })
+      return reason === 'session-lost' ? { ...step, effects: [...step.effects, { type: 'forget-session' }] } : step
+    }
+    case 'overload':
+    case 'crash':
+    case 'oom':
+    case 'engine': {
+      if (turn.failures >= maxRetries) return fail(turn, event, [{ type: 'give-up-messages' }])
+      const retryAt = event.retryAt ?? at + FIRST_DELAY_MS * 2 ** turn.failures
+      return again(turn, { reason, retryAt, counted: true, tell: reason === 'oom' || reason === 'engine' })
+    }
+  }
+}
+
+/** The last word on a turn is always said, also when an earlier failure of it was told. */
+function fail(turn: RunningTurn, { at, reason }: Failed, effects: Effect[]): Step {
+  return { turn: { state: 'failed', id: turn.id, reason, endedAt: at }, effects: [{ type: 'tell-chat', reason }, ...effects] }
+}
+
+function again(
+  turn: RunningTurn,
+  { reason, retryAt, counted, tell }: { reason: FailureClass; retryAt: Instant; counted: boolean; tell: boolean },
+): Step {
+  const { id, tries, told } = turn
+  const failures = turn.failures + (counted ? 1 : 0)
+  return {
+    turn: { state: 'pending', id, tries, failures, told: told || tell, notBefore: retryAt },
+    effects: tell && !told ? [{ type: 'tell-chat', reason, retryAt }] : [],
+  }
+}
+
+export class IllegalTransition extends Error {
+  constructor(turn: Turn, event: TurnEvent) {
+    super(`turn ${turn.id} is ${turn.state} and cannot take "${event.type}"`)
+  }
+}

@@ -1,0 +1,43 @@
+import type { Database, Statement } from 'better-sqlite3'
+
+/** Chats and how far each is answered. Of unregistered chats, only what stands here is kept. */
+export class Chats {
+  readonly #see: Statement
+  readonly #answered: Statement
+  readonly #answer: Statement
+  readonly #park: Statement
+  readonly #unparkAll: Statement
+
+  constructor(db: Database) {
+    this.#see = db.prepare(`
+      INSERT INTO chats (jid, name, is_group, last_message_at) VALUES (:jid, :name, :isGroup, :at)
+      ON CONFLICT (jid) DO UPDATE SET name = coalesce(excluded.name, name), last_message_at = coalesce(excluded.last_message_at, last_message_at)`)
+    this.#answered = db.prepare('SELECT answered_seq FROM chats WHERE jid = ?').pluck()
+    this.#answer = db.prepare('UPDATE chats SET answered_seq = max(answered_seq, ?) WHERE jid = ?')
+    this.#park = db.prepare('UPDATE chats SET parked_seq = max(parked_seq, ?) WHERE jid = ?')
+    this.#unparkAll = db.prepare('UPDATE chats SET parked_seq = 0 WHERE parked_seq > 0')
+  }
+
+  /** Notes that a chat exists, and its newest name and moment where they are known. */
+  see({ jid, name, isGroup = false, at }: { jid: string; name?: string; isGroup?: boolean; at?: number }): void {
+    this.#see.run({ jid, name: name ?? null, isGroup: isGroup ? 1 : 0, at: at ?? null })
+  }
+
+  answeredSeq(jid: string): number {
+    return (this.#answered.get(jid) as number | undefined) ?? 0
+  }
+
+  /** Moves the cursor; it never goes back. */
+  markAnswered(jid: string, seq: number): void {
+    this.#answer.run(seq, jid)
+  }
+
+  /** The messages up to `seq` wait until a newer one comes or `unparkAll` is called. */
+  park(jid: string, seq: number): void {
+    this.#park.run(seq, jid)
+  }
+
+  unparkAll(): void {
+    this.#unparkAll.run()
+  }
+}

@@ -1,0 +1,85 @@
+import type { Database, Statement } from 'better-sqlite3'
+import { z } from 'zod'
+import type { ContainerConfig, Group, RegisteredChat } from '../domain/group.ts'
+
+/** What `groups.container_config` may hold. Unknown keys are dropped: no engine option can be smuggled in by a name. */
+export const containerConfig = z.object({
+  timeout: z.int().min(1_000).optional(),
+  network: z.enum(['gateway', 'bridge', 'none']).optional(),
+  model: z.string().min(1).max(200).optional(),
+  effort: z.enum(['low', 'medium', 'high', 'xhigh', 'max']).optional(),
+  systemPrompt: z.string().max(20_000).optional(),
+  limits: z
+    .object({ memoryMb: z.int().min(256).optional(), cpus: z.number().positive().optional(), pids: z.int().min(32).optional() })
+    .optional(),
+})
+
+const groupRow = z.object({ folder: z.string(), name: z.string(), is_main: z.int(), container_config: z.string() })
+const chatRow = z.object({
+  jid: z.string(),
+  folder: z.string(),
+  trigger_pattern: z.string().nullable(),
+  requires_trigger: z.int(),
+})
+
+/** Groups and the chats registered to them. */
+export class Groups {
+  readonly #all: Statement
+  readonly #byFolder: Statement
+  readonly #add: Statement
+  readonly #chats: Statement
+  readonly #chat: Statement
+  readonly #register: Statement
+
+  constructor(db: Database) {
+    const group = 'SELECT folder, name, is_main, container_config FROM groups'
+    const chat = 'SELECT jid, folder, trigger_pattern, requires_trigger FROM registered_groups'
+    this.#all = db.prepare(`${group} ORDER BY is_main DESC, folder`)
+    this.#byFolder = db.prepare(`${group} WHERE folder = ?`)
+    this.#add = db.prepare(
+      'INSERT INTO groups (folder, name, is_main, container_config, created_at) VALUES (:folder, :name, :isMain, :config, :at)',
+    )
+    this.#chats = db.prepare(`${chat} ORDER BY added_at, jid`)
+    this.#chat = db.prepare(`${chat} WHERE jid = ?`)
+    this.#register = db.prepare(`
+      INSERT INTO registered_groups (jid, folder, trigger_pattern, requires_trigger, added_at)
+      VALUES (:jid, :folder, :trigger, :requiresTrigger, :at)`)
+  }
+
+  all(): Group[] {
+    return this.#all.all().map(toGroup)
+  }
+
+  find(folder: string): Group | undefined {
+    const row = this.#byFolder.get(folder)
+    return row === undefined ? undefined : toGroup(row)
+  }
+
+  add(group: Group, at: number): void {
+    this.#add.run({ ...group, isMain: group.isMain ? 1 : 0, config: JSON.stringify(group.config), at })
+  }
+
+  chats(): RegisteredChat[] {
+    return this.#chats.all().map(toChat)
+  }
+
+  chat(jid: string): RegisteredChat | undefined {
+    const row = this.#chat.get(jid)
+    return row === undefined ? undefined : toChat(row)
+  }
+
+  register(chat: RegisteredChat, at: number): void {
+    this.#register.run({ ...chat, requiresTrigger: chat.requiresTrigger ? 1 : 0, at })
+  }
+}
+
+function toGroup(raw: unknown): Group {
+  const row = groupRow.parse(raw)
+  const config: ContainerConfig = containerConfig.parse(JSON.parse(row.container_config))
+  return { folder: row.folder, name: row.name, isMain: row.is_main === 1, config }
+}
+
+function toChat(raw: unknown): RegisteredChat {
+  const row = chatRow.parse(raw)
+  return { jid: row.jid, folder: row.folder, trigger: row.trigger_pattern, requiresTrigger: row.requires_trigger === 1 }
+}

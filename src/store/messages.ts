@@ -1,0 +1,116 @@
+import type { Database, Statement } from 'better-sqlite3'
+import { z } from 'zod'
+import type { IncomingMessage, Message } from '../domain/message.ts'
+import type { TurnId } from '../domain/turn.ts'
+
+const COLUMNS = 'seq, chat_jid, id, sender, sender_name, content, timestamp, is_from_me, is_bot_message'
+const row = z.object({
+  seq: z.int(),
+  chat_jid: z.string(),
+  id: z.string(),
+  sender: z.string(),
+  sender_name: z.string(),
+  content: z.string(),
+  timestamp: z.int(),
+  is_from_me: z.int(),
+  is_bot_message: z.int(),
+})
+
+/** What was said, by people and by the assistant, in the order of storing. */
+export class Messages {
+  readonly #add: Statement
+  readonly #find: Statement
+  readonly #unanswered: Statement
+  readonly #latest: Statement
+  readonly #take: Statement
+  readonly #ofTurn: Statement
+  readonly #release: Statement
+  readonly #turnOf: Statement
+  readonly #answerOf: Statement
+
+  constructor(db: Database) {
+    this.#add = db.prepare(`
+      INSERT INTO messages (chat_jid, id, sender, sender_name, content, timestamp, is_from_me, is_bot_message, turn_id)
+      VALUES (:jid, :id, :sender, :senderName, :text, :sentAt, :fromMe, :fromAssistant, :turnId)
+      ON CONFLICT (chat_jid, id) DO NOTHING`)
+    this.#find = db.prepare('SELECT seq FROM messages WHERE chat_jid = ? AND id = ?').pluck()
+    this.#unanswered = db.prepare(
+      `SELECT ${COLUMNS} FROM messages WHERE chat_jid = ? AND seq > ? AND turn_id IS NULL ORDER BY seq`,
+    )
+    this.#latest = db.prepare(
+      `SELECT * FROM (SELECT ${COLUMNS} FROM messages WHERE chat_jid = ? ORDER BY seq DESC LIMIT ?) ORDER BY seq`,
+    )
+    this.#take = db.prepare('UPDATE messages SET turn_id = ? WHERE seq = ?')
+    this.#ofTurn = db.prepare(`SELECT ${COLUMNS} FROM messages WHERE turn_id = ? AND is_bot_message = 0 ORDER BY seq`)
+    this.#release = db.prepare('UPDATE messages SET turn_id = NULL WHERE turn_id = ? AND is_bot_message = 0')
+    this.#turnOf = db.prepare('SELECT turn_id FROM messages WHERE seq = ?').pluck()
+    this.#answerOf = db.prepare('SELECT content FROM messages WHERE turn_id = ? AND is_bot_message = 1 ORDER BY seq').pluck()
+  }
+
+  /** Stores what came in; a redelivery is recognised by its platform id and changes nothing. */
+  add(message: IncomingMessage): { seq: number; isNew: boolean } {
+    const { changes, lastInsertRowid } = this.#insert(message, { fromAssistant: false, turnId: null })
+    if (changes === 1) return { seq: Number(lastInsertRowid), isNew: true }
+    return { seq: this.#find.get(message.jid, message.id) as number, isNew: false }
+  }
+
+  /** Stores the answer of a turn. */
+  addAnswer(message: IncomingMessage, turnId: TurnId): Message {
+    const { lastInsertRowid } = this.#insert(message, { fromAssistant: true, turnId })
+    return { ...message, seq: Number(lastInsertRowid), fromAssistant: true }
+  }
+
+  #insert(message: IncomingMessage, { fromAssistant, turnId }: { fromAssistant: boolean; turnId: TurnId | null }) {
+    return this.#add.run({ ...message, fromMe: message.fromMe ? 1 : 0, fromAssistant: fromAssistant ? 1 : 0, turnId })
+  }
+
+  /** Messages of a chat after `seq` that no turn has taken. */
+  unanswered(jid: string, seq: number): Message[] {
+    return this.#unanswered.all(jid, seq).map(toMessage)
+  }
+
+  /** The newest `limit` messages of a chat, oldest first. */
+  latest(jid: string, limit: number): Message[] {
+    return this.#latest.all(jid, limit).map(toMessage)
+  }
+
+  /** The messages belong to this turn from now on. */
+  take(messages: readonly Message[], turnId: TurnId): void {
+    for (const { seq } of messages) this.#take.run(turnId, seq)
+  }
+
+  /** The messages that a turn answers. */
+  ofTurn(turnId: TurnId): Message[] {
+    return this.#ofTurn.all(turnId).map(toMessage)
+  }
+
+  /** The turn ended without answering: its messages can be taken again. */
+  release(turnId: TurnId): void {
+    this.#release.run(turnId)
+  }
+
+  /** The turn that took a message, if one did. */
+  turnOf(seq: number): TurnId | undefined {
+    return (this.#turnOf.get(seq) as TurnId | null | undefined) ?? undefined
+  }
+
+  /** What a turn said; empty when it chose to say nothing. */
+  answersOf(turnId: TurnId): string[] {
+    return this.#answerOf.all(turnId) as string[]
+  }
+}
+
+function toMessage(raw: unknown): Message {
+  const m = row.parse(raw)
+  return {
+    seq: m.seq,
+    jid: m.chat_jid,
+    id: m.id,
+    sender: m.sender,
+    senderName: m.sender_name,
+    text: m.content,
+    sentAt: m.timestamp,
+    fromMe: m.is_from_me === 1,
+    fromAssistant: m.is_bot_message === 1,
+  }
+}

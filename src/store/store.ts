@@ -1,0 +1,59 @@
+import SQLite from 'better-sqlite3'
+import { AppError } from '../domain/errors.ts'
+import { Chats } from './chats.ts'
+import { openDatabase } from './database.ts'
+import { Facts } from './facts.ts'
+import { Groups } from './groups.ts'
+import { Messages } from './messages.ts'
+import { Outbox } from './outbox.ts'
+import { Sessions } from './sessions.ts'
+import { Turns } from './turns.ts'
+
+/** Everything that is kept: one class per aggregate, each the only SQL on its tables. */
+export class Store {
+  readonly chats: Chats
+  readonly groups: Groups
+  readonly messages: Messages
+  readonly outbox: Outbox
+  readonly sessions: Sessions
+  readonly turns: Turns
+  readonly facts: Facts
+  readonly #db: SQLite.Database
+
+  constructor(db: SQLite.Database) {
+    this.#db = db
+    this.chats = new Chats(db)
+    this.groups = new Groups(db)
+    this.messages = new Messages(db)
+    this.outbox = new Outbox(db)
+    this.sessions = new Sessions(db)
+    this.turns = new Turns(db)
+    this.facts = new Facts(db)
+  }
+
+  static open(file: string): Store {
+    return new Store(openDatabase(file))
+  }
+
+  /** One transaction. `work` must not be async: read, decide and write cannot interleave with anything. */
+  tx<T>(work: () => T extends Promise<unknown> ? never : T): T {
+    try {
+      return this.#db.transaction(work).immediate() as T
+    } catch (error) {
+      throw translate(error)
+    }
+  }
+
+  close(): void {
+    this.#db.close()
+  }
+}
+
+function translate(error: unknown): unknown {
+  if (!(error instanceof SQLite.SqliteError)) return error
+  if (error.code === 'SQLITE_FULL' || error.code.startsWith('SQLITE_IOERR')) {
+    const message = `The disk is full or failing (${error.code}): nothing was stored. Free some space; work goes on by itself after that.`
+    return new AppError({ code: 'store.disk', fault: 'user', message, cause: error })
+  }
+  return error
+}

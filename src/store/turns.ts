@@ -1,0 +1,124 @@
+import type { Database, Statement } from 'better-sqlite3'
+import { z } from 'zod'
+import type { FailureClass, Turn, TurnId } from '../domain/turn.ts'
+
+/** A turn with the chat and group it belongs to. */
+export type StoredTurn = { turn: Turn; folder: string; jid: string; error: string | null }
+export type TurnUsage = { inputTokens: number; outputTokens: number; costUsd: number }
+
+const row = z.object({
+  id: z.int(),
+  group_folder: z.string(),
+  chat_jid: z.string(),
+  state: z.enum(['pending', 'running', 'done', 'stopped', 'failed']),
+  tries: z.int(),
+  failures: z.int(),
+  told: z.int(),
+  not_before: z.int().nullable(),
+  started_at: z.int().nullable(),
+  ended_at: z.int().nullable(),
+  reason: z.string().nullable(),
+  error: z.string().nullable(),
+})
+const COLUMNS = Object.keys(row.shape).join(', ')
+
+/** Pieces of agent work and how far each got. */
+export class Turns {
+  readonly #add: Statement
+  readonly #save: Statement
+  readonly #fail: Statement
+  readonly #use: Statement
+  readonly #find: Statement
+  readonly #running: Statement
+  readonly #openOfChat: Statement
+  readonly #counts: Statement
+
+  constructor(db: Database) {
+    this.#add = db.prepare(
+      `INSERT INTO turns (group_folder, chat_jid, state, not_before, created_at) VALUES (:folder, :jid, 'pending', :at, :at)`,
+    )
+    this.#save = db.prepare(`
+      UPDATE turns SET state = :state, tries = coalesce(:tries, tries), failures = coalesce(:failures, failures), told = coalesce(:told, told),
+        not_before = :notBefore, started_at = coalesce(:startedAt, started_at), ended_at = :endedAt, reason = :reason WHERE id = :id`)
+    this.#fail = db.prepare('UPDATE turns SET error = ? WHERE id = ?')
+    this.#use = db.prepare(
+      'UPDATE turns SET input_tokens = :inputTokens, output_tokens = :outputTokens, cost_usd = :costUsd WHERE id = :id',
+    )
+    this.#find = db.prepare(`SELECT ${COLUMNS} FROM turns WHERE id = ?`)
+    this.#running = db.prepare(`SELECT ${COLUMNS} FROM turns WHERE state = 'running' ORDER BY id`)
+    this.#openOfChat = db.prepare(
+      `SELECT ${COLUMNS} FROM turns WHERE chat_jid = ? AND state IN ('pending', 'running') ORDER BY id LIMIT 1`,
+    )
+    this.#counts = db.prepare('SELECT state, count(*) AS n FROM turns GROUP BY state')
+  }
+
+  /** A new turn, due at once. */
+  add({ folder, jid, at }: { folder: string; jid: string; at: number }): TurnId {
+    return Number(this.#add.run({ folder, jid, at }).lastInsertRowid) as TurnId
+  }
+
+  save(turn: Turn): void {
+    this.#save.run({
+      id: turn.id,
+      state: turn.state,
+      tries: 'tries' in turn ? turn.tries : null,
+      failures: 'failures' in turn ? turn.failures : null,
+      told: 'told' in turn ? Number(turn.told) : null,
+      notBefore: 'notBefore' in turn ? turn.notBefore : null,
+      startedAt: 'startedAt' in turn ? turn.startedAt : null,
+      endedAt: 'endedAt' in turn ? turn.endedAt : null,
+      reason: 'reason' in turn ? turn.reason : null,
+    })
+  }
+
+  /** What the last failure said, for `status` and the log. */
+  noteError(id: TurnId, error: string): void {
+    this.#fail.run(error, id)
+  }
+
+  noteUsage(id: TurnId, usage: TurnUsage): void {
+    this.#use.run({ id, ...usage })
+  }
+
+  find(id: TurnId): StoredTurn | undefined {
+    const found = this.#find.get(id)
+    return found === undefined ? undefined : toTurn(found)
+  }
+
+  /** At start: the turns whose host went away. */
+  running(): StoredTurn[] {
+    return this.#running.all().map(toTurn)
+  }
+
+  /** The one turn of a chat that is not over. A chat never has two. */
+  openOf(jid: string): StoredTurn | undefined {
+    const found = this.#openOfChat.get(jid)
+    return found === undefined ? undefined : toTurn(found)
+  }
+
+  counts(): { pending: number; running: number; failed: number } {
+    const byState = new Map((this.#counts.all() as { state: string; n: number }[]).map(({ state, n }) => [state, n]))
+    return { pending: byState.get('pending') ?? 0, running: byState.get('running') ?? 0, failed: byState.get('failed') ?? 0 }
+  }
+}
+
+function toTurn(raw: unknown): StoredTurn {
+  const r = row.parse(raw)
+  return { turn: stateOf(r), folder: r.group_folder, jid: r.chat_jid, error: r.error }
+}
+
+function stateOf(r: z.infer<typeof row>): Turn {
+  const id = r.id as TurnId
+  const progress = { tries: r.tries, failures: r.failures, told: r.told === 1 }
+  switch (r.state) {
+    case 'pending':
+      return { state: 'pending', id, ...progress, notBefore: r.not_before ?? 0 }
+    case 'running':
+      return { state: 'running', id, ...progress, startedAt: r.started_at ?? 0 }
+    case 'done':
+    case 'stopped':
+      return { state: r.state, id, endedAt: r.ended_at ?? 0 }
+    case 'failed':
+      return { state: 'failed', id, reason: (r.reason ?? 'crash') as FailureClass, endedAt: r.ended_at ?? 0 }
+  }
+}
