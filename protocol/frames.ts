@@ -83,8 +83,6 @@ export const runnerFrame = z.discriminatedUnion('type', [
     /** Text for a person; the class beside it is for the host. In a manual run this is all there is to read. */
     error: z.string().optional(),
     errorClass: failureClass.optional(),
-    /** When the platform says it can be tried again, ms since the epoch. */
-    retryAt: z.number().optional(),
     /** The uuids of the pushed messages that this result consumed, in order. */
     consumed: z.array(z.string()).default([]),
     usage: usage.optional(),

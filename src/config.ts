@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
@@ -67,6 +68,7 @@ export type Config = Readonly<{
   oauthToken: string | undefined
   modelUrl: URL
   userHome: string
+  paths: Paths
 }>
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -97,20 +99,35 @@ export function loadConfig(env: Environment, userHome = os.homedir()): Config {
     oauthToken: s.CLAUDE_CODE_OAUTH_TOKEN,
     modelUrl: new URL(s.ANTHROPIC_BASE_URL),
     userHome,
+    paths: pathsOf(root, env),
   })
 }
 
-/** The places of the host's own files under a root. */
-export function pathsOf(root: string) {
-  const at = (...parts: string[]) => path.join(root, ...parts)
+/** The host's own files under a root. Sockets of a root with a long name live elsewhere: their paths have a limit. */
+export type Paths = { database: string; lock: string; holder: string; controlSocket: string; runs: string }
+
+/** A unix socket's path has 104 to 108 bytes, depending on the system. */
+const MAX_SOCKET_PATH_BYTES = 100
+const LONGEST_RUN_SOCKET = 'run/12345678/gateway.sock'
+
+export function pathsOf(root: string, env: Environment): Paths {
+  const data = path.join(root, 'data')
+  const fits = Buffer.byteLength(path.join(data, LONGEST_RUN_SOCKET)) <= MAX_SOCKET_PATH_BYTES
+  const sockets = fits ? data : privateFolder(root, env)
   return {
-    database: at('store', 'messages.db'),
-    lock: at('data', 'host.lock'),
-    holder: at('data', 'host.json'),
-    data: at('data'),
-    groups: at('groups'),
-    logs: at('logs'),
+    database: path.join(root, 'store', 'messages.db'),
+    lock: path.join(data, 'host.lock'),
+    holder: path.join(data, 'host.json'),
+    controlSocket: path.join(sockets, 'nanoclaw.sock'),
+    runs: path.join(sockets, 'run'),
   }
+}
+
+/** A folder of this user alone, the same for every command on this root. */
+function privateFolder(root: string, env: Environment): string {
+  const uid = process.getuid?.() ?? 0
+  const name = createHash('sha256').update(root).digest('hex').slice(0, 12)
+  return path.join(env.XDG_RUNTIME_DIR ?? os.tmpdir(), `nanoclaw-${uid}-${name}`)
 }
 
 /** `NAME=value` lines; `export`, quotes and comments as shells write them. A missing file has none. */
@@ -124,7 +141,7 @@ export function readEnvFile(file: string): Record<string, string> {
 }
 
 function unquote(value: string): string {
-  const quoted = /^(["'])(.*)\1$/.exec(value)
+  const quoted = /^(["'])(.*?)\1(\s+#.*)?$/.exec(value)
   return quoted ? (quoted[2] ?? '') : value.replace(/\s+#.*$/, '')
 }
 

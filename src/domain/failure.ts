@@ -17,8 +17,8 @@ export function failureText({
   switch (reason) {
     case 'login':
       return `I cannot reach the model: the login is missing or not accepted (${detail}). Put ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN into .env and restart; your message is kept.`
-    case 'image-missing':
-      return `I cannot start: the agent's container image is missing. Run ./container/build.sh; your message is kept, and the next one starts me.`
+    case 'setup':
+      return `I cannot start: ${detail} Your message is kept, and the next one lets me try again.`
     case 'engine':
       return `The container engine does not answer, so I cannot work right now (${detail}).${next || ' I gave up on this message; please send it again later.'}`
     case 'oom':

@@ -19,7 +19,8 @@ export type FailureClass =
   | 'oom'
   | 'crash'
   | 'engine'
-  | 'image-missing'
+  /** Something a person must put right first: the image, a folder. */
+  | 'setup'
   | 'session-lost'
   | 'invalid-request'
   | 'too-large'
@@ -34,6 +35,8 @@ export type TurnEvent =
   | { type: 'failed'; at: Instant; reason: FailureClass; retryAt?: Instant | undefined }
   /** The host went away while the turn ran; nobody knows how far it got. */
   | { type: 'orphaned'; at: Instant }
+  /** The host is stopping and did not let it finish; it goes on at the next start. */
+  | { type: 'shelved'; at: Instant }
 
 /** What the caller must do with the new state, in the same transaction. */
 export type Effect =
@@ -66,6 +69,10 @@ export function nextTurn(turn: Turn, event: TurnEvent, limits: { maxRetries: num
         return { turn: { state: 'stopped', id: turn.id, endedAt: event.at }, effects: [] }
       case 'failed':
         return afterFailure(turn, event, limits)
+      case 'shelved': {
+        const { id, tries, failures, told } = turn
+        return { turn: { state: 'pending', id, tries, failures, told, notBefore: event.at }, effects: [] }
+      }
       case 'orphaned':
         return afterFailure(turn, { type: 'failed', at: event.at, reason: 'crash', retryAt: event.at }, limits)
     }
@@ -80,7 +87,7 @@ function afterFailure(turn: RunningTurn, event: Failed, { maxRetries }: { maxRet
   const { at, reason } = event
   switch (reason) {
     case 'login':
-    case 'image-missing':
+    case 'setup':
       return fail(turn, event, [{ type: 'park-messages' }])
     case 'invalid-request':
     case 'too-large':

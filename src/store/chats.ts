@@ -1,9 +1,12 @@
 import type { Database, Statement } from 'better-sqlite3'
+import { z } from 'zod'
+
+const cursorRow = z.object({ answeredSeq: z.int(), parkedSeq: z.int() })
 
 /** Chats and how far each is answered. Of unregistered chats, only what stands here is kept. */
 export class Chats {
   readonly #see: Statement
-  readonly #answered: Statement
+  readonly #cursors: Statement
   readonly #answer: Statement
   readonly #park: Statement
   readonly #unparkAll: Statement
@@ -12,7 +15,7 @@ export class Chats {
     this.#see = db.prepare(`
       INSERT INTO chats (jid, name, is_group, last_message_at) VALUES (:jid, :name, :isGroup, :at)
       ON CONFLICT (jid) DO UPDATE SET name = coalesce(excluded.name, name), last_message_at = coalesce(excluded.last_message_at, last_message_at)`)
-    this.#answered = db.prepare('SELECT answered_seq FROM chats WHERE jid = ?').pluck()
+    this.#cursors = db.prepare('SELECT answered_seq AS answeredSeq, parked_seq AS parkedSeq FROM chats WHERE jid = ?')
     this.#answer = db.prepare('UPDATE chats SET answered_seq = max(answered_seq, ?) WHERE jid = ?')
     this.#park = db.prepare('UPDATE chats SET parked_seq = max(parked_seq, ?) WHERE jid = ?')
     this.#unparkAll = db.prepare('UPDATE chats SET parked_seq = 0 WHERE parked_seq > 0')
@@ -23,8 +26,9 @@ export class Chats {
     this.#see.run({ jid, name: name ?? null, isGroup: isGroup ? 1 : 0, at: at ?? null })
   }
 
-  answeredSeq(jid: string): number {
-    return (this.#answered.get(jid) as number | undefined) ?? 0
+  /** How far a chat is answered, and up to where its messages wait for something to change. */
+  cursors(jid: string): { answeredSeq: number; parkedSeq: number } {
+    return cursorRow.parse(this.#cursors.get(jid) ?? { answeredSeq: 0, parkedSeq: 0 })
   }
 
   /** Moves the cursor; it never goes back. */

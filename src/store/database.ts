@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import SQLite from 'better-sqlite3'
 import { AppError, errorText } from '../domain/errors.ts'
@@ -34,6 +34,8 @@ function migrations(): { version: number; sql: string }[] {
 
 /** Looks at an existing file through a read-only connection, so that refusing it leaves it as it was. */
 function assertUsable(file: string): void {
+  // SQLite makes these two even for a reader; those that were not there go again.
+  const made = ['-wal', '-shm'].map((suffix) => file + suffix).filter((beside) => !existsSync(beside))
   const db = new SQLite(file, { readonly: true })
   try {
     const result = db.pragma('quick_check(1)', { simple: true })
@@ -45,6 +47,7 @@ function assertUsable(file: string): void {
     if (version === 0 && tables !== 0) throw foreign(file)
   } finally {
     db.close()
+    for (const beside of made) rmSync(beside, { force: true })
   }
 }
 

@@ -29,6 +29,7 @@ export class Groups {
   readonly #add: Statement
   readonly #chats: Statement
   readonly #chat: Statement
+  readonly #chatsOf: Statement
   readonly #register: Statement
 
   constructor(db: Database) {
@@ -40,6 +41,7 @@ export class Groups {
       'INSERT INTO groups (folder, name, is_main, container_config, created_at) VALUES (:folder, :name, :isMain, :config, :at)',
     )
     this.#chats = db.prepare(`${chat} ORDER BY added_at, jid`)
+    this.#chatsOf = db.prepare(`${chat} WHERE folder = ? ORDER BY added_at, jid`)
     this.#chat = db.prepare(`${chat} WHERE jid = ?`)
     this.#register = db.prepare(`
       INSERT INTO registered_groups (jid, folder, trigger_pattern, requires_trigger, added_at)
@@ -57,6 +59,11 @@ export class Groups {
 
   add(group: Group, at: number): void {
     this.#add.run({ ...group, isMain: group.isMain ? 1 : 0, config: JSON.stringify(group.config), at })
+  }
+
+  /** The chats of one group, in the order they were registered. */
+  chatsOf(folder: string): RegisteredChat[] {
+    return this.#chatsOf.all(folder).map(toChat)
   }
 
   chats(): RegisteredChat[] {

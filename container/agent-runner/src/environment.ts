@@ -47,6 +47,7 @@ export function claudeEnvironment({
     ...Object.fromEntries(kept),
     ...login,
     ...(gateway ? { ANTHROPIC_BASE_URL: `http://127.0.0.1:${GATEWAY_PORT}` } : {}),
+    CLAUDE_CODE_ADDITIONAL_DIRECTORIES_CLAUDE_MD: '1',
     CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
     // The host retries a turn by its own table; retries of both would multiply.
     CLAUDE_CODE_MAX_RETRIES: '2',

@@ -18,7 +18,7 @@ export function resultFrame(
   if (interrupted) {
     return { ...common, status: 'error', result: lastText || null, error: 'The turn was interrupted.', errorClass: 'interrupted' }
   }
-  const text = message.subtype === 'success' ? message.result : message.errors.join('; ')
+  const text = withoutAdvice(message.subtype === 'success' ? message.result : message.errors.join('; '))
   if (!message.is_error && message.subtype === 'success')
     return { ...common, status: 'success', result: text || lastText || null }
   return {
@@ -28,6 +28,11 @@ export function resultFrame(
     error: text || `The agent ended with ${message.subtype}.`,
     errorClass: failureOf(message, text),
   }
+}
+
+/** Claude Code advises to look at its gateway; that is ours, and the person in the chat has none. */
+export function withoutAdvice(text: string): string {
+  return text.replace(/\s*[^.]*\b(inference gateway \([^)]*\)|ANTHROPIC_BASE_URL)[^.]*\./g, '')
 }
 
 function failureOf(message: SDKResultMessage, text: string): RunnerFailure {

@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { test } from 'node:test'
+import { archiveConversation, findEarlierTry } from './transcript.ts'
+
+const prompt = (uuid: string, text: string) => ({ type: 'user', uuid, message: { role: 'user', content: text } })
+const toolCall = {
+  type: 'assistant',
+  uuid: 'a1',
+  message: { content: [{ type: 'tool_use', name: 'Bash' }], stop_reason: 'tool_use' },
+}
+const toolResult = { type: 'user', uuid: 'u9', message: { content: [{ type: 'tool_result', content: 'x' }] } }
+const says = (text: string, over: object = {}) => ({
+  type: 'assistant',
+  uuid: 'a2',
+  message: { content: [{ type: 'text', text }], stop_reason: 'end_turn' },
+  ...over,
+})
+const noise = { type: 'queue-operation', operation: 'enqueue' }
+
+function transcript(t: { after(fn: () => void): void }, entries: (object | string)[]) {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'nanoclaw-transcript-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const file = path.join(folder, 's.jsonl')
+  writeFileSync(file, entries.map((entry) => (typeof entry === 'string' ? entry : JSON.stringify(entry))).join('\n'))
+  return { file, folder }
+}
+
+const find = (t: { after(fn: () => void): void }, entries: (object | string)[], uuids = ['one', 'two']) =>
+  findEarlierTry({ file: transcript(t, entries).file, uuids })
+
+test('a turn that was never pushed is absent, also in a missing or damaged transcript', async (t) => {
+  assert.deepEqual(await find(t, [prompt('other', 'hi'), says('yes')]), { state: 'absent' })
+  assert.deepEqual(await findEarlierTry({ file: '/nowhere/s.jsonl', uuids: ['one'] }), { state: 'absent' })
+  assert.deepEqual(await find(t, ['{"type":"user"', 'null', '[]', '']), { state: 'absent' })
+  assert.deepEqual(await find(t, [prompt('one', 'hi')], []), { state: 'absent' })
+})
+
+test('a turn that was pushed and not answered is interrupted, in a tool, after one, or before anything', async (t) => {
+  assert.deepEqual(await find(t, [prompt('one', 'hi')]), { state: 'interrupted' })
+  assert.deepEqual(await find(t, [prompt('one', 'hi'), noise, toolCall]), { state: 'interrupted' })
+  assert.deepEqual(await find(t, [prompt('one', 'hi'), says('I will look'), toolCall, toolResult]), { state: 'interrupted' })
+})
+
+test('a turn with a final answer is answered, whichever try found it', async (t) => {
+  assert.deepEqual(await find(t, [prompt('one', 'hi'), toolCall, toolResult, says('done')]), { state: 'answered', text: 'done' })
+  assert.deepEqual(await find(t, [prompt('one', 'hi'), toolCall, prompt('two', 'continue'), says('later')]), {
+    state: 'answered',
+    text: 'later',
+  })
+})
+
+test("a later turn's answer, an API error and a subagent's words are not this turn's answer", async (t) => {
+  assert.deepEqual(await find(t, [prompt('one', 'hi'), toolCall, prompt('x', 'next'), says('other')]), { state: 'interrupted' })
+  assert.deepEqual(await find(t, [prompt('one', 'hi'), says('API Error: 529', { isApiErrorMessage: true })]), {
+    state: 'interrupted',
+  })
+  assert.deepEqual(await find(t, [prompt('one', 'hi'), toolCall, says('sub', { isSidechain: true })]), { state: 'interrupted' })
+})
+
+test('an archived conversation has what both said, and nothing else', async (t) => {
+  const { file, folder } = transcript(t, [prompt('one', 'what is it?'), toolCall, toolResult, says('a cat')])
+  const archive = path.join(folder, 'conversations')
+  await archiveConversation({ transcript: file, assistantName: 'Andy', folder: archive, now: new Date('2026-01-31T12:00:00Z') })
+  assert.deepEqual(readdirSync(archive), ['2026-01-31-120000.md'])
+  const text = readFileSync(path.join(archive, '2026-01-31-120000.md'), 'utf8')
+  assert.match(text, /\*\*User\*\* \(\):\n\nwhat is it\?\n\n---\n\n\*\*Andy\*\* \(\):\n\na cat\n$/)
+})

@@ -1,0 +1,62 @@
+import type { ActivityFrame } from '@nanoclaw/protocol'
+import type { Message } from '../domain/message.ts'
+
+/** What happens in a chat, for whoever watches it now. What must not be missed is in the store. */
+export type FeedEvent =
+  | { type: 'message'; message: Message }
+  | { type: 'activity'; kind: ActivityFrame['kind']; detail: string }
+  /** `throughSeq`: the newest message that the turn answers. */
+  | { type: 'turn'; state: 'waiting' | 'running' | 'done' | 'failed' | 'stopped'; throughSeq: number; detail?: string }
+
+type Listener = (event: FeedEvent) => void
+
+/** Passes the events of each chat on to its watchers. */
+export class Feed {
+  readonly #listeners = new Map<string, Set<Listener>>()
+
+  publish(jid: string, event: FeedEvent): void {
+    for (const listener of this.#listeners.get(jid) ?? []) listener(event)
+  }
+
+  /** Returns the function that ends the subscription. */
+  subscribe(jid: string, listener: Listener): () => void {
+    const listeners = this.#listeners.get(jid) ?? new Set()
+    this.#listeners.set(jid, listeners.add(listener))
+    return () => {
+      listeners.delete(listener)
+      if (listeners.size === 0) this.#listeners.delete(jid)
+    }
+  }
+
+  /** Somebody watches some chat. */
+  get watched(): boolean {
+    return this.#listeners.size > 0
+  }
+
+  /** The events of a chat from this call on (not from the first read), until `signal` aborts. */
+  watch(jid: string, signal: AbortSignal): AsyncGenerator<FeedEvent> {
+    const events: FeedEvent[] = []
+    let wake: () => void = () => {}
+    const unsubscribe = this.subscribe(jid, (event) => {
+      events.push(event)
+      wake()
+    })
+    const end = () => {
+      unsubscribe()
+      wake()
+    }
+    signal.addEventListener('abort', end, { once: true })
+    async function* drain() {
+      try {
+        while (!signal.aborted) {
+          const event = events.shift()
+          if (event) yield event
+          else await new Promise<void>((resolve) => (wake = resolve))
+        }
+      } finally {
+        unsubscribe()
+      }
+    }
+    return drain()
+  }
+}

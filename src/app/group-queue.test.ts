@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ManualClock } from '../../test/fakes/clock.ts'
+import { FakeContainer } from '../../test/fakes/container.ts'
+import { storeWith } from '../../test/fakes/rooms.ts'
+import { AgentRun } from '../container/agent-run.ts'
+import { RunLog } from '../container/run-log.ts'
+import type { StartRequest } from '../container-runner.ts'
+import type { Store } from '../store/store.ts'
+import { Feed } from './feed.ts'
+import { GroupQueue } from './group-queue.ts'
+import { TurnDesk } from './turn-desk.ts'
+
+/** The real queue, desk, lanes and store; containers are played by the test. `order` is what happened, in order. */
+function office(t: { after(fn: () => void): void }, { groups, maxContainers }: { groups: string[]; maxContainers: number }) {
+  const { store, folder } = storeWith(t, groups)
+  const clock = new ManualClock()
+  const desk = new TurnDesk(
+    { store, feed: new Feed(), now: clock.now },
+    { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 5, installId: 'x' },
+  )
+  const order: string[] = []
+  const containers: FakeContainer[] = []
+  const quiet = { info() {}, warn() {}, error() {}, debug() {} }
+  const start = async ({ group, listener }: StartRequest) => {
+    const container = new FakeContainer()
+    containers.push(container)
+    order.push(`start ${group.folder}`)
+    const log = RunLog.create({ folder, at: new Date(0), redact: (text) => text })
+    const run = new AgentRun({ name: group.folder, container, clock, log, listener, retryAt: () => undefined })
+    void run.ended.then(() => order.push(`gone ${group.folder}`))
+    void playAgent({ container, folder: group.folder, order })
+    return run
+  }
+  const queue = new GroupQueue(
+    {
+      desk,
+      clock,
+      deliver: () => {},
+      isMain: (name) => name === 'main',
+      log: quiet,
+      lane: { start, onSession: (claimed, id) => desk.sessionNamed(claimed, id), onActivity: () => {}, log: quiet },
+    },
+    { root: folder, assistantName: 'Andy', timeoutMs: 60_000, maxContainers, idleTimeoutMs: 600_000 },
+  )
+  let n = 0
+  const say = (group: string, text: string) => {
+    store.messages.add({ jid: `local:${group}`, id: String(n++), sender: 'a', senderName: 'Ann', text, sentAt: 0, fromMe: false })
+    queue.wake(group)
+  }
+  return { store, queue, clock, order, containers, say }
+}
+
+/** Answers every turn with "done"; a prompt with "hang" is never answered, one with "fail" fails; leaves when asked to. */
+async function playAgent({
+  container,
+  folder,
+  order,
+}: {
+  container: FakeContainer
+  folder: string
+  order: string[]
+}): Promise<void> {
+  for (let frame = await container.next(); frame && frame.type !== 'close'; frame = await container.next()) {
+    if (frame.type !== 'turn') continue
+    const { uuid, prompt } = frame
+    order.push(`turn ${folder}`)
+    container.frame({ type: 'session', sessionId: `session-${folder}` })
+    if (prompt.includes('fail')) container.result({ status: 'error', errorClass: 'overload', error: '529', consumed: [uuid] })
+    else if (!prompt.includes('hang')) container.result({ result: 'done', consumed: [uuid] })
+  }
+  container.exit()
+}
+
+/** Lets everything that is ready happen. */
+async function settle(condition: () => boolean): Promise<void> {
+  for (let n = 0; n < 1_000 && !condition(); n++) await new Promise(setImmediate)
+  assert.ok(condition(), 'it did not come to pass')
+}
+
+const answers = (store: Store, group: string) =>
+  store.messages.latest(`local:${group}`, 100).filter((m) => m.fromAssistant).length
+
+test('a second message goes into the warm container', async (t) => {
+  const { store, order, say } = office(t, { groups: ['main'], maxContainers: 5 })
+  say('main', 'one')
+  await settle(() => answers(store, 'main') === 1)
+  say('main', 'two')
+  await settle(() => answers(store, 'main') === 2)
+  assert.deepEqual(order, ['start main', 'turn main', 'turn main'])
+})
+
+test('a cleared session is noticed: the warm container leaves and a fresh one starts', async (t) => {
+  const { store, order, say } = office(t, { groups: ['main'], maxContainers: 5 })
+  say('main', 'one')
+  await settle(() => answers(store, 'main') === 1)
+  store.sessions.clear('main')
+  say('main', 'two')
+  await settle(() => answers(store, 'main') === 2)
+  assert.deepEqual(order, ['start main', 'turn main', 'gone main', 'start main', 'turn main'])
+})
+
+test('groups wait for a place in the order they came, and idle containers give way at once', async (t) => {
+  const { store, order, say } = office(t, { groups: ['a', 'b', 'c'], maxContainers: 1 })
+  for (const group of ['c', 'a', 'b']) say(group, 'hi')
+  await settle(() => ['a', 'b', 'c'].every((group) => answers(store, group) === 1))
+  assert.deepEqual(
+    order.filter((line) => !line.startsWith('turn')),
+    ['start c', 'gone c', 'start a', 'gone a', 'start b'],
+  )
+})
+
+test('main has a place of its own when all others are taken', async (t) => {
+  const { store, order, say } = office(t, { groups: ['main', 'a', 'b'], maxContainers: 1 })
+  say('a', 'hang')
+  say('b', 'hi')
+  say('main', 'hi')
+  await settle(() => answers(store, 'main') === 1)
+  assert.deepEqual(order, ['start a', 'start main', 'turn a', 'turn main'])
+})
+
+test('a group that waits for its next try holds nobody up', async (t) => {
+  const { store, clock, order, say } = office(t, { groups: ['a', 'b'], maxContainers: 1 })
+  say('a', 'fail')
+  say('b', 'hi')
+  await settle(() => answers(store, 'b') === 1)
+  assert.equal(order.filter((line) => line === 'turn a').length, 1)
+  clock.advance(5_000)
+  await settle(() => order.filter((line) => line === 'turn a').length === 2)
+})
+
+test('an idle container leaves after IDLE_TIMEOUT', async (t) => {
+  const { store, clock, order, queue, say } = office(t, { groups: ['a'], maxContainers: 1 })
+  say('a', 'hi')
+  await settle(() => answers(store, 'a') === 1 && queue.idle)
+  clock.advance(599_999)
+  assert.ok(!order.includes('gone a'))
+  clock.advance(1)
+  await settle(() => order.includes('gone a'))
+})
+
+test('a stopped turn is over and the group works again', async (t) => {
+  const { store, queue, clock, order, say } = office(t, { groups: ['a'], maxContainers: 1 })
+  say('a', 'hang')
+  await settle(() => order.includes('turn a'))
+  assert.equal(queue.stopTurn('local:a'), true)
+  clock.advance(5_000)
+  await settle(() => queue.idle)
+  say('a', 'hi')
+  await settle(() => answers(store, 'a') === 1)
+  assert.equal(queue.stopTurn('local:a'), false)
+})
+
+test('a shutdown waits for the grace, then leaves the turn to the next start', async (t) => {
+  const { store, queue, clock, order, say } = office(t, { groups: ['a'], maxContainers: 1 })
+  say('a', 'hang')
+  await settle(() => order.includes('turn a'))
+  const over = queue.shutdown({ graceMs: 20_000, now: new AbortController().signal })
+  clock.advance(19_999)
+  assert.equal(store.turns.counts().running, 1)
+  clock.advance(1)
+  await over
+  assert.deepEqual(store.turns.counts(), { pending: 1, running: 0, failed: 0 })
+})
+
+test('an answer that cannot be stored is stored as soon as it can', async (t) => {
+  const { store, clock, order, say } = office(t, { groups: ['a'], maxContainers: 1 })
+  const full = t.mock.method(store.outbox, 'add', () => {
+    throw new Error('disk full')
+  })
+  say('a', 'hi')
+  await settle(() => full.mock.callCount() === 1)
+  full.mock.restore()
+  clock.advance(5_000)
+  await settle(() => answers(store, 'a') === 1)
+  assert.deepEqual(order, ['start a', 'turn a'])
+})

@@ -1,0 +1,135 @@
+import { statSync } from 'node:fs'
+import path from 'node:path'
+import type { ActivityFrame } from '@nanoclaw/protocol'
+import type { AgentRun, TurnOutcome } from '../container/agent-run.ts'
+import type { StartRequest } from '../container-runner.ts'
+import { AppError, errorText } from '../domain/errors.ts'
+import type { FailureClass } from '../domain/turn.ts'
+import type { ClaimedTurn } from './turn-desk.ts'
+
+export type LanePorts = {
+  start(request: StartRequest, signal?: AbortSignal): Promise<AgentRun>
+  onSession(claimed: ClaimedTurn, sessionId: string): void
+  onActivity(jid: string, activity: ActivityFrame): void
+  log: { info(text: string): void; warn(text: string): void }
+}
+
+export type LaneRules = { root: string; assistantName: string; timeoutMs: number }
+
+/** How long a container may take to leave when it is asked to. */
+const CLOSE_GRACE_MS = 5_000
+
+/** The chat lane of one group: at most one container, kept warm between turns, one turn at a time. */
+export class Lane {
+  readonly folder: string
+  /** When its last turn ended; the container idle for longest gives way first. */
+  idleSince = 0
+  readonly #ports: LanePorts
+  readonly #rules: LaneRules
+  #run: AgentRun | undefined
+  #sessionsInode: number | undefined
+  #claimed: ClaimedTurn | undefined
+  #stopWanted = false
+
+  constructor({ folder, ports, rules }: { folder: string; ports: LanePorts; rules: LaneRules }) {
+    this.folder = folder
+    this.#ports = ports
+    this.#rules = rules
+  }
+
+  /** The container there is, working or warm. */
+  get run(): AgentRun | undefined {
+    return this.#run
+  }
+
+  /** The turn that is being worked on. */
+  get claimed(): ClaimedTurn | undefined {
+    return this.#claimed
+  }
+
+  /** A container that could take a turn at once. */
+  get warm(): boolean {
+    return this.#run?.usable ?? false
+  }
+
+  /** Works on one turn, in the warm container if it still fits. Never rejects: what goes wrong is an outcome. */
+  async work(claimed: ClaimedTurn): Promise<TurnOutcome> {
+    this.#claimed = claimed
+    this.#stopWanted = false
+    try {
+      const run = await this.#runFor(claimed)
+      if (this.#stopWanted) return { type: 'stopped', text: null }
+      const { uuid, prompt, jid, earlier, group } = claimed
+      return await run.ask({ uuid, prompt, chatJid: jid, earlier, timeoutMs: group.config.timeout ?? this.#rules.timeoutMs })
+    } catch (error) {
+      return { type: 'failed', reason: reasonOf(error), detail: errorText(error) }
+    } finally {
+      this.#claimed = undefined
+    }
+  }
+
+  /** Interrupts the turn that is being worked on; also one whose container is only starting. */
+  stop(): boolean {
+    if (!this.#claimed) return false
+    this.#stopWanted = true
+    this.#run?.stop()
+    return true
+  }
+
+  /** Ends the container, gracefully. Resolves when it is gone. */
+  async close(): Promise<void> {
+    const run = this.#run
+    await run?.close(CLOSE_GRACE_MS)
+  }
+
+  async kill(): Promise<void> {
+    await this.#run?.kill()
+  }
+
+  async #runFor(claimed: ClaimedTurn): Promise<AgentRun> {
+    const warm = this.#run
+    if (warm && this.#fits(warm, claimed)) return warm
+    await this.close()
+    const { group, jid: chatJid, sessionId } = claimed
+    const listener = {
+      onSession: (id: string) => this.#named(id),
+      onActivity: (activity: ActivityFrame) => this.#claimed && this.#ports.onActivity(this.#claimed.jid, activity),
+    }
+    const run = await this.#ports.start({
+      group,
+      lane: 'chat',
+      chatJid,
+      sessionId,
+      assistantName: this.#rules.assistantName,
+      listener,
+    })
+    this.#run = run
+    this.#sessionsInode = this.#inode()
+    void run.ended.then(() => {
+      if (this.#run === run) this.#run = undefined
+    })
+    return run
+  }
+
+  /** A warm container goes on only with the session the store names, in the session folder it was given. */
+  #fits(run: AgentRun, claimed: ClaimedTurn): boolean {
+    return run.usable && run.sessionId === claimed.sessionId && this.#sessionsInode === this.#inode()
+  }
+
+  #inode(): number | undefined {
+    const folder = path.join(this.#rules.root, 'data', 'sessions', this.folder, '.claude')
+    return statSync(folder, { throwIfNoEntry: false })?.ino
+  }
+
+  #named(sessionId: string): void {
+    if (!this.#claimed) return
+    this.#ports.onSession(this.#claimed, sessionId)
+    this.#ports.log.info(`Group ${this.folder}: Session initialized: ${sessionId}`)
+  }
+}
+
+function reasonOf(error: unknown): FailureClass {
+  if (!(error instanceof AppError)) return 'crash'
+  if (error.code === 'engine.image-missing' || error.fault === 'user' || error.fault === 'agent') return 'setup'
+  return error.fault === 'engine' ? 'engine' : 'crash'
+}

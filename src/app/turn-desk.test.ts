@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ManualClock } from '../../test/fakes/clock.ts'
+import { registerChat, storeWith } from '../../test/fakes/rooms.ts'
+import { Feed, type FeedEvent } from './feed.ts'
+import { type ClaimedTurn, TurnDesk } from './turn-desk.ts'
+
+const JID = 'local:main'
+
+/** The real store in a folder of its own, with main and its terminal chat. */
+function desk(t: { after(fn: () => void): void }, { chats = [] }: { chats?: string[] } = {}) {
+  const { store } = storeWith(t, ['main'])
+  for (const jid of chats) registerChat(store, { jid, folder: 'main' })
+  const clock = new ManualClock()
+  const feed = new Feed()
+  const events: FeedEvent[] = []
+  feed.subscribe(JID, (event) => events.push(event))
+  const desk = new TurnDesk(
+    { store, feed, now: clock.now },
+    { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 5, installId: 'test' },
+  )
+  const say = (text: string, jid = JID) =>
+    store.messages.add({ jid, id: `${jid}-${text}`, sender: 'a', senderName: 'Ann', text, sentAt: 0, fromMe: false }).seq
+  return { store, desk, clock, events, say }
+}
+
+const claim = (d: TurnDesk): ClaimedTurn => d.claim('main') ?? assert.fail('there is no work')
+const answered = (text: string | null) => ({ type: 'answered' as const, text, usage: undefined })
+const failed = (reason: 'overload' | 'login' | 'session-lost' | 'too-large') => ({
+  type: 'failed' as const,
+  reason,
+  detail: 'why',
+})
+
+test('an answer, its delivery, the cursor and the end of the turn are one commit', (t) => {
+  const { store, desk: d, say, events } = desk(t)
+  const seq = say('hi')
+  const turn = claim(d)
+  assert.ok(turn.prompt.includes('>hi</message>'))
+  assert.equal(d.claim('main'), undefined, 'a chat has one open turn')
+  d.finish(turn, answered('hello <internal>x</internal>'))
+  assert.deepEqual(store.messages.answersOf(turn.turn.id), ['hello'])
+  assert.deepEqual(
+    store.outbox.due(Number.MAX_SAFE_INTEGER).map((row) => [row.jid, row.text, row.key]),
+    [[JID, 'hello', `turn-${turn.turn.id}`]],
+  )
+  assert.equal(store.chats.cursors(JID).answeredSeq, seq)
+  assert.equal(store.turns.find(turn.turn.id)?.turn.state, 'done')
+  assert.deepEqual(
+    events.map((event) => event.type + ('state' in event ? `:${event.state}` : '')),
+    ['turn:running', 'message', 'turn:done'],
+  )
+  assert.equal(d.look('main').type, 'nothing')
+})
+
+test('when one part of the commit cannot be written, none is', (t) => {
+  const { store, desk: d, say } = desk(t)
+  say('hi')
+  const turn = claim(d)
+  t.mock.method(store.outbox, 'add', () => {
+    throw new Error('disk full')
+  })
+  assert.throws(() => d.finish(turn, answered('hello')), /disk full/)
+  assert.equal(store.turns.find(turn.turn.id)?.turn.state, 'running')
+  assert.deepEqual(store.messages.answersOf(turn.turn.id), [])
+  assert.equal(store.chats.cursors(JID).answeredSeq, 0)
+})
+
+test('silence is an answer: nothing is sent, the message counts as answered', (t) => {
+  const { store, desk: d, say } = desk(t)
+  const seq = say('hi')
+  d.finish(claim(d), answered('<internal>nothing to say</internal>'))
+  assert.equal(store.outbox.nextDue(), undefined)
+  assert.equal(store.chats.cursors(JID).answeredSeq, seq)
+})
+
+test('messages that came while a turn ran are the next turn', (t) => {
+  const { desk: d, say } = desk(t)
+  say('one')
+  const first = claim(d)
+  say('two')
+  d.finish(first, answered('1'))
+  const second = claim(d)
+  assert.ok(second.prompt.includes('>two<') && !second.prompt.includes('>one<'))
+})
+
+test('a failed turn waits, then goes on with a new uuid and its earlier one', (t) => {
+  const { desk: d, say, clock } = desk(t)
+  say('hi')
+  const first = claim(d)
+  d.finish(first, failed('overload'))
+  assert.deepEqual(d.look('main'), { type: 'wait', at: clock.now() + 5_000 })
+  clock.advance(5_000)
+  const second = claim(d)
+  assert.equal(second.turn.id, first.turn.id)
+  assert.deepEqual(second.earlier, [first.uuid])
+  assert.notEqual(second.uuid, first.uuid)
+})
+
+test('without a login the messages wait, and a newer one takes them along', (t) => {
+  const { store, desk: d, say, events } = desk(t)
+  say('one')
+  d.finish(claim(d), failed('login'))
+  assert.equal(d.look('main').type, 'nothing')
+  assert.match(store.outbox.due(Number.MAX_SAFE_INTEGER)[0]?.text ?? '', /ANTHROPIC_API_KEY/)
+  const last = events.at(-1)
+  assert.equal(last?.type === 'turn' && last.state, 'failed')
+  say('two')
+  const again = claim(d)
+  assert.ok(again.prompt.includes('one') && again.prompt.includes('two'))
+})
+
+test('a restart wakes messages that waited for a login', (t) => {
+  const { desk: d, say } = desk(t)
+  say('one')
+  d.finish(claim(d), failed('login'))
+  d.recover()
+  assert.equal(d.look('main').type, 'turn')
+})
+
+test('a turn whose host went away is tried again at the next start, as the same turn', (t) => {
+  const { desk: d, say } = desk(t)
+  say('hi')
+  const first = claim(d)
+  assert.equal(d.recover(), 1)
+  const second = claim(d)
+  assert.equal(second.turn.id, first.turn.id)
+  assert.deepEqual(second.earlier, [first.uuid])
+})
+
+test('a lost session is forgotten before the next try; what cannot be answered is told and given up', (t) => {
+  const { store, desk: d, say } = desk(t)
+  const seq = say('hi')
+  store.sessions.set('main', 'dead')
+  d.finish(claim(d), failed('session-lost'))
+  const again = claim(d)
+  assert.equal(again.sessionId, undefined)
+  d.finish(again, failed('too-large'))
+  assert.equal(store.chats.cursors(JID).answeredSeq, seq)
+  assert.equal(store.turns.counts().failed, 1)
+})
+
+test('a session that was cleared by hand while a turn ran stays cleared', (t) => {
+  const { store, desk: d, say } = desk(t)
+  store.sessions.set('main', 'one')
+  say('hi')
+  const turn = claim(d)
+  store.sessions.clear('main')
+  d.sessionNamed(turn, 'one')
+  assert.equal(store.sessions.get('main'), undefined)
+})
+
+test('the chats of a group take turns, the oldest message first, and the prompt names the chat', (t) => {
+  const { desk: d, say } = desk(t, { chats: ['tg:1'] })
+  say('second', 'tg:1')
+  say('third')
+  const first = claim(d)
+  assert.equal(first.jid, 'tg:1')
+  assert.ok(first.prompt.includes('chat="tg:1"'))
+})

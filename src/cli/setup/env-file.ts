@@ -1,0 +1,48 @@
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import path from 'node:path'
+
+/** The file's text with `name` set once; every other line stays as it is. */
+export function withVariable({ text, name, value }: { text: string; name: string; value: string }): string {
+  const assignment = new RegExp(`^\\s*(?:export\\s+)?${name}\\s*=`)
+  const lines = text.split('\n')
+  const first = lines.findIndex((line) => assignment.test(line))
+  const kept = lines.filter((line, at) => at === first || !assignment.test(line))
+  const line = `${name}=${value}`
+  if (first >= 0) return kept.with(first, line).join('\n')
+  return `${text}${text === '' || text.endsWith('\n') ? '' : '\n'}${line}\n`
+}
+
+/** Sets a variable in the `.env` file, which afterwards only its owner may read. A crash leaves the old file or the new one. */
+export function setVariable({ file, name, value }: { file: string; name: string; value: string }): void {
+  // A link stays one: what it points to is replaced.
+  const target = existsSync(file) ? realpathSync(file) : file
+  const text = existsSync(target) ? readFileSync(target, 'utf8') : ''
+  mkdirSync(path.dirname(target), { recursive: true })
+  replaceFile(target, withVariable({ text, name, value }))
+}
+
+function replaceFile(target: string, text: string): void {
+  const draft = `${target}.${process.pid}.tmp`
+  const handle = openSync(draft, 'wx', 0o600)
+  try {
+    writeFileSync(handle, text)
+    fsyncSync(handle)
+    renameSync(draft, target)
+  } catch (error) {
+    rmSync(draft, { force: true })
+    throw error
+  } finally {
+    closeSync(handle)
+  }
+}

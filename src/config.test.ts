@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { test } from 'node:test'
+import { temporaryFolder } from '../test/fakes/rooms.ts'
+import { loadConfig, readEnvFile } from './config.ts'
+import { AppError } from './domain/errors.ts'
+
+test('settings have their documented defaults', (t) => {
+  const root = temporaryFolder(t)
+  const config = loadConfig({ NANOCLAW_HOME: root, TZ: 'UTC' }, '/home/x')
+  assert.equal(config.root, root)
+  assert.deepEqual(
+    [config.assistantName, config.image, config.containerTimeoutMs, config.idleTimeoutMs, config.maxContainers],
+    ['Andy', 'nanoclaw-agent:latest', 1_800_000, 1_800_000, 5],
+  )
+  assert.deepEqual([config.network, config.credentials, config.containerRuntime], ['gateway', 'gateway', 'docker'])
+})
+
+test('the environment goes before .env, and an empty value counts as none', (t) => {
+  const root = temporaryFolder(t)
+  writeFileSync(
+    path.join(root, '.env'),
+    'ASSISTANT_NAME=File\nCONTAINER_IMAGE="from file" # why\nexport ANTHROPIC_API_KEY=\'sk-ant-1\'\n#X=1\nbroken line\n',
+  )
+  const config = loadConfig({ NANOCLAW_HOME: root, ASSISTANT_NAME: 'Env', CONTAINER_IMAGE: '' })
+  assert.deepEqual([config.assistantName, config.image, config.apiKey], ['Env', 'from file', 'sk-ant-1'])
+})
+
+test('every unusable setting is named at once, and no value is repeated', (t) => {
+  const env = {
+    NANOCLAW_HOME: temporaryFolder(t),
+    CONTAINER_TIMEOUT: 'sk-ant-oops',
+    IDLE_TIMEOUT: '5',
+    TZ: 'Mars/Base',
+    LOG_LEVEL: 'loud',
+    ANTHROPIC_BASE_URL: 'ftp://x',
+  }
+  assert.throws(
+    () => loadConfig(env),
+    (error) => {
+      assert.ok(error instanceof AppError && error.code === 'config.invalid')
+      for (const name of ['CONTAINER_TIMEOUT', 'IDLE_TIMEOUT', 'TZ', 'LOG_LEVEL', 'ANTHROPIC_BASE_URL'])
+        assert.match(error.message, new RegExp(`^  ${name} is `, 'm'))
+      assert.doesNotMatch(error.message, /sk-ant-oops/)
+      return true
+    },
+  )
+})
+
+test('sockets of a root with a long name live in a private folder, the same one each time', (t) => {
+  const root = path.join(temporaryFolder(t), 'x'.repeat(120))
+  const { paths } = loadConfig({ NANOCLAW_HOME: root, XDG_RUNTIME_DIR: '/run/user/7' })
+  assert.match(paths.controlSocket, /^\/run\/user\/7\/nanoclaw-\d+-[0-9a-f]{12}\/nanoclaw\.sock$/)
+  assert.equal(
+    loadConfig({ NANOCLAW_HOME: root, XDG_RUNTIME_DIR: '/run/user/7' }).paths.runs,
+    path.join(path.dirname(paths.controlSocket), 'run'),
+  )
+})
+
+test('a missing .env has no values', () => {
+  assert.deepEqual(readEnvFile('/nowhere/.env'), {})
+})

@@ -1,0 +1,304 @@
+import { randomBytes } from 'node:crypto'
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import type { RunnerInput } from '@nanoclaw/protocol'
+import { AgentRun, type RunListener } from './container/agent-run.ts'
+import { writeFileAtomically } from './container/files.ts'
+import { type ContainerUser, ensureFolder } from './container/folders.ts'
+import { RunLog } from './container/run-log.ts'
+import type { Clock } from './domain/clock.ts'
+import type { Group } from './domain/group.ts'
+import type { Outcome } from './gateway/model-exchange.ts'
+import type { ContainerRuntime, ContainerSpec, Mount } from './runtimes/contract.ts'
+
+export type Lane = 'chat' | 'isolated'
+
+/** What one installation's containers have in common. */
+export type ContainerSettings = {
+  root: string
+  /** One folder per run, with its gateway's socket. */
+  runs: string
+  project: string
+  /** Top-level entries of the project that main may read; never the project folder itself. */
+  projectEntries: readonly string[]
+  installId: string
+  image: string
+  user: ContainerUser
+  network: 'gateway' | 'bridge' | 'none'
+  credentials: 'gateway' | 'mount'
+  timeZone: string
+}
+
+/** The way out of one run: its socket, opened before the container starts and closed after it is gone. */
+export interface RunGateway {
+  close(): Promise<void>
+}
+
+export type ContainerRunnerPorts = {
+  runtime: ContainerRuntime
+  openGateway(run: { runId: string; socketPath: string; onRequest(record: { outcome: Outcome }): void }): Promise<RunGateway>
+  /** The environment file a container gets: a placeholder, or the login itself where the user chose that. */
+  loginFile(): Promise<{ placeholder: string; real: string }>
+  redact(text: string): string
+  clock: Clock
+  log: { info(text: string): void; debug(text: string): void; warn(text: string): void }
+}
+
+export type StartRequest = {
+  group: Group
+  lane: Lane
+  chatJid: string
+  sessionId: string | undefined
+  assistantName: string
+  listener: RunListener
+}
+
+type Preparation = { request: StartRequest; runId: string; run: string; model: ModelWitness }
+
+const MB = 1024 * 1024
+/** Enough for Claude Code (about 300 MB) with a browser page or a build beside it. */
+const DEFAULT_LIMITS = { memoryMb: 2_048, cpus: 2, pids: 512 }
+
+/** Starts the agent of a group in a fresh container (DESIGN 3.1, 3.2). */
+export class ContainerRunner {
+  readonly #settings: ContainerSettings
+  readonly #ports: ContainerRunnerPorts
+
+  constructor(settings: ContainerSettings, ports: ContainerRunnerPorts) {
+    this.#settings = settings
+    this.#ports = ports
+  }
+
+  async start(request: StartRequest, signal?: AbortSignal): Promise<AgentRun> {
+    const runId = randomBytes(4).toString('hex')
+    const run = path.join(this.#settings.runs, runId)
+    const model = new ModelWitness()
+    const gateway = await this.#prepare({ request, runId, run, model })
+    try {
+      const spec = this.#spec({ request, runId })
+      const log = this.#openLog({ request, spec })
+      const container = await this.#run({ spec, log, signal })
+      const { clock } = this.#ports
+      const agent = new AgentRun({
+        name: spec.name,
+        container,
+        clock,
+        log,
+        listener: request.listener,
+        retryAt: () => model.retryAt,
+      })
+      container.stdin.write(`${JSON.stringify(firstLine(request))}\n`)
+      void agent.ended.then(() => this.#cleanUp({ run, gateway }))
+      return agent
+    } catch (error) {
+      await this.#cleanUp({ run, gateway })
+      throw error
+    }
+  }
+
+  async #run({ spec, log, signal }: { spec: ContainerSpec; log: RunLog; signal: AbortSignal | undefined }) {
+    try {
+      return await this.#ports.runtime.run(spec, signal)
+    } catch (error) {
+      log.close(`did not start: ${error instanceof Error ? error.message : error}`)
+      throw error
+    }
+  }
+
+  /** Everything a run needs on the host: its folders, its login file, its gateway. */
+  async #prepare({ request, runId, run, model }: Preparation): Promise<RunGateway | undefined> {
+    const { root, user: owner } = this.#settings
+    const login = await this.#ports.loginFile()
+    this.#makeGroupFolders(request.group.folder)
+    const data = path.join(root, 'data')
+    ensureFolder(path.join(data, 'env'))
+    writeFileAtomically(path.join(data, 'env', 'env'), { text: login.real, mode: 0o600, owner })
+    ensureFolder(this.#settings.runs, { mode: 0o711 })
+    ensureFolder(run, { mode: 0o711 })
+    ensureFolder(path.join(run, 'env-dir'))
+    writeFileAtomically(path.join(run, 'env-dir', 'env'), { text: login.placeholder, mode: 0o600, owner })
+    // The image knows uid 1000 as `node`; any other gets the same name.
+    if (owner.uid !== 1000) writeFileSync(path.join(run, 'passwd'), `node:x:${owner.uid}:${owner.gid}::/home/node:/bin/bash\n`)
+    if (!usesGateway(this.#settings, request.group)) return undefined
+    const onRequest = ({ outcome }: { outcome: Outcome }) => model.note(outcome)
+    return this.#ports.openGateway({ runId, socketPath: path.join(run, 'gateway.sock'), onRequest })
+  }
+
+  #makeGroupFolders(folder: string): void {
+    const { root, user: owner } = this.#settings
+    const at = (...parts: string[]) => path.join(root, ...parts)
+    ensureFolder(at('groups'))
+    ensureFolder(at('groups', 'global'))
+    ensureFolder(at('groups', folder), { owner })
+    ensureFolder(at('groups', folder, 'logs'))
+    ensureFolder(at('data', 'ipc'))
+    ensureFolder(at('data', 'ipc', folder))
+    for (const name of ['messages', 'tasks', 'files']) ensureFolder(at('data', 'ipc', folder, name), { owner })
+    for (const name of ['messages', 'tasks']) ensureFolder(at('data', 'ipc', name), { owner }) // for the guides' manual runs
+    ensureFolder(at('data', 'sessions'))
+    ensureFolder(at('data', 'sessions', folder))
+    ensureFolder(at('data', 'sessions', folder, '.claude'), { owner, mode: 0o700 })
+    ensureFolder(at('data', 'sessions', folder, '.claude', 'skills'), { owner })
+    ensureFolder(at('data', 'attachments'))
+    ensureFolder(at('data', 'attachments', folder))
+    ensureFolder(at('data', 'nothing'))
+  }
+
+  #spec({ request, runId }: { request: StartRequest; runId: string }): ContainerSpec {
+    const { group, lane } = request
+    const settings = this.#settings
+    const { memoryMb, cpus, pids } = { ...DEFAULT_LIMITS, ...withoutUndefined(group.config.limits ?? {}) }
+    const tmpfsOwner = `uid=${settings.user.uid},gid=${settings.user.gid}`
+    return {
+      name: `nanoclaw-${group.folder}-${this.#ports.clock.now()}`,
+      image: settings.image,
+      labels: {
+        'nanoclaw.install': settings.installId,
+        'nanoclaw.group': group.folder,
+        'nanoclaw.lane': lane,
+        'nanoclaw.run': runId,
+      },
+      user: `${settings.user.uid}:${settings.user.gid}`,
+      env: { HOME: '/home/node', TZ: settings.timeZone },
+      mounts: mountsOf({ settings, group, runId }),
+      network: networkOf(settings, group) === 'bridge' ? 'bridge' : 'none',
+      tmpfs: [
+        { target: '/tmp', options: `rw,exec,nosuid,nodev,mode=1777,size=1g,${tmpfsOwner}` },
+        { target: '/home/node', options: `rw,exec,nosuid,nodev,mode=755,size=512m,${tmpfsOwner}` },
+      ],
+      limits: { memoryBytes: memoryMb * MB, swapBytes: 0, cpus, pids },
+    }
+  }
+
+  #openLog({ request, spec }: { request: StartRequest; spec: ContainerSpec }): RunLog {
+    const { redact, log } = this.#ports
+    const folder = path.join(this.#settings.root, 'groups', request.group.folder, 'logs')
+    const runLog = RunLog.create({ folder, at: new Date(this.#ports.clock.now()), redact })
+    runLog.section('run', `${spec.name}, image ${spec.image}, session ${request.sessionId ?? 'new'}`)
+    runLog.section('mounts', spec.mounts.map(mountLine).join('\n'))
+    log.info(`Starting container ${spec.name} for group ${request.group.folder}`)
+    log.debug(`Mounts of ${spec.name}:\n${spec.mounts.map(mountLine).join('\n')}`)
+    log.debug(`${spec.name} as a command: ${dockerRunLine(spec)}`)
+    return runLog
+  }
+
+  async #cleanUp({ run, gateway }: { run: string; gateway: RunGateway | undefined }): Promise<void> {
+    try {
+      await gateway?.close()
+      rmSync(run, { recursive: true, force: true })
+    } catch (error) {
+      this.#ports.log.warn(`The run folder ${run} was not removed: ${error instanceof Error ? error.message : error}`)
+    }
+  }
+}
+
+/** What the model API itself said last to a run. Unlike a frame, it cannot be forged by the agent. */
+class ModelWitness {
+  /** When it may be asked again, ms since the epoch. */
+  retryAt: number | undefined
+
+  note(outcome: Outcome): void {
+    this.retryAt = outcome.type === 'answered' ? outcome.retryAt : undefined
+  }
+}
+
+function firstLine({ group, chatJid, sessionId, assistantName }: StartRequest): RunnerInput {
+  const { model, effort, systemPrompt } = group.config
+  const input = {
+    groupFolder: group.folder,
+    chatJid,
+    isMain: group.isMain,
+    sessionId,
+    assistantName,
+    model,
+    effort,
+    systemPrompt,
+  }
+  return withoutUndefined(input) as RunnerInput
+}
+
+function networkOf(settings: ContainerSettings, group: Group): 'gateway' | 'bridge' | 'none' {
+  return group.config.network ?? settings.network
+}
+
+/** Only a container that has both the login and a network of its own needs no gateway. */
+function usesGateway(settings: ContainerSettings, group: Group): boolean {
+  return !(settings.credentials === 'mount' && networkOf(settings, group) === 'bridge')
+}
+
+/** Every host path a container of this group sees (DESIGN 3.1). */
+export function mountsOf({ settings, group, runId }: { settings: ContainerSettings; group: Group; runId: string }): Mount[] {
+  const at = (...parts: string[]) => path.join(settings.root, ...parts)
+  const { folder, isMain } = group
+  const run = path.join(settings.runs, runId)
+  const ipc = at('data', 'ipc', folder)
+  const readOnly = (source: string, target: string): Mount => ({ source, target, readonly: true })
+  const writable = (source: string, target: string): Mount => ({ source, target, readonly: false })
+  const skills = path.join(settings.project, 'container', 'skills')
+  return [
+    writable(at('groups', folder), '/workspace/group'),
+    readOnly(at('groups', folder, 'logs'), '/workspace/group/logs'),
+    readOnly(ipc, '/workspace/ipc'),
+    ...['messages', 'tasks', 'files'].map((name) => writable(path.join(ipc, name), `/workspace/ipc/${name}`)),
+    // Claude sessions: one folder per group, under the HOME of the container's user.
+    writable(at('data', 'sessions', folder, '.claude'), '/home/node/.claude'), // NOT /root/.claude
+    ...(existsSync(skills) ? [readOnly(skills, '/home/node/.claude/skills')] : []),
+    readOnly(settings.credentials === 'mount' ? at('data', 'env') : path.join(run, 'env-dir'), '/workspace/env-dir'),
+    readOnly(at('data', 'attachments', folder), '/workspace/attachments'),
+    readOnly(run, '/run/nanoclaw'),
+    ...(settings.user.uid === 1000 ? [] : [readOnly(path.join(run, 'passwd'), '/etc/passwd')]),
+    ...(isMain ? projectMounts(settings) : [readOnly(at('groups', 'global'), '/workspace/global')]),
+  ]
+}
+
+/** Main reads the project and all groups, without the host's own files; it writes the memory that all groups share. */
+function projectMounts({ root, project, projectEntries }: ContainerSettings): Mount[] {
+  const groups = path.join(root, 'groups')
+  const nothing = path.join(root, 'data', 'nothing')
+  const logs = readdirSync(groups).filter((folder) => existsSync(path.join(groups, folder, 'logs')))
+  return [
+    ...projectEntries.map(
+      (entry): Mount => ({ source: path.join(project, entry), target: `/workspace/project/${entry}`, readonly: true }),
+    ),
+    { source: '/dev/null', target: '/workspace/project/.env', readonly: true },
+    { source: groups, target: '/workspace/project/groups', readonly: true },
+    ...logs.map((folder): Mount => ({ source: nothing, target: `/workspace/project/groups/${folder}/logs`, readonly: true })),
+    { source: path.join(groups, 'global'), target: '/workspace/project/groups/global', readonly: false },
+  ]
+}
+
+function mountLine({ source, target, readonly }: Mount): string {
+  return `${source} -> ${target}${readonly ? ' (ro)' : ''}`
+}
+
+/** The run as a line that can be pasted into a shell. */
+export function dockerRunLine(spec: ContainerSpec): string {
+  const { memoryBytes, cpus, pids } = spec.limits
+  const words = [
+    ...['docker', 'run', '-i', '--rm', '--init', '--name', spec.name, '--user', spec.user, '--network', spec.network],
+    ...['--read-only', '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges', '--ipc', 'private', '--pull', 'never'],
+    ...[
+      '--memory',
+      String(memoryBytes),
+      '--memory-swap',
+      String(memoryBytes),
+      '--cpus',
+      String(cpus),
+      '--pids-limit',
+      String(pids),
+    ],
+    ...Object.entries(spec.labels).flatMap(([name, value]) => ['--label', `${name}=${value}`]),
+    ...Object.entries(spec.env).flatMap(([name, value]) => ['--env', `${name}=${value}`]),
+    ...spec.tmpfs.flatMap(({ target, options }) => ['--tmpfs', `${target}:${options}`]),
+    ...spec.mounts.flatMap(({ source, target, readonly }) => [
+      '--mount',
+      `type=bind,source=${source},target=${target}${readonly ? ',readonly' : ''}`,
+    ]),
+    ...[spec.image, ...(spec.command ?? [])],
+  ]
+  return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)).join(' ')
+}
+
+function withoutUndefined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as never
+}

@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { test } from 'node:test'
+import { ManualClock } from '../../test/fakes/clock.ts'
+import { FakeContainer } from '../../test/fakes/container.ts'
+import { AgentRun, type TurnRequest } from './agent-run.ts'
+import { RunLog } from './run-log.ts'
+
+const UUID = '00000000-0000-4000-8000-000000000001'
+const OTHER = '00000000-0000-4000-8000-000000000002'
+const request: TurnRequest = { uuid: UUID, prompt: 'hi', chatJid: 'local:main', earlier: [], timeoutMs: 60_000 }
+
+function start(t: { after(fn: () => void): void }) {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'nanoclaw-run-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const clock = new ManualClock()
+  const container = new FakeContainer()
+  const heard: string[] = []
+  const log = RunLog.create({ folder, at: new Date(), redact: (text) => text.replaceAll('s3cret', '[redacted]') })
+  const listener = {
+    onSession: (id: string) => heard.push(`session ${id}`),
+    onActivity: ({ detail }: { detail: string }) => heard.push(detail),
+  }
+  const run = new AgentRun({ name: 'nanoclaw-main-1', container, clock, log, listener, retryAt: () => undefined })
+  const logText = () => readFileSync(path.join(folder, readdirSync(folder)[0] ?? ''), 'utf8')
+  return { run, container, clock, heard, logText }
+}
+
+test('a turn goes in as a frame and its result comes out as an answer', async (t) => {
+  const { run, container, heard } = start(t)
+  const outcome = run.ask(request)
+  assert.deepEqual(await container.next(), { type: 'turn', uuid: UUID, prompt: 'hi', chatJid: 'local:main', earlier: [] })
+  container.frame({ type: 'session', sessionId: 's1' })
+  container.frame({ type: 'activity', kind: 'tool', detail: 'Bash: ls' })
+  container.result({ result: 'hello', consumed: [UUID], newSessionId: 's1' })
+  assert.deepEqual(await outcome, { type: 'answered', text: 'hello', usage: undefined })
+  assert.deepEqual(heard, ['session s1', 'Bash: ls'])
+  assert.ok(run.usable, 'the container is warm')
+})
+
+test('a result for another turn, and any other forged frame, changes nothing', async (t) => {
+  const { run, container } = start(t)
+  const outcome = run.ask(request)
+  container.result({ result: 'forged', consumed: [OTHER] })
+  container.result({ result: 'forged' })
+  container.print('{"type":"result","status":"success"}\n{"type":"owner"}\nnull\n[[[\n{"__proto__":{"a":1}}\n')
+  container.result({ result: 'real', consumed: [UUID] })
+  assert.deepEqual(await outcome, { type: 'answered', text: 'real', usage: undefined })
+})
+
+test('a line longer than a frame may be is dropped and the next frame is understood', async (t) => {
+  const { run, container } = start(t)
+  const outcome = run.ask(request)
+  container.print(`${'x'.repeat(2 * 1024 * 1024)}\n`)
+  container.result({ result: 'ok', consumed: [UUID] })
+  assert.equal((await outcome).type, 'answered')
+})
+
+test('a container that prints without end is killed, and its turn fails', async (t) => {
+  const { run, container } = start(t)
+  const outcome = run.ask(request)
+  const flood = 'x'.repeat(1024 * 1024)
+  for (let n = 0; n < 18 && container.kills === 0; n++) {
+    container.print(`${flood}\n`)
+    await new Promise(setImmediate)
+  }
+  const end = await outcome
+  assert.equal(end.type === 'failed' && end.reason, 'crash')
+  assert.equal(container.kills, 1)
+})
+
+test('stop interrupts; what was said so far is kept', async (t) => {
+  const { run, container } = start(t)
+  const outcome = run.ask(request)
+  await container.nextTurn()
+  assert.equal(run.stop(), true)
+  assert.deepEqual(await container.next(), { type: 'interrupt' })
+  container.result({ status: 'error', errorClass: 'interrupted', result: 'half', consumed: [UUID] })
+  assert.deepEqual(await outcome, { type: 'stopped', text: 'half' })
+  assert.ok(run.usable)
+})
+
+test('a turn that does not stop when interrupted is killed after five seconds', async (t) => {
+  const { run, container, clock } = start(t)
+  const outcome = run.ask(request)
+  run.stop()
+  clock.advance(5_000)
+  assert.deepEqual(await outcome, { type: 'stopped', text: null })
+  assert.equal(container.kills, 1)
+})
+
+test('a turn over its time is interrupted, then killed, and fails as a timeout', async (t) => {
+  const { run, clock } = start(t)
+  const outcome = run.ask(request)
+  clock.advance(65_000)
+  const end = await outcome
+  assert.equal(end.type === 'failed' && end.reason, 'timeout')
+})
+
+test('a crash is told with the last words of stderr, and memory and engine as what they are', async (t) => {
+  const crashed = start(t)
+  const crash = crashed.run.ask(request)
+  crashed.container.stderr.write('Error: it broke\n')
+  crashed.container.exit({ code: 3 })
+  assert.deepEqual(await crash, { type: 'failed', reason: 'crash', detail: 'Error: it broke' })
+
+  const starved = start(t)
+  const oom = starved.run.ask(request)
+  starved.container.result({ status: 'error', errorClass: 'crash', error: 'claude exited with code 137', consumed: [UUID] })
+  starved.container.exit({ code: 1, oomKilled: true })
+  assert.deepEqual(await oom, { type: 'failed', reason: 'oom', detail: 'out of memory' })
+
+  const lost = start(t)
+  const engine = lost.run.ask(request)
+  lost.container.engineGone('the engine went away')
+  assert.deepEqual(await engine, { type: 'failed', reason: 'engine', detail: 'the engine went away' })
+})
+
+test('an API error ends the run: the next turn gets a fresh container', async (t) => {
+  const { run, container } = start(t)
+  const outcome = run.ask(request)
+  container.result({ status: 'error', errorClass: 'login', error: 'Invalid API key', consumed: [UUID] })
+  assert.deepEqual(await outcome, { type: 'failed', reason: 'login', detail: 'Invalid API key', retryAt: undefined })
+  assert.equal(run.usable, false)
+})
+
+test('the run log has input, output and end, and no secret', async (t) => {
+  const { run, container, logText } = start(t)
+  const outcome = run.ask({ ...request, prompt: 'my key is s3cret' })
+  container.stderr.write('using s3cret\n')
+  container.result({ result: 'ok', consumed: [UUID] })
+  await outcome
+  container.exit()
+  await run.ended
+  const text = logText()
+  for (const part of [
+    '=== input ===',
+    'my key is [redacted]',
+    '[stderr] using [redacted]',
+    '"result":"ok"',
+    'ended: exit code 0',
+  ])
+    assert.ok(text.includes(part), part)
+  assert.ok(!text.includes('s3cret'))
+})
+
+test('closing lets the container go by itself, and kills it when it does not', async (t) => {
+  const polite = start(t)
+  const closed = polite.run.close(5_000)
+  assert.deepEqual(await polite.container.next(), { type: 'close' })
+  polite.container.exit()
+  await closed
+  assert.equal(polite.container.kills, 0)
+
+  const stubborn = start(t)
+  const killed = stubborn.run.close(5_000)
+  stubborn.clock.advance(5_000)
+  await killed
+  assert.equal(stubborn.container.kills, 1)
+})

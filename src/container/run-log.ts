@@ -1,0 +1,80 @@
+import { closeSync, constants, lstatSync, openSync, writeSync } from 'node:fs'
+import path from 'node:path'
+import { AppError } from '../domain/errors.ts'
+
+/** Bytes kept of one run; a container that prints more has the rest counted, not kept. */
+const MAX_BYTES = 4 * 1024 * 1024
+
+/** The log of one container run: `groups/{folder}/logs/container-YYYYMMDD-HHMMSS.log`, secrets removed. */
+export class RunLog {
+  readonly #file: number
+  readonly #redact: (text: string) => string
+  #bytes = 0
+  #dropped = 0
+
+  private constructor(file: number, redact: (text: string) => string) {
+    this.#file = file
+    this.#redact = redact
+  }
+
+  /** Creates a new file, never following or reusing what an agent may have put there. */
+  static create({ folder, at, redact }: { folder: string; at: Date; redact: (text: string) => string }): RunLog {
+    if (!lstatSync(folder).isDirectory()) {
+      throw new AppError({
+        code: 'log.unsafe',
+        fault: 'agent',
+        message: `${folder} is not a folder; remove it, the next run makes it anew.`,
+      })
+    }
+    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
+    for (let n = 1; ; n++) {
+      try {
+        const name = `container-${timestamp(at)}${n === 1 ? '' : `-${n}`}.log`
+        return new RunLog(openSync(path.join(folder, name), flags, 0o600), redact)
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || n >= 1_000) throw error
+      }
+    }
+  }
+
+  /** One titled block, e.g. the input or the mounts. */
+  section(title: string, text: string): void {
+    this.#write(`=== ${title} ===\n${text}\n`)
+  }
+
+  /** One line the container printed. */
+  line(source: 'stdout' | 'stderr', text: string): void {
+    this.#write(`[${source}] ${text}\n`)
+  }
+
+  close(ending: string): void {
+    if (this.#dropped > 0) this.#put(`=== ${this.#dropped} bytes more were printed and not kept ===\n`)
+    this.#put(`=== ended: ${this.#redact(ending)} ===\n`)
+    closeSync(this.#file)
+  }
+
+  #write(text: string): void {
+    const bytes = Buffer.byteLength(text)
+    if (this.#bytes + bytes > MAX_BYTES) this.#dropped += bytes
+    else {
+      this.#bytes += bytes
+      this.#put(this.#redact(text))
+    }
+  }
+
+  /** A full disk must not end the run: the answer matters more than its log. */
+  #put(text: string): void {
+    try {
+      writeSync(this.#file, text)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
+    }
+  }
+}
+
+/** `20260131-140509`, local time, as the guides show it. */
+export function timestamp(at: Date): string {
+  const two = (n: number) => String(n).padStart(2, '0')
+  const day = `${at.getFullYear()}${two(at.getMonth() + 1)}${two(at.getDate())}`
+  return `${day}-${two(at.getHours())}${two(at.getMinutes())}${two(at.getSeconds())}`
+}

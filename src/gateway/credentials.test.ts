@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { HostCredentials, placeholderEnv } from './credentials.ts'
+
+const NOW = 1_800_000_000_000
+
+function loginFile(t: TestContext, content?: string): string {
+  const folder = mkdtempSync(join(tmpdir(), 'login-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const file = join(folder, '.credentials.json')
+  if (content !== undefined) writeFileSync(file, content)
+  return file
+}
+
+function login({ expiresAt }: { expiresAt: number }): string {
+  return JSON.stringify({ claudeAiOauth: { accessToken: 'sk-ant-oat01-login', refreshToken: 'r', expiresAt, scopes: [] } })
+}
+
+test('the API key goes before the OAuth token, and both before the login of this machine', async (t) => {
+  const file = loginFile(t, login({ expiresAt: NOW + 1 }))
+  const oauthToken = 'sk-ant-oat01-x'
+  const both = new HostCredentials({ apiKey: ' sk-ant-api03-x\n', oauthToken, loginFile: file })
+  assert.deepEqual(await both.current(), { kind: 'api-key', value: 'sk-ant-api03-x', source: 'ANTHROPIC_API_KEY' })
+  const token = new HostCredentials({ apiKey: '', oauthToken, loginFile: file })
+  assert.deepEqual(await token.current(), { kind: 'oauth', value: oauthToken, source: 'CLAUDE_CODE_OAUTH_TOKEN' })
+})
+
+test('the login of this machine is read anew each time', async (t) => {
+  const file = loginFile(t)
+  const credentials = new HostCredentials({ loginFile: file, now: () => NOW })
+  assert.match(why(await credentials.current()), /no login yet.*\.env/)
+  writeFileSync(file, login({ expiresAt: NOW + 1 }))
+  assert.deepEqual(await credentials.current(), {
+    kind: 'oauth',
+    value: 'sk-ant-oat01-login',
+    source: '~/.claude/.credentials.json',
+  })
+})
+
+test('an expired login is none, with what to do', async (t) => {
+  const credentials = new HostCredentials({ loginFile: loginFile(t, login({ expiresAt: NOW })), now: () => NOW })
+  assert.match(why(await credentials.current()), /has expired; run claude once on this machine, or claude setup-token/)
+})
+
+test('a login file that cannot be read is none, not an error', async (t) => {
+  for (const content of ['', '{', '{}', '{"claudeAiOauth":{"accessToken":""}}']) {
+    const credentials = new HostCredentials({ loginFile: loginFile(t, content) })
+    assert.match(why(await credentials.current()), /cannot be read/, content)
+  }
+})
+
+test('a value that cannot be a key is named, not sent', async () => {
+  const credentials = new HostCredentials({ apiKey: 'sk-ant-api03-a b' })
+  assert.match(why(await credentials.current()), /^ANTHROPIC_API_KEY has spaces/)
+})
+
+test('the placeholder names the variable of its kind and carries no secret', () => {
+  assert.match(placeholderEnv('oauth'), /^CLAUDE_CODE_OAUTH_TOKEN=sk-ant-oat01-placeholder[\w-]*\n$/)
+  assert.match(placeholderEnv('api-key'), /^ANTHROPIC_API_KEY=sk-ant-api03-placeholder[\w-]*\n$/)
+  assert.equal(placeholderEnv('none'), placeholderEnv('api-key'))
+})
+
+function why(credential: { kind: string; why?: string }): string {
+  assert.equal(credential.kind, 'none')
+  return credential.why ?? ''
+}

@@ -1,0 +1,126 @@
+import { once } from 'node:events'
+import { chmod } from 'node:fs/promises'
+import http from 'node:http'
+import type { Duplex } from 'node:stream'
+import { AppError, errorText } from '../domain/errors.ts'
+import { apiErrorBody } from './api-error.ts'
+import { RunMemory } from './body.ts'
+import type { GatewayLog } from './log.ts'
+import { exchangeWithModel, type ModelPorts, type Outcome, refuse } from './model-exchange.ts'
+import { routeOf } from './route.ts'
+
+/** One request of a container, after its end. */
+export type RequestRecord = { method: string; url: string; outcome: Outcome; durationMs: number }
+
+type RunParts = {
+  runId: string
+  model: Omit<ModelPorts, 'memory'>
+  log: GatewayLog
+  onRequest: (record: RequestRecord) => void
+  onClose: () => void
+}
+
+/** An agent is free to open connections; the host is free to stop counting. */
+const MAX_CONNECTIONS = 256
+/** Longer than Claude Code is usually silent between two requests: a connection closed by us could meet a request on its way. */
+const KEEP_ALIVE_MS = 120_000
+
+/** The socket of one run. Who connects to it is that run, whatever its requests say. */
+export class GatewayRun {
+  readonly #runId: string
+  readonly #model: ModelPorts
+  readonly #log: GatewayLog
+  readonly #onRequest: (record: RequestRecord) => void
+  readonly #onClose: () => void
+  readonly #server: http.Server
+  readonly #warned = new Set<string>()
+
+  constructor({ runId, model, log, onRequest, onClose }: RunParts) {
+    this.#runId = runId
+    this.#model = { ...model, memory: new RunMemory() }
+    this.#log = log
+    this.#onRequest = onRequest
+    this.#onClose = onClose
+    // Node looks for slow senders by a timer; the default would wake an idle host every 30 s for each run.
+    this.#server = http.createServer({ keepAliveTimeout: KEEP_ALIVE_MS, connectionsCheckingInterval: 300_000 })
+    this.#server.maxConnections = MAX_CONNECTIONS
+  }
+
+  /** Listens on a socket that every user may connect to; who gets that far is decided by its directory. */
+  async listen(socketPath: string): Promise<void> {
+    this.#server.on('request', (request, response) => {
+      this.#serve(request, response).catch((error) => {
+        this.#warn({ error: errorText(error) }, 'gateway: a request failed by a mistake of ours')
+        response.destroy()
+      })
+    })
+    this.#server.on('connect', refuseTunnel)
+    this.#server.on('upgrade', refuseTunnel)
+    try {
+      await once(this.#server.listen(socketPath), 'listening')
+      await chmod(socketPath, 0o666)
+    } catch (error) {
+      await this.close()
+      const message = `The gateway socket ${socketPath} cannot be made: ${errorText(error)}`
+      throw new AppError({ code: 'gateway.listen', fault: 'platform', message, cause: error })
+    }
+    this.#server.on('error', (error) =>
+      this.#log.warn({ runId: this.#runId, error: errorText(error) }, 'gateway: the socket fails'),
+    )
+  }
+
+  /** Ends the run's connections; requests under way are aborted, upstream too. Resolves also when called again. */
+  async close(): Promise<void> {
+    this.#onClose()
+    if (!this.#server.listening) return
+    this.#server.close()
+    this.#server.closeAllConnections()
+    await once(this.#server, 'close')
+  }
+
+  async #serve(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
+    const { method = '', url = '' } = request
+    const startedAt = performance.now()
+    const route = routeOf({ method, url })
+    const outcome =
+      route.type === 'model'
+        ? await exchangeWithModel({ request, response, target: route.target, ports: this.#model })
+        : refuse(response, route.error)
+    this.#report({ method, url, outcome, durationMs: performance.now() - startedAt })
+  }
+
+  #report(record: RequestRecord): void {
+    const { method, url, outcome, durationMs } = record
+    const fields = { method, url: url.slice(0, 200), durationMs: Math.round(durationMs) }
+    switch (outcome.type) {
+      case 'answered':
+        this.#log.debug({ ...fields, runId: this.#runId, status: outcome.status }, 'gateway: answered')
+        break
+      case 'client-left':
+        this.#log.debug({ ...fields, runId: this.#runId }, 'gateway: the client left')
+        break
+      case 'refused':
+        this.#warn(fields, `gateway: refused with ${outcome.status}: ${outcome.why}`)
+        break
+      case 'unreachable':
+      case 'broken':
+        this.#warn(fields, `gateway: the model API is ${outcome.type}: ${errorText(outcome.error)}`)
+    }
+    this.#onRequest(record)
+  }
+
+  /** An agent can cause these at will, so each is said aloud once in a run. */
+  #warn(fields: Record<string, unknown>, message: string): void {
+    const repeated = this.#warned.has(message)
+    this.#warned.add(message)
+    this.#log[repeated ? 'debug' : 'warn']({ ...fields, runId: this.#runId }, message)
+  }
+}
+
+/** Nothing here is tunnelled or upgraded. */
+function refuseTunnel(_request: http.IncomingMessage, socket: Duplex): void {
+  const body = apiErrorBody({ status: 405, type: 'invalid_request_error', message: "NanoClaw's gateway opens no tunnels." })
+  const head = `HTTP/1.1 405 Method Not Allowed\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n`
+  socket.on('error', () => socket.destroy())
+  socket.end(head + body, () => socket.destroy())
+}

@@ -1,0 +1,430 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import http from 'node:http'
+import net, { type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { type DemoModel, startDemoModel } from '../demo/server.ts'
+import { AppError } from '../domain/errors.ts'
+import { HostCredentials } from './credentials.ts'
+import { Gateway, type GatewayOptions } from './gateway.ts'
+import type { RequestRecord } from './gateway-run.ts'
+
+const KEY = 'sk-ant-api03-the-real-key'
+const MESSAGES = '/v1/messages'
+const log = { debug: () => {}, warn: () => {} }
+
+type Setup = { upstream: string; credentials?: HostCredentials; timeouts?: NonNullable<GatewayOptions['timeouts']> }
+
+/** An open run with its socket in a folder of its own; all ends with the test. */
+async function openRun(t: TestContext, { upstream, credentials = new HostCredentials({ apiKey: KEY }), timeouts }: Setup) {
+  const folder = mkdtempSync(join(tmpdir(), 'gateway-'))
+  const socketPath = join(folder, 'gateway.sock')
+  const records: RequestRecord[] = []
+  const gateway = new Gateway({ upstream: new URL(upstream), credentials, log, ...(timeouts ? { timeouts } : {}) })
+  t.after(async () => {
+    await gateway.close()
+    rmSync(folder, { recursive: true })
+  })
+  const run = await gateway.open({ runId: 'a1', socketPath, onRequest: (record) => records.push(record) })
+  return { gateway, run, socketPath, records }
+}
+
+async function withModel(t: TestContext, setup: Partial<Setup> = {}) {
+  const model = await startDemoModel()
+  t.after(() => model.close())
+  return { model, ...(await openRun(t, { upstream: model.url, ...setup })) }
+}
+
+/** An upstream that does what the test says. */
+async function startUpstream(t: TestContext, handler: http.RequestListener): Promise<string> {
+  const server = http.createServer(handler)
+  t.after(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+type Ask = { path?: string; method?: string; headers?: http.OutgoingHttpHeaders; body?: string | Buffer }
+type Answer = { status: number; headers: http.IncomingHttpHeaders; text: string }
+
+async function ask(socketPath: string, request: Ask = {}): Promise<Answer> {
+  const response = await head(socketPath, request)
+  let text = ''
+  for await (const chunk of response) text += chunk
+  return { status: response.statusCode ?? 0, headers: response.headers, text }
+}
+
+async function head(socketPath: string, { path = MESSAGES, method = 'POST', headers, body }: Ask): Promise<http.IncomingMessage> {
+  const request = http.request({ socketPath, path, method, headers: { 'content-type': 'application/json', ...headers } })
+  if (method === 'GET') request.end()
+  else request.end(body ?? said('!echo hi'))
+  const [response] = await once(request, 'response')
+  return response
+}
+
+/** Bytes as they are, for requests that no HTTP client would send; what comes back until the other side ends. */
+async function askRaw(socketPath: string, bytes: string): Promise<string> {
+  const socket = net.connect(socketPath)
+  socket.write(bytes)
+  let text = ''
+  for await (const chunk of socket) {
+    text += chunk
+    if (/\r\n\r\n/.test(text)) socket.end()
+  }
+  return text
+}
+
+function said(text: string, options: object = {}): string {
+  return JSON.stringify({ model: 'claude', messages: [{ role: 'user', content: text }], ...options })
+}
+
+function errorOf({ text }: Answer): { type: string; message: string } {
+  return JSON.parse(text).error
+}
+
+function lastHeaders(model: DemoModel): http.IncomingHttpHeaders {
+  return model.requests.at(-1)?.headers ?? {}
+}
+
+test('a request reaches the model with the real key and without what the client says of itself', async (t) => {
+  const { model, socketPath, records } = await withModel(t)
+  const headers = {
+    'x-api-key': 'sk-ant-forged',
+    authorization: 'Bearer forged',
+    cookie: 'a=b',
+    'proxy-authorization': 'Basic x',
+    'x-forwarded-for': '1.2.3.4',
+    host: 'elsewhere.example',
+    'anthropic-version': '2023-06-01',
+    'anthropic-beta': 'one,two',
+    'x-stainless-lang': 'js',
+    'x-claude-code-session-id': 's1',
+  }
+  const answer = await ask(socketPath, { path: `${MESSAGES}?beta=true&x=%2e`, headers })
+  assert.equal(answer.status, 200)
+  assert.equal(JSON.parse(answer.text).content[0].text, 'hi')
+  const { host, connection: _, ...seen } = lastHeaders(model)
+  assert.deepEqual(seen, {
+    'content-type': 'application/json',
+    'anthropic-version': '2023-06-01',
+    'anthropic-beta': 'one,two',
+    'x-stainless-lang': 'js',
+    'x-claude-code-session-id': 's1',
+    'accept-encoding': 'identity',
+    'content-length': String(said('!echo hi').length),
+    'x-api-key': KEY,
+  })
+  assert.equal(`http://${host}`, model.url)
+  assert.equal(model.requests[0]?.url, `${MESSAGES}?beta=true&x=%2e`)
+  assert.deepEqual(records[0]?.outcome, { type: 'answered', status: 200, retryAt: undefined })
+})
+
+test('an OAuth token goes up as a bearer with its beta beside those of the client', async (t) => {
+  const { model, socketPath } = await withModel(t, { credentials: new HostCredentials({ oauthToken: 'sk-ant-oat01-real' }) })
+  await ask(socketPath, { headers: { 'anthropic-beta': 'one', 'x-api-key': 'forged' } })
+  assert.equal(lastHeaders(model).authorization, 'Bearer sk-ant-oat01-real')
+  assert.equal(lastHeaders(model)['anthropic-beta'], 'one,oauth-2025-04-20')
+  assert.equal(lastHeaders(model)['x-api-key'], undefined)
+})
+
+test('token counts are answered, and a path in the upstream address is kept', async (t) => {
+  const seen: string[] = []
+  const upstream = await startUpstream(t, (request, response) => {
+    seen.push(request.url ?? '')
+    response.end('{"input_tokens":1}')
+  })
+  const { socketPath } = await openRun(t, { upstream: `${upstream}/proxy/` })
+  assert.equal((await ask(socketPath, { path: `${MESSAGES}/count_tokens?beta=true` })).text, '{"input_tokens":1}')
+  assert.deepEqual(seen, ['/proxy/v1/messages/count_tokens?beta=true'])
+})
+
+const REFUSED: [method: string, path: string, status: number][] = [
+  ['GET', '/', 404],
+  ['POST', '/v1/models', 404],
+  ['POST', '/v1/messages/', 404],
+  ['POST', '/v1/messages/batches', 404],
+  ['POST', '//v1/messages', 404],
+  ['POST', '/v1/./messages', 404],
+  ['POST', '/v1/x/../messages', 404],
+  ['POST', '/v1/%6dessages', 404],
+  ['POST', '/v1%2fmessages', 404],
+  ['POST', '/V1/messages', 404],
+  ['POST', '/v1/messages;x', 404],
+  ['POST', 'http://elsewhere.example/v1/messages', 404],
+  ['GET', '/v1/messages', 405],
+  ['PUT', '/v1/messages/count_tokens', 405],
+]
+
+test('anything but the two addresses, letter by letter, is refused and never reaches the model', async (t) => {
+  const { model, socketPath } = await withModel(t)
+  for (const [method, path, status] of REFUSED) {
+    const answer = await ask(socketPath, { method, path })
+    assert.equal(answer.status, status, `${method} ${path}`)
+    assert.match(errorOf(answer).message, /gateway/)
+  }
+  assert.equal(model.requests.length, 0)
+})
+
+test('tunnels and upgrades are refused', async (t) => {
+  const { model, socketPath } = await withModel(t)
+  const upgrade = `POST /v1/messages HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 0\r\n\r\n`
+  assert.match(await askRaw(socketPath, 'CONNECT elsewhere.example:443 HTTP/1.1\r\nHost: x\r\n\r\n'), /^HTTP\/1.1 405 /)
+  assert.match(await askRaw(socketPath, upgrade), /^HTTP\/1.1 405 /)
+  assert.equal(model.requests.length, 0)
+})
+
+test('a request with two ideas of its length is refused', async (t) => {
+  const { model, socketPath } = await withModel(t)
+  const start = 'POST /v1/messages HTTP/1.1\r\nHost: x\r\n'
+  const bodies = [
+    'Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n',
+    'Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}x',
+    'Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n',
+    'Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n',
+  ]
+  for (const body of bodies) assert.match(await askRaw(socketPath, start + body), /^HTTP\/1.1 400 /, body)
+  assert.equal(model.requests.length, 0)
+})
+
+test('a chunked body goes up whole, with a length of our own', async (t) => {
+  const { model, socketPath } = await withModel(t)
+  const answer = await ask(socketPath, { headers: { 'transfer-encoding': 'chunked' } })
+  assert.equal(answer.status, 200)
+  assert.equal(lastHeaders(model)['content-length'], String(said('!echo hi').length))
+  assert.equal(lastHeaders(model)['transfer-encoding'], undefined)
+})
+
+test('encoded and too large bodies are refused with a reason, and the connection stays usable', async (t) => {
+  const { model, socketPath } = await withModel(t)
+  const encoded = await ask(socketPath, { headers: { 'content-encoding': 'gzip' } })
+  assert.equal(encoded.status, 415)
+  const large = await ask(socketPath, { body: Buffer.alloc(32 * 1024 * 1024 + 1) })
+  assert.equal(large.status, 413)
+  assert.deepEqual(errorOf(large), {
+    type: 'request_too_large',
+    message: 'The request is larger than 32 MiB, the most that the model API takes.',
+  })
+  assert.equal(large.headers.connection, 'keep-alive')
+  assert.equal(model.requests.length, 0)
+})
+
+test('bodies of the largest size go up, one after the other without end', async (t) => {
+  const largest = Buffer.alloc(32 * 1024 * 1024)
+  const upstream = await startUpstream(t, (request, response) => request.resume().once('end', () => response.end('{}')))
+  const { socketPath } = await openRun(t, { upstream })
+  for (let n = 0; n < 5; n += 1) assert.equal((await ask(socketPath, { body: largest })).status, 200)
+})
+
+test('an answer is passed on piece by piece', async (t) => {
+  let finish = () => {}
+  const upstream = await startUpstream(t, (_, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).write('first')
+    finish = () => response.end('last')
+  })
+  const { socketPath } = await openRun(t, { upstream })
+  const response = await head(socketPath, {})
+  const pieces = response.setEncoding('utf8')[Symbol.asyncIterator]()
+  assert.deepEqual(await pieces.next(), { done: false, value: 'first' })
+  finish()
+  assert.deepEqual(await pieces.next(), { done: false, value: 'last' })
+  assert.equal((await pieces.next()).done, true)
+})
+
+test('headers arrive before the first word', async (t) => {
+  const upstream = await startUpstream(t, (_, response) => response.writeHead(200).flushHeaders())
+  const { socketPath } = await openRun(t, { upstream })
+  assert.equal((await head(socketPath, {})).statusCode, 200)
+})
+
+test('the client gets what it needs of the headers, not cookies or what concerns one connection', async (t) => {
+  const headers = {
+    'request-id': 'req_1',
+    'retry-after': '7',
+    'x-should-retry': 'true',
+    'anthropic-ratelimit-unified-status': 'allowed',
+    'anthropic-organization-id': 'org',
+    'set-cookie': 'a=b',
+    'proxy-authenticate': 'x',
+    connection: 'keep-alive, x-internal',
+    'x-internal': 'secret',
+  }
+  const upstream = await startUpstream(t, (_, response) => response.writeHead(200, headers).end('{}'))
+  const { socketPath } = await openRun(t, { upstream })
+  const { date: _, ...seen } = (await ask(socketPath)).headers
+  assert.deepEqual(seen, {
+    'request-id': 'req_1',
+    'retry-after': '7',
+    'x-should-retry': 'true',
+    'anthropic-ratelimit-unified-status': 'allowed',
+    connection: 'keep-alive',
+    'keep-alive': 'timeout=120',
+    'transfer-encoding': 'chunked',
+  })
+})
+
+for (const framing of [{ 'transfer-encoding': 'chunked' }, { 'content-length': '100' }])
+  test(`an answer that breaks off (${Object.keys(framing)}) does not look whole to the client`, async (t) => {
+    let cut = () => {}
+    const upstream = await startUpstream(t, (_, response) => {
+      response.writeHead(200, framing).write('partial')
+      cut = () => response.destroy()
+    })
+    const { socketPath, records } = await openRun(t, { upstream })
+    const response = await head(socketPath, {})
+    await once(response, 'data')
+    cut()
+    await assert.rejects(once(response, 'end'), { code: 'ECONNRESET' })
+    while (records.length === 0) await nextTurn()
+    assert.equal(records[0]?.outcome.type, 'broken')
+  })
+
+test('a client that leaves ends the request upstream', async (t) => {
+  const { model, socketPath, records } = await withModel(t)
+  const response = await head(socketPath, { body: said('!slow 1000 20', { stream: true }) })
+  await once(response, 'data')
+  response.destroy()
+  while (!model.requests[0]?.aborted || records.length === 0) await nextTurn()
+  assert.equal(records[0]?.outcome.type, 'client-left')
+})
+
+test('closing a run ends its requests on both sides and removes its socket', async (t) => {
+  const { model, run, socketPath } = await withModel(t)
+  const response = await head(socketPath, { body: said('!slow 1000 20', { stream: true }) })
+  await once(response, 'data')
+  const broken = assert.rejects(once(response, 'end'), { code: 'ECONNRESET' })
+  await run.close()
+  await broken
+  while (!model.requests[0]?.aborted) await nextTurn()
+  assert.equal(existsSync(socketPath), false)
+})
+
+test('a client that reads slowly slows the upstream down', async (t) => {
+  const total = 64 * 1024 * 1024
+  const piece = Buffer.alloc(64 * 1024)
+  let written = 0
+  const upstream = await startUpstream(t, async (_, response) => {
+    response.writeHead(200, { 'content-length': total })
+    while (written < total) {
+      written += piece.length
+      if (!response.write(piece)) await once(response, 'drain')
+    }
+    response.end()
+  })
+  const { socketPath } = await openRun(t, { upstream })
+  const response = await head(socketPath, {})
+  for (let before = -1, calm = 0; calm < 200; calm = written === before ? calm + 1 : 0, before = written) await nextTurn()
+  assert.ok(written < total / 4, `${written} bytes were taken from the upstream while nobody read`)
+  let read = 0
+  for await (const chunk of response) read += chunk.length
+  assert.equal(read, total)
+})
+
+test('without a credential the client is told what to do, once and for all, and nothing goes up', async (t) => {
+  const credentials = new HostCredentials({ loginFile: '/nonexistent/credentials.json' })
+  const { model, socketPath, records } = await withModel(t, { credentials })
+  const answer = await ask(socketPath)
+  assert.equal(answer.status, 401)
+  assert.equal(answer.headers['x-should-retry'], 'false')
+  assert.equal(errorOf(answer).type, 'authentication_error')
+  assert.match(errorOf(answer).message, /^Invalid API key · .*ANTHROPIC_API_KEY=.*\.env/)
+  assert.equal(model.requests.length, 0)
+  assert.equal(records[0]?.outcome.type, 'refused')
+})
+
+test('an upstream that refuses the connection is a 502 without its address', async (t) => {
+  const closed = net.createServer().listen(0, '127.0.0.1')
+  await once(closed, 'listening')
+  const { port } = closed.address() as AddressInfo
+  closed.close()
+  const { socketPath, records } = await openRun(t, { upstream: `http://127.0.0.1:${port}` })
+  const answer = await ask(socketPath)
+  assert.equal(answer.status, 502)
+  assert.deepEqual(errorOf(answer), {
+    type: 'api_error',
+    message: 'NanoClaw could not reach the model API: the connection was refused.',
+  })
+  assert.equal(records[0]?.outcome.type, 'unreachable')
+})
+
+test('an upstream that drops the connection is a 502', async (t) => {
+  const { socketPath } = await withModel(t)
+  const answer = await ask(socketPath, { body: said('!drop') })
+  assert.equal(answer.status, 502)
+  assert.match(errorOf(answer).message, /closed before the answer was complete/)
+})
+
+test('an upstream that says nothing is given up', async (t) => {
+  const upstream = await startUpstream(t, () => {})
+  const { socketPath } = await openRun(t, { upstream, timeouts: { connect: 10_000, silence: 20 } })
+  const answer = await ask(socketPath)
+  assert.equal(answer.status, 502)
+  assert.match(errorOf(answer).message, /did not answer in time/)
+})
+
+test('a redirect is neither followed nor passed on, and its connection is given up', async (t) => {
+  let closed: Promise<unknown> | undefined
+  const upstream = await startUpstream(t, (_, response) => {
+    response.writeHead(307, { location: 'http://elsewhere.example' }).write('never ends')
+    closed = once(response, 'close')
+  })
+  const { socketPath } = await openRun(t, { upstream })
+  const answer = await ask(socketPath)
+  assert.equal(answer.status, 502)
+  assert.match(errorOf(answer).message, /ANTHROPIC_BASE_URL/)
+  assert.equal(answer.headers.location, undefined)
+  await closed
+})
+
+test('an error of the model goes through, with the time to try again for the host', async (t) => {
+  const { socketPath, records } = await withModel(t)
+  const before = Date.now()
+  const answer = await ask(socketPath, { body: said('!error 429 rate_limit_error after=60') })
+  assert.equal(answer.status, 429)
+  assert.equal(answer.headers['retry-after'], '60')
+  assert.deepEqual(errorOf(answer), { type: 'rate_limit_error', message: 'scripted 429' })
+  const outcome = records[0]?.outcome
+  assert.ok(outcome?.type === 'answered' && outcome.retryAt !== undefined && outcome.retryAt >= before + 60_000)
+})
+
+test('an error that repeats the key arrives without it', async (t) => {
+  const upstream = await startUpstream(t, (request, response) => {
+    const body = `{"error":{"message":"bad key ${request.headers['x-api-key']}, really"}}`
+    response.writeHead(400, { 'content-length': Buffer.byteLength(body) }).end(body)
+  })
+  const { socketPath } = await openRun(t, { upstream, credentials: new HostCredentials({ apiKey: 'dummy-key-of-a-proxy' }) })
+  const answer = await ask(socketPath)
+  assert.equal(answer.status, 400)
+  assert.equal(answer.text, '{"error":{"message":"bad key [redacted], really"}}')
+})
+
+test('connections to the upstream are kept', async (t) => {
+  const ports = new Set<number | undefined>()
+  const upstream = await startUpstream(t, (request, response) => {
+    ports.add(request.socket.remotePort)
+    response.end('{}')
+  })
+  const { socketPath } = await openRun(t, { upstream })
+  for (let n = 0; n < 5; n += 1) await ask(socketPath)
+  assert.equal(ports.size, 1)
+})
+
+test('the socket may be used by every user who reaches its folder', async (t) => {
+  const { socketPath } = await withModel(t)
+  assert.equal(statSync(socketPath).mode & 0o777, 0o666)
+})
+
+test('a socket that cannot be made is an error for a person', async (t) => {
+  const { gateway, socketPath } = await withModel(t)
+  await assert.rejects(gateway.open({ runId: 'b2', socketPath }), (error) => {
+    assert.ok(error instanceof AppError)
+    assert.equal(error.code, 'gateway.listen')
+    return true
+  })
+  assert.equal((await ask(socketPath)).status, 200)
+})

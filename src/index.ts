@@ -1,0 +1,207 @@
+import { rmSync } from 'node:fs'
+import path from 'node:path'
+import type { ActivityFrame, HostStatus } from '@nanoclaw/protocol'
+import packageJson from '../package.json' with { type: 'json' }
+import { Feed } from './app/feed.ts'
+import { GroupQueue } from './app/group-queue.ts'
+import { Inbox } from './app/inbox.ts'
+import { Courier } from './app/outbox.ts'
+import { removeOrphans } from './app/recovery.ts'
+import { hostStatus } from './app/status.ts'
+import { TurnDesk } from './app/turn-desk.ts'
+import type { Channel } from './channels/contract.ts'
+import { TerminalChannel } from './channels/terminal.ts'
+import { type Config, PROJECT } from './config.ts'
+import { type ContainerUser, containerUser } from './container/folders.ts'
+import { ContainerRunner } from './container-runner.ts'
+import { systemClock } from './domain/clock.ts'
+import { localJid } from './domain/group.ts'
+import { HostCredentials, placeholderEnv } from './gateway/credentials.ts'
+import { Gateway } from './gateway/gateway.ts'
+import type { GatewayLog } from './gateway/log.ts'
+import type { Log } from './log.ts'
+import { installId, preparePrivateFolder, prepareRoot, projectEntries } from './project.ts'
+import type { ContainerRuntime } from './runtimes/contract.ts'
+import { HostLock } from './store/lock.ts'
+import { Store } from './store/store.ts'
+import { controlApi } from './web/api.ts'
+import { serveControl } from './web/control-server.ts'
+
+/** A running host. */
+export type Host = {
+  status(): HostStatus
+  /** Nothing works or waits, and nobody is watching a chat. */
+  idle(): boolean
+  /** Ends gracefully within SHUTDOWN_GRACE; `now` ends it at once. Resolves when everything is closed. */
+  stop(now: AbortSignal): Promise<void>
+}
+
+/** What the host takes from outside; everything else it makes itself. */
+export type HostParts = { config: Config; log: Log; runtime: ContainerRuntime }
+
+/** What holds for the whole life of a host: its parts, and how to give them back. */
+type Base = HostParts & { install: string; user: ContainerUser; store: Store; release(): void }
+
+/** The backstop behind all events: whatever a missed one left lying is found after this. */
+const SWEEP_MS = 60_000
+
+/** Starts the host in the documented order. Throws an `AppError`, with nothing left running, when it cannot. */
+export async function startHost(parts: HostParts): Promise<Host> {
+  const base = await openBase(parts)
+  try {
+    return await startServices(base)
+  } catch (error) {
+    base.release()
+    throw error
+  }
+}
+
+/** Root, lock, engine, orphans, store: in this order, so that a second host or a missing engine changes nothing. */
+async function openBase({ config, log, runtime }: HostParts): Promise<Base> {
+  const { root, paths } = config
+  const user = containerUser({ uid: process.getuid?.() ?? 1000, gid: process.getgid?.() ?? 1000 })
+  prepareRoot({ root, project: PROJECT, owner: user })
+  if (!paths.runs.startsWith(root)) preparePrivateFolder(path.dirname(paths.runs))
+  const lock = HostLock.take({ lock: paths.lock, holder: paths.holder, pid: process.pid, now: new Date() })
+  try {
+    const install = installId(root)
+    const engine = await runtime.info()
+    log.info(`NanoClaw ${packageJson.version} starts on ${root}, with ${engine.name} ${engine.version}`)
+    await removeOrphans({ runtime, installId: install, log })
+    rmSync(paths.runs, { recursive: true, force: true })
+    const store = Store.open(paths.database)
+    const release = () => {
+      store.close()
+      lock.release()
+    }
+    return { config, log, runtime, install, user, store, release }
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+async function startServices(base: Base): Promise<Host> {
+  const { config, log, store } = base
+  ensureMain(store)
+  const feed = new Feed()
+  const gateway = makeGateway(base)
+  const channels: Channel[] = [new TerminalChannel()]
+  const courier = makeCourier(base, channels)
+  const desk = makeDesk(base, feed)
+  const queue = makeQueue({ base, feed, desk, courier, runner: makeRunner(base, gateway) })
+  const inbox = new Inbox({ store, feed, wake: (folder) => queue.wake(folder) })
+  const receive = inbox.receive.bind(inbox)
+  const life = new AbortController()
+  let ready = false
+  const status = () => hostStatus({ store, queue, channels, root: config.root, version: packageJson.version, ready })
+  const api = controlApi({ store, feed, receive, status, stopTurn: (jid) => queue.stopTurn(jid), now: systemClock.now })
+
+  for (const channel of channels) await channel.start({ message: async (message) => void receive(message) }, life.signal)
+  const unfinished = desk.recover() + store.outbox.reopen()
+  if (unfinished > 0) log.info(`Going on with ${unfinished} turns and deliveries of the last run`)
+  const sweep = () => {
+    for (const { folder } of store.groups.all()) queue.wake(folder)
+    courier.deliver()
+  }
+  const sweeping = setInterval(sweep, SWEEP_MS)
+  const control = await serveControl({ app: api, socket: config.paths.controlSocket })
+  sweep()
+  ready = true
+  log.info('Ready')
+
+  const stop = async (now: AbortSignal) => {
+    ready = false
+    log.info('Stopping')
+    clearInterval(sweeping)
+    await queue.shutdown({ graceMs: config.shutdownGraceMs, now })
+    life.abort()
+    await courier.stop()
+    await control.close()
+    await gateway.close()
+    base.release()
+    log.info('Stopped')
+  }
+  return { status, stop, idle: () => queue.idle && !feed.watched }
+}
+
+function makeGateway({ config, log }: Base): Gateway {
+  return new Gateway({ upstream: config.modelUrl, credentials: credentialsOf(config), log: withFields(log) })
+}
+
+function makeCourier({ store, log }: Base, channels: readonly Channel[]): Courier {
+  const channelOf = (jid: string) => channels.find((channel) => channel.owns(jid))
+  return new Courier({ store, channelOf, log, clock: systemClock, random: Math.random })
+}
+
+function makeDesk({ config, store, install }: Base, feed: Feed): TurnDesk {
+  const { assistantName, timeZone, maxTurnRetries } = config
+  return new TurnDesk(
+    { store, feed, now: systemClock.now },
+    { assistantName, timeZone, maxRetries: maxTurnRetries, installId: install },
+  )
+}
+
+function makeRunner({ config, log, runtime, install, user }: Base, gateway: Gateway): ContainerRunner {
+  const { root, paths, image, network, credentials, timeZone } = config
+  const project = { project: PROJECT, projectEntries: projectEntries(PROJECT) }
+  const settings = { root, runs: paths.runs, ...project, installId: install, image, user, network, credentials, timeZone }
+  return new ContainerRunner(settings, {
+    runtime,
+    log,
+    clock: systemClock,
+    redact: log.redact,
+    openGateway: (run) => gateway.open(run),
+    loginFile: () => loginFile(config),
+  })
+}
+
+type QueueParts = { base: Base; feed: Feed; desk: TurnDesk; courier: Courier; runner: ContainerRunner }
+
+function makeQueue({ base: { config, log, store }, feed, desk, courier, runner }: QueueParts): GroupQueue {
+  const { root, assistantName, containerTimeoutMs: timeoutMs, maxContainers, idleTimeoutMs } = config
+  const lane = {
+    log,
+    start: runner.start.bind(runner),
+    onSession: desk.sessionNamed.bind(desk),
+    onActivity: (jid: string, activity: ActivityFrame) => feed.publish(jid, activity),
+  }
+  const isMain = (folder: string) => store.groups.find(folder)?.isMain ?? false
+  return new GroupQueue(
+    { desk, clock: systemClock, log, lane, isMain, deliver: () => courier.deliver() },
+    { root, assistantName, timeoutMs, maxContainers, idleTimeoutMs },
+  )
+}
+
+/** Every installation has one main group, and it can always be reached from the terminal. */
+function ensureMain(store: Store): void {
+  store.tx(() => {
+    const now = systemClock.now()
+    const main = store.groups.all().find((group) => group.isMain) ?? { folder: 'main', name: 'Main', isMain: true, config: {} }
+    if (!store.groups.find(main.folder)) store.groups.add(main, now)
+    const jid = localJid(main.folder)
+    if (store.groups.chat(jid)) return
+    store.chats.see({ jid, name: 'Terminal' })
+    store.groups.register({ jid, folder: main.folder, trigger: null, requiresTrigger: false }, now)
+  })
+}
+
+function credentialsOf({ apiKey, oauthToken, userHome }: Config): HostCredentials {
+  return new HostCredentials({ apiKey, oauthToken, loginFile: path.join(userHome, '.claude', '.credentials.json') })
+}
+
+/** The two login variables, and what a container gets instead: only enough to make Claude Code choose the right headers. */
+async function loginFile(config: Config): Promise<{ placeholder: string; real: string }> {
+  const variables = { ANTHROPIC_API_KEY: config.apiKey, CLAUDE_CODE_OAUTH_TOKEN: config.oauthToken }
+  const lines = Object.entries(variables).flatMap(([name, value]) => (value ? [`${name}=${value}\n`] : []))
+  const { kind } = await credentialsOf(config).current()
+  return { placeholder: placeholderEnv(kind), real: lines.join('') }
+}
+
+function withFields(log: Log): GatewayLog {
+  const line = (fields: Record<string, unknown>, message: string) => `${message} ${JSON.stringify(fields)}`
+  return {
+    debug: (fields, message) => log.debug(line(fields, message)),
+    warn: (fields, message) => log.warn(line(fields, message)),
+  }
+}

@@ -1,0 +1,67 @@
+import { closeSync, fstatSync, mkdirSync, openSync, statSync, writeSync } from 'node:fs'
+import path from 'node:path'
+import { pino } from 'pino'
+import type { Config } from './config.ts'
+
+export type Log = Record<'debug' | 'info' | 'warn' | 'error', (text: string) => void> & {
+  /** Removes secrets from a text. */
+  redact(text: string): string
+  close(): void
+}
+
+const ERROR_LEVEL = 50
+const STDOUT = 1
+
+/**
+ * `logs/nanoclaw.log`, warnings' elder siblings also in `logs/nanoclaw.error.log`, and the console when `echo` is set.
+ * Text by default: time, level, sentence. Secrets are removed from every line.
+ */
+export function openLog({ config, redact, echo }: { config: Config; redact: (text: string) => string; echo: boolean }): Log {
+  const folder = path.join(config.root, 'logs')
+  mkdirSync(folder, { recursive: true })
+  const main = openSync(path.join(folder, 'nanoclaw.log'), 'a', 0o600)
+  const errors = openSync(path.join(folder, 'nanoclaw.error.log'), 'a', 0o600)
+  // An old service unit appends our stdout to the same file: each line is to stand there once.
+  const console = echo && !isSameFile(STDOUT, path.join(folder, 'nanoclaw.log'))
+  const write = (line: string): void => {
+    const text = redact(config.logFormat === 'json' ? line : plain(line))
+    writeSync(main, text)
+    if (levelOf(line) >= ERROR_LEVEL) writeSync(errors, text)
+    if (console) process.stdout.write(text)
+  }
+  const logger = pino({ level: config.logLevel, base: null }, { write: tolerant(write) })
+  return {
+    debug: (text) => logger.debug(text),
+    info: (text) => logger.info(text),
+    warn: (text) => logger.warn(text),
+    error: (text) => logger.error(text),
+    redact,
+    close: () => [main, errors].forEach(closeSync),
+  }
+}
+
+/** A full disk costs log lines, nothing else. */
+function tolerant(write: (line: string) => void): (line: string) => void {
+  return (line) => {
+    try {
+      write(line)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
+    }
+  }
+}
+
+function levelOf(line: string): number {
+  return JSON.parse(line).level
+}
+
+function plain(line: string): string {
+  const { level, time, msg } = JSON.parse(line)
+  const name = (pino.levels.labels[level] ?? String(level)).toUpperCase().padEnd(5)
+  return `${new Date(time).toISOString()} ${name} ${msg}\n`
+}
+
+function isSameFile(descriptor: number, file: string): boolean {
+  const [a, b] = [fstatSync(descriptor), statSync(file)]
+  return a.ino === b.ino && a.dev === b.dev
+}

@@ -1,0 +1,66 @@
+import { execFileSync } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { constants, copyFileSync, existsSync, lstatSync, readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { type ContainerUser, ensureFolder, handOver } from './container/folders.ts'
+import { AppError } from './domain/errors.ts'
+
+/**
+ * What main may read of the project: the top-level entries that git tracks, or that a release lists in `files`.
+ * Never a dotfile, never the folder itself: whatever else lies there (`.env`, `store/`) is the owner's.
+ */
+export function projectEntries(project: string): string[] {
+  const names = trackedByGit(project) ?? listedInPackage(project)
+  return names.filter((name) => !name.startsWith('.') && name !== 'groups' && isPlain(path.join(project, name)))
+}
+
+function trackedByGit(project: string): string[] | undefined {
+  try {
+    const names = execFileSync('git', ['-C', project, 'ls-tree', '--name-only', '-z', 'HEAD'], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+    return names.split('\0').filter(Boolean)
+  } catch {
+    return undefined
+  }
+}
+
+function listedInPackage(project: string): string[] {
+  const { files } = JSON.parse(readFileSync(path.join(project, 'package.json'), 'utf8'))
+  return Array.isArray(files) ? files.map(String) : []
+}
+
+function isPlain(file: string): boolean {
+  const stat = lstatSync(file, { throwIfNoEntry: false })
+  return stat !== undefined && (stat.isFile() || stat.isDirectory())
+}
+
+/** Marks this installation's containers, so that another one's are never taken for ours. Made once, kept in `data/install-id`. */
+export function installId(root: string): string {
+  const file = path.join(root, 'data', 'install-id')
+  if (!existsSync(file)) writeFileSync(file, randomUUID(), { mode: 0o600 })
+  return readFileSync(file, 'utf8').trim()
+}
+
+/** The folder of the sockets when it is not `data`: it must be ours alone, or somebody else could answer in our place. */
+export function preparePrivateFolder(folder: string): void {
+  ensureFolder(folder, { mode: 0o700 })
+  const { uid, mode } = lstatSync(folder)
+  if (uid === process.getuid?.() && (mode & 0o077) === 0) return
+  const message = `${folder} belongs to somebody else or is open to others. Remove it, or choose a shorter NANOCLAW_HOME.`
+  throw new AppError({ code: 'socket.unsafe', fault: 'user', message })
+}
+
+/** The folders of a root, with the memory files every installation starts with. What exists is left as it is. */
+export function prepareRoot({ root, project, owner }: { root: string; project: string; owner: ContainerUser }): void {
+  ensureFolder(root)
+  for (const folder of ['data', 'store', 'logs', 'groups']) ensureFolder(path.join(root, folder))
+  for (const group of ['main', 'global']) {
+    const folder = path.join(root, 'groups', group)
+    const memory = path.join(folder, 'CLAUDE.md')
+    const isNew = ensureFolder(folder, { owner })
+    if (isNew) copyFileSync(path.join(project, 'groups', group, 'CLAUDE.md'), memory, constants.COPYFILE_EXCL)
+    if (isPlain(memory)) handOver(memory, { owner })
+  }
+}

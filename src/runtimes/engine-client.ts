@@ -1,0 +1,158 @@
+import http, { type IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { z } from 'zod'
+import { aborted, bodyOf, connectionError, engineError, refused } from './engine-error.ts'
+
+/** `path` without the API's version. */
+export type EngineRequest = {
+  method: 'GET' | 'POST' | 'DELETE'
+  path: string
+  query?: Record<string, string>
+  body?: unknown
+  signal?: AbortSignal | undefined
+}
+
+/** What the engine said, with whatever status: JSON where it is JSON, else its text. */
+export type Answer = { status: number; body: unknown }
+
+export type Engine = { name: 'docker' | 'podman'; version: string; apiVersion: string }
+
+/** The API this was written for; an older engine is spoken to in its own, and what we use is the same in both. */
+const WRITTEN_FOR = '1.44'
+/** Docker 19.03. Before it, a bind mount always brought along what is mounted below it. */
+const OLDEST_USABLE = '1.40'
+/** An engine that says nothing for this long says nothing any more. */
+const SILENCE_MS = 60_000
+
+/**
+ * Speaks the Docker Engine API, which Podman speaks too, over a unix socket. Every request has a connection of its own:
+ * keeping them would save 0.1 ms each and break at the engine's next restart. So there is nothing to close.
+ */
+export class EngineClient {
+  readonly socketPath: string
+  readonly engine: Engine
+
+  constructor({ socketPath, engine }: { socketPath: string; engine: Engine }) {
+    this.socketPath = socketPath
+    this.engine = engine
+  }
+
+  /** Asks what listens on a socket. Rejects with an `AppError` when that cannot be used. */
+  static async connect({ socketPath, signal }: { socketPath: string; signal?: AbortSignal }): Promise<EngineClient> {
+    const answer = await answerOf(await exchange({ socketPath, method: 'GET', target: '/version', signal }), socketPath)
+    return new EngineClient({ socketPath, engine: engineOf(answer) })
+  }
+
+  /** Rejects only when there is no answer; a refusal is one. */
+  async send({ method, path, query, body, signal }: EngineRequest): Promise<Answer> {
+    const { socketPath } = this
+    return answerOf(await exchange({ socketPath, method, target: this.#target(path, query), body, signal }), socketPath)
+  }
+
+  /** For answers that go on: resolves when the first comes in, which is when the engine has understood the request. */
+  async open({ method, path, query, signal }: Omit<EngineRequest, 'body'>): Promise<IncomingMessage> {
+    return this.#open({ method, path, query, signal, status: 200 })
+  }
+
+  /** Turns the connection of a request into a plain one, in both directions. */
+  async upgrade({ path, query, signal }: Omit<EngineRequest, 'method' | 'body'>): Promise<Socket> {
+    const headers = { connection: 'Upgrade', upgrade: 'tcp' }
+    return (await this.#open({ method: 'POST', path, query, signal, headers, status: 101 })).socket
+  }
+
+  async #open({ path, query, status, ...request }: Opening): Promise<IncomingMessage> {
+    const { socketPath } = this
+    const response = await exchange({ socketPath, target: this.#target(path, query), ...request })
+    if (response.statusCode !== status)
+      throw refused({ answer: await answerOf(response, socketPath), what: `do ${request.method} ${path}` })
+    response.socket.setTimeout(0)
+    return response
+  }
+
+  #target(path: string, query: Record<string, string> = {}): string {
+    return `/v${this.engine.apiVersion}${path}?${new URLSearchParams(query)}`
+  }
+}
+
+type Opening = Pick<EngineRequest, 'method' | 'path' | 'signal'> & {
+  query: Record<string, string> | undefined
+  status: number
+  headers?: Record<string, string>
+}
+
+type Exchange = Pick<EngineRequest, 'method' | 'body' | 'signal'> & {
+  socketPath: string
+  target: string
+  headers?: Record<string, string>
+}
+
+/** One request. Resolves with the head of the answer, also with that of an upgrade. */
+function exchange({ socketPath, method, target, body, signal, headers }: Exchange): Promise<IncomingMessage> {
+  const content = body === undefined ? undefined : JSON.stringify(body)
+  return new Promise((resolve, reject) => {
+    const request = http.request({
+      socketPath,
+      agent: false,
+      method,
+      path: target,
+      headers: { ...headers, ...(content && { 'content-type': 'application/json' }) },
+      ...(signal && { signal }),
+    })
+    request.setTimeout(SILENCE_MS, () => request.destroy(new DOMException('The engine is silent.', 'TimeoutError')))
+    request.on('error', (error) =>
+      reject(signal?.aborted ? aborted({ signal, socketPath }) : connectionError({ error, socketPath })),
+    )
+    request.on('response', resolve)
+    request.on('upgrade', (response, socket, head) => {
+      socket.unshift(head)
+      resolve(response)
+    })
+    request.end(content)
+  })
+}
+
+async function answerOf(response: IncomingMessage, socketPath: string): Promise<Answer> {
+  try {
+    return { status: response.statusCode ?? 0, body: parsed(await text(response)) }
+  } catch (error) {
+    throw connectionError({ error, socketPath })
+  }
+}
+
+function parsed(content: string): unknown {
+  try {
+    return JSON.parse(content)
+  } catch {
+    return content
+  }
+}
+
+const versionAnswer = z.object({
+  Version: z.string(),
+  ApiVersion: z.string(),
+  MinAPIVersion: z.string().optional(),
+  Components: z.array(z.object({ Name: z.string() })).nullish(),
+})
+
+function engineOf(answer: Answer): Engine {
+  const { Version, ApiVersion, MinAPIVersion, Components } = bodyOf({ answer, schema: versionAnswer, what: 'tell its version' })
+  const podman = Components?.some(({ Name }) => Name === 'Podman Engine')
+  const name = podman ? 'podman' : 'docker'
+  return { name, version: Version, apiVersion: apiToSpeak({ newest: ApiVersion, oldest: MinAPIVersion ?? ApiVersion }) }
+}
+
+/** Ours where the engine speaks it, else what it has that is closest. Throws when it is too old for us. */
+export function apiToSpeak({ newest, oldest }: { newest: string; oldest: string }): string {
+  if (compareApi(newest, OLDEST_USABLE) < 0) {
+    const message = `This container engine is too old (API ${newest}): NanoClaw needs Docker 20.10 or Podman 4, or newer.`
+    throw engineError({ code: 'too-old', message })
+  }
+  if (compareApi(newest, WRITTEN_FOR) < 0) return newest
+  return compareApi(oldest, WRITTEN_FOR) > 0 ? oldest : WRITTEN_FOR
+}
+
+/** Negative when `a` is older than `b`: 1.9 is older than 1.10. */
+function compareApi(a: string, b: string): number {
+  return a.localeCompare(b, 'en', { numeric: true })
+}

@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict'
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { test } from 'node:test'
+import SQLite from 'better-sqlite3'
+import { AppError } from '../domain/errors.ts'
+import { HostLock } from './lock.ts'
+import { Store } from './store.ts'
+
+function folder(t: { after(fn: () => void): void }): string {
+  const made = mkdtempSync(path.join(os.tmpdir(), 'nanoclaw-store-'))
+  t.after(() => rmSync(made, { recursive: true }))
+  return made
+}
+
+function open(t: { after(fn: () => void): void }): Store {
+  const store = Store.open(path.join(folder(t), 'messages.db'))
+  t.after(() => store.close())
+  return store
+}
+
+const message = (id: string, jid = 'tg:1') => ({ jid, id, sender: 'a', senderName: 'Ann', text: id, sentAt: 5, fromMe: false })
+const refused = (code: string) => (error: unknown) => error instanceof AppError && error.code === code
+
+test('a redelivered message is recognised by its chat and platform id', (t) => {
+  const store = open(t)
+  for (const jid of ['tg:1', 'tg:2']) store.chats.see({ jid })
+  const first = store.messages.add(message('1'))
+  assert.deepEqual(store.messages.add({ ...message('1'), text: 'changed' }), { seq: first.seq, isNew: false })
+  assert.equal(store.messages.add(message('1', 'tg:2')).isNew, true)
+  assert.deepEqual(
+    store.messages.latest('tg:1', 10).map((m) => m.text),
+    ['1'],
+  )
+})
+
+test('order is the order of storing, whatever the timestamps say', (t) => {
+  const store = open(t)
+  store.chats.see({ jid: 'tg:1' })
+  for (const [id, sentAt] of [
+    ['a', 9],
+    ['b', 1],
+    ['c', 9],
+  ] as const)
+    store.messages.add({ ...message(id), sentAt })
+  assert.deepEqual(
+    store.messages.unanswered('tg:1', 0).map((m) => m.id),
+    ['a', 'b', 'c'],
+  )
+})
+
+test('a cursor never goes back', (t) => {
+  const store = open(t)
+  store.chats.see({ jid: 'tg:1' })
+  store.chats.markAnswered('tg:1', 7)
+  store.chats.markAnswered('tg:1', 3)
+  assert.equal(store.chats.cursors('tg:1').answeredSeq, 7)
+})
+
+test('there is one main group at most, and folders differ by more than case', (t) => {
+  const store = open(t)
+  store.groups.add({ folder: 'main', name: 'Main', isMain: true, config: {} }, 0)
+  assert.throws(() => store.groups.add({ folder: 'other', name: 'x', isMain: true, config: {} }, 0), /UNIQUE/)
+  assert.throws(() => store.groups.add({ folder: 'MAIN', name: 'x', isMain: false, config: {} }, 0), /UNIQUE/)
+})
+
+test('an engine option that somebody put into container_config is not there', (t) => {
+  const file = path.join(folder(t), 'messages.db')
+  const store = Store.open(file)
+  store.groups.add({ folder: 'a', name: 'a', isMain: false, config: {} }, 0)
+  store.close()
+  const db = new SQLite(file)
+  db.prepare('UPDATE groups SET container_config = ?').run('{"privileged":true,"network":"none","__proto__":{"x":1}}')
+  db.close()
+  const again = Store.open(file)
+  assert.deepEqual(again.groups.find('a')?.config, { network: 'none' })
+  again.close()
+})
+
+test("a chat's later delivery waits for its earlier ones; a key is delivered once", (t) => {
+  const { outbox } = open(t)
+  const add = (jid: string, key: string, at = 0) => outbox.add({ jid, text: key, key, turnId: null, at })
+  add('a', 'a1')
+  add('a', 'a2')
+  add('b', 'b1')
+  add('a', 'a1')
+  assert.deepEqual(
+    outbox.due(0).map((d) => d.key),
+    ['a1', 'b1'],
+  )
+  const [a1] = outbox.due(0)
+  assert.ok(a1)
+  outbox.markSending(a1.seq)
+  assert.deepEqual(
+    outbox.due(0).map((d) => d.key),
+    ['b1'],
+    'nothing overtakes what is being sent',
+  )
+  outbox.postpone({ seq: a1.seq, until: 100, why: 'busy' })
+  assert.deepEqual(
+    outbox.due(50).map((d) => d.key),
+    ['b1'],
+  )
+  outbox.markSent({ seq: a1.seq, platformId: 'p', at: 1 })
+  assert.deepEqual(
+    outbox.due(50).map((d) => d.key),
+    ['a2', 'b1'],
+  )
+})
+
+test('a transaction that throws leaves nothing', (t) => {
+  const store = open(t)
+  assert.throws(
+    () =>
+      store.tx(() => {
+        store.facts.set('a', '1')
+        throw new Error('no')
+      }),
+    /no/,
+  )
+  assert.equal(store.facts.get('a'), undefined)
+})
+
+test('a database is private, survives reopening, and is refused unchanged when newer, foreign or damaged', (t) => {
+  const file = path.join(folder(t), 'messages.db')
+  const store = Store.open(file)
+  store.facts.set('a', '1')
+  store.close()
+  assert.equal(statSync(file).mode & 0o777, 0o600)
+  const again = Store.open(file)
+  assert.equal(again.facts.get('a'), '1')
+  again.close()
+
+  const broken: [string, (db: string) => void][] = [
+    ['store.newer', (copy) => alter(copy, 'PRAGMA user_version = 999')],
+    ['store.foreign', (copy) => alter(copy, 'PRAGMA user_version = 0')],
+    ['store.unusable', (copy) => writeFileSync(copy, readFileSync(copy).fill(7, 4096, 40_000))],
+    ['store.unusable', (copy) => writeFileSync(copy, 'not a database at all, but long enough to look like one'.repeat(40))],
+  ]
+  for (const [code, breakIt] of broken) {
+    const copy = path.join(folder(t), 'messages.db')
+    copyFileSync(file, copy)
+    breakIt(copy)
+    const before = readFileSync(copy)
+    assert.throws(() => Store.open(copy), refused(code))
+    assert.deepEqual(readFileSync(copy), before)
+    assert.deepEqual(readdirSync(path.dirname(copy)), ['messages.db'])
+  }
+})
+
+function alter(file: string, sql: string): void {
+  const db = new SQLite(file)
+  db.pragma('journal_mode = DELETE')
+  db.exec(sql)
+  db.close()
+}
+
+test('the right to be host is one holder’s, is named, and can be taken again after a release', (t) => {
+  const root = folder(t)
+  const paths = { lock: path.join(root, 'data', 'host.lock'), holder: path.join(root, 'data', 'host.json') }
+  const take = (pid: number) => HostLock.take({ ...paths, pid, now: new Date(0) })
+  const lock = take(1234)
+  assert.throws(
+    () => take(2),
+    (error) => refused('host.already-running')(error) && /process 1234, since 1970/.test(String(error)),
+  )
+  lock.release()
+  take(2).release()
+})

@@ -1,0 +1,93 @@
+import type { ChatEvent, ChatMessage, HostStatus } from '@nanoclaw/protocol'
+import { type Context, Hono } from 'hono'
+import { stream } from 'hono/streaming'
+import { z } from 'zod'
+import type { Feed, FeedEvent } from '../app/feed.ts'
+import { outcomeOf } from '../app/outcome.ts'
+import { typedMessage } from '../channels/terminal.ts'
+import { AppError } from '../domain/errors.ts'
+import type { IncomingMessage, Message } from '../domain/message.ts'
+import type { Store } from '../store/store.ts'
+
+export type ApiPorts = {
+  store: Store
+  feed: Feed
+  receive(message: IncomingMessage): number | undefined
+  stopTurn(jid: string): boolean
+  status(): HostStatus
+  now(): number
+}
+
+const textBody = z.object({ text: z.string().trim().min(1, 'the message is empty') })
+const limit = z.coerce.number().int().min(1).max(500).default(50)
+
+/** The host's local API (protocol/control.ts). Whoever can reach it is the owner: it is served on a 0600 socket. */
+export function controlApi(ports: ApiPorts): Hono {
+  const { store, feed } = ports
+  return new Hono()
+    .onError((error, c) => failure(c, error))
+    .notFound((c) => c.json({ error: { code: 'api.unknown', message: `There is no ${c.req.method} ${c.req.path}.` } }, 404))
+    .get('/api/status', (c) => c.json(ports.status()))
+    .get('/api/chats/:jid/messages', (c) => {
+      const messages = store.messages.latest(registered(store, c), limit.parse(c.req.query('limit')))
+      return c.json({ messages: messages.map(chatMessage) })
+    })
+    .post('/api/chats/:jid/messages', async (c) => {
+      const jid = registered(store, c)
+      const { text } = textBody.parse(await c.req.json())
+      return c.json({ seq: ports.receive(typedMessage({ jid, text, at: ports.now() })) })
+    })
+    .post('/api/chats/:jid/stop', (c) => c.json({ stopped: ports.stopTurn(registered(store, c)) }))
+    .get('/api/chats/:jid/events', (c) => ndjson(c, (signal) => chatEvents(feed.watch(registered(store, c), signal))))
+    .get('/api/chats/:jid/outcome', (c) => {
+      const seq = z.coerce.number().int().min(1).parse(c.req.query('seq'))
+      const jid = registered(store, c)
+      return ndjson(c, (signal) => outcomeOf({ store, feed, jid, seq, signal }))
+    })
+}
+
+function registered(store: Store, c: Context): string {
+  const jid = c.req.param('jid') ?? ''
+  if (store.groups.chat(jid)) return jid
+  const known = store.groups.chats().map((chat) => chat.jid)
+  throw new AppError({
+    code: 'chat.unknown',
+    fault: 'user',
+    message: `There is no chat "${jid}". Registered chats: ${known.join(', ') || 'none'}.`,
+  })
+}
+
+function failure(c: Context, error: unknown): Response {
+  if (error instanceof AppError)
+    return c.json({ error: { code: error.code, message: error.message } }, error.code === 'chat.unknown' ? 404 : 400)
+  if (error instanceof z.ZodError || error instanceof SyntaxError) {
+    const message = error instanceof z.ZodError ? error.issues.map((issue) => issue.message).join('; ') : 'the body is not JSON'
+    return c.json({ error: { code: 'api.invalid', message } }, 400)
+  }
+  return c.json({ error: { code: 'bug', message: error instanceof Error ? error.message : String(error) } }, 500)
+}
+
+/** One JSON value a line, until the source or the client ends. */
+function ndjson(c: Context, source: (signal: AbortSignal) => AsyncIterable<unknown>): Response {
+  c.header('content-type', 'application/x-ndjson')
+  const gone = new AbortController()
+  const values = source(gone.signal)
+  return stream(c, async (out) => {
+    out.onAbort(() => gone.abort())
+    for await (const value of values) await out.write(`${JSON.stringify(value)}\n`)
+  })
+}
+
+async function* chatEvents(events: AsyncIterable<FeedEvent>): AsyncGenerator<ChatEvent> {
+  for await (const event of events) yield chatEvent(event)
+}
+
+function chatEvent(event: FeedEvent): ChatEvent {
+  if (event.type === 'message') return { type: 'message', message: chatMessage(event.message) }
+  if (event.type === 'activity') return event
+  return { type: 'turn', state: event.state, ...(event.detail ? { detail: event.detail } : {}) }
+}
+
+function chatMessage({ seq, senderName, fromAssistant, text, sentAt }: Message): ChatMessage {
+  return { seq, sender: senderName, fromAssistant, text, at: sentAt }
+}

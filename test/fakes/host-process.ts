@@ -1,0 +1,124 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { PROJECT } from '../../src/config.ts'
+import { type DemoModel, startDemoModel } from '../../src/demo/server.ts'
+
+export const DUMMY_KEY = 'sk-ant-api03-dummy-key-of-the-tests'
+
+type TestContext = { after(fn: () => unknown): void }
+export type Finished = { code: number | null; stdout: string; stderr: string }
+
+/** The real command line on a root of its own, with the scripted model in this process in place of the model API. */
+export class TestHost {
+  readonly root: string
+  readonly model: DemoModel
+  readonly env: NodeJS.ProcessEnv
+  #host: ChildProcess | undefined
+
+  private constructor({ root, model, env }: { root: string; model: DemoModel; env: NodeJS.ProcessEnv }) {
+    this.root = root
+    this.model = model
+    this.env = env
+  }
+
+  static async create(t: TestContext, env: NodeJS.ProcessEnv = {}): Promise<TestHost> {
+    const root = mkdtempSync(path.join(os.tmpdir(), 'nanoclaw-e2e-'))
+    const model = await startDemoModel({})
+    const settings = {
+      NANOCLAW_HOME: root,
+      ANTHROPIC_BASE_URL: model.url,
+      ANTHROPIC_API_KEY: DUMMY_KEY,
+      CLAUDE_CODE_OAUTH_TOKEN: '',
+    }
+    const host = new TestHost({ root, model, env: { ...process.env, ...settings, ...env } })
+    t.after(async () => {
+      await host.stop()
+      await model.close()
+      rmSync(root, { recursive: true, force: true })
+    })
+    return host
+  }
+
+  /** Runs a command to its end. */
+  run(args: string[], { env = {}, input = '' }: { env?: NodeJS.ProcessEnv; input?: string } = {}): Promise<Finished> {
+    const child = this.#spawn(args, env)
+    let stdout = ''
+    let stderr = ''
+    child.stdout?.on('data', (chunk) => (stdout += chunk))
+    child.stderr?.on('data', (chunk) => (stderr += chunk))
+    child.stdin?.end(input)
+    return new Promise((resolve) => child.on('close', (code) => resolve({ code, stdout, stderr })))
+  }
+
+  /** One message and its answer. Throws when there is none. */
+  async say(text: string, options: string[] = []): Promise<string> {
+    const { code, stdout, stderr } = await this.run(['chat', '--once', text, ...options])
+    if (code !== 0) throw new Error(`chat --once ended with ${code}: ${stderr}`)
+    return stdout.trimEnd()
+  }
+
+  /** Starts the host and waits until it is ready; rejects when it ends before that. */
+  async start(env: NodeJS.ProcessEnv = {}): Promise<void> {
+    const host = this.#spawn(['start'], env)
+    let output = ''
+    await new Promise<void>((resolve, reject) => {
+      const read = (chunk: Buffer) => {
+        output += chunk
+        if (/ Ready$/m.test(output)) resolve()
+      }
+      host.stdout?.on('data', read)
+      host.stderr?.on('data', read)
+      host.on('exit', (code) => reject(new Error(`the host ended with ${code}: ${output}`)))
+    })
+    this.#host = host
+  }
+
+  get pid(): number | undefined {
+    return this.#host?.pid
+  }
+
+  /** kill -9, as a power cut would. */
+  async kill(): Promise<void> {
+    const host = this.#host
+    this.#host = undefined
+    if (!host || host.exitCode !== null) return
+    const gone = new Promise((resolve) => host.once('exit', resolve))
+    host.kill('SIGKILL')
+    await gone
+  }
+
+  /** SIGTERM; resolves with the exit code. */
+  async stop(): Promise<number | null> {
+    const host = this.#host
+    this.#host = undefined
+    if (!host || host.exitCode !== null || host.signalCode !== null) return host?.exitCode ?? null
+    const gone = new Promise<number | null>((resolve) => host.once('exit', resolve))
+    host.kill('SIGTERM')
+    return gone
+  }
+
+  async status() {
+    return JSON.parse((await this.run(['status', '--json'])).stdout)
+  }
+
+  file(...parts: string[]): string {
+    return readFileSync(path.join(this.root, ...parts), 'utf8')
+  }
+
+  #spawn(args: string[], env: NodeJS.ProcessEnv): ChildProcess {
+    mkdirSync(this.root, { recursive: true })
+    const main = path.join(PROJECT, 'src', 'cli', 'main.ts')
+    return spawn(process.execPath, [main, ...args], { env: { ...this.env, ...env }, stdio: ['pipe', 'pipe', 'pipe'] })
+  }
+}
+
+/** Waits until something is so, looking again and again; fails after a generous while. */
+export async function until(condition: () => boolean | Promise<boolean>, what: string, timeoutMs = 60_000): Promise<void> {
+  for (const end = Date.now() + timeoutMs; Date.now() < end; ) {
+    if (await condition()) return
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  throw new Error(`it did not come to pass: ${what}`)
+}
