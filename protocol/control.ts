@@ -78,3 +78,54 @@ export const hostStatus = z.object({
   channels: z.array(z.object({ name: z.string(), state: z.string(), detail: z.string().nullable() })),
 })
 export type HostStatus = z.infer<typeof hostStatus>
+
+/**
+ * Groups. What is undefined stays as it is, or gets its default. `target` is a chat's JID or a group's folder.
+ * GET  /api/groups                                  -> { groups: GroupDetail[] }
+ * POST /api/groups/register Registration            -> Change
+ * POST /api/groups/set      GroupSettings           -> Change
+ * POST /api/groups/remove   {target}                -> Change    ends answering; what was asked before is still answered
+ * POST /api/groups/terminal {folder}                -> { jid }   the group's chat in the terminal, opened if need be
+ * POST /api/sessions/clear  {folder}                -> Change
+ */
+export const registration = z.object({
+  jid: z.string(),
+  folder: z.string(),
+  name: z.string().optional(),
+  trigger: z.string().optional(),
+  requiresTrigger: z.boolean().optional(),
+})
+export type RegistrationRequest = z.infer<typeof registration>
+
+export const groupSettings = z.object({
+  target: z.string(),
+  name: z.string().optional(),
+  trigger: z.string().optional(),
+  requiresTrigger: z.boolean().optional(),
+  /** Keys of the group's `containerConfig`; null takes a key away. */
+  config: z.record(z.string(), z.unknown()).optional(),
+  main: z.boolean().optional(),
+})
+export type GroupSettingsRequest = z.infer<typeof groupSettings>
+
+/** What was done, in words for a person; `notes` are what they should know besides. What is refused is an error. */
+export const change = z.object({ text: z.string(), notes: z.array(z.string()) })
+export type Change = z.infer<typeof change>
+
+export const groupDetail = z.object({
+  folder: z.string(),
+  name: z.string(),
+  isMain: z.boolean(),
+  sessionId: z.string().nullable(),
+  chats: z.array(
+    z.object({
+      jid: z.string(),
+      trigger: z.string(),
+      requiresTrigger: z.boolean(),
+      /** It is removed when what was asked there is answered. */
+      leaving: z.boolean(),
+    }),
+  ),
+  config: z.record(z.string(), z.unknown()),
+})
+export type GroupDetail = z.infer<typeof groupDetail>

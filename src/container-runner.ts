@@ -173,7 +173,8 @@ export class ContainerRunner {
   #openLog({ request, spec }: { request: StartRequest; spec: ContainerSpec }): RunLog {
     const { redact, log } = this.#ports
     const folder = path.join(this.#settings.root, 'groups', request.group.folder, 'logs')
-    const runLog = RunLog.create({ folder, at: new Date(this.#ports.clock.now()), redact })
+    const onStderr = (text: string) => log.debug(`${spec.name}: ${text}`)
+    const runLog = RunLog.create({ folder, at: new Date(this.#ports.clock.now()), redact, onStderr })
     runLog.section('run', `${spec.name}, image ${spec.image}, session ${request.sessionId ?? 'new'}`)
     runLog.section('mounts', spec.mounts.map(mountLine).join('\n'))
     log.info(`Starting container ${spec.name} for group ${request.group.folder}`)
@@ -271,11 +272,11 @@ function mountLine({ source, target, readonly }: Mount): string {
   return `${source} -> ${target}${readonly ? ' (ro)' : ''}`
 }
 
-/** The run as a line that can be pasted into a shell. */
+/** The run as a line that can be pasted into a shell while it lives: without its name, with its gateway. */
 export function dockerRunLine(spec: ContainerSpec): string {
   const { memoryBytes, cpus, pids } = spec.limits
   const words = [
-    ...['docker', 'run', '-i', '--rm', '--init', '--name', spec.name, '--user', spec.user, '--network', spec.network],
+    ...['docker', 'run', '-i', '--rm', '--init', '--user', spec.user, '--network', spec.network],
     ...['--read-only', '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges', '--ipc', 'private', '--pull', 'never'],
     ...[
       '--memory',

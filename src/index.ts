@@ -2,8 +2,10 @@ import { rmSync } from 'node:fs'
 import path from 'node:path'
 import type { ActivityFrame, HostStatus } from '@nanoclaw/protocol'
 import packageJson from '../package.json' with { type: 'json' }
+import { Commands } from './app/commands.ts'
 import { Feed } from './app/feed.ts'
 import { GroupQueue } from './app/group-queue.ts'
+import { ensureMain, GroupRegistry } from './app/groups.ts'
 import { Inbox } from './app/inbox.ts'
 import { Courier } from './app/outbox.ts'
 import { removeOrphans } from './app/recovery.ts'
@@ -15,7 +17,7 @@ import { type Config, PROJECT } from './config.ts'
 import { type ContainerUser, containerUser } from './container/folders.ts'
 import { ContainerRunner } from './container-runner.ts'
 import { systemClock } from './domain/clock.ts'
-import { localJid } from './domain/group.ts'
+import { errorText } from './domain/errors.ts'
 import { HostCredentials, placeholderEnv } from './gateway/credentials.ts'
 import { Gateway } from './gateway/gateway.ts'
 import type { GatewayLog } from './gateway/log.ts'
@@ -83,22 +85,34 @@ async function openBase({ config, log, runtime }: HostParts): Promise<Base> {
 
 async function startServices(base: Base): Promise<Host> {
   const { config, log, store } = base
-  ensureMain(store)
+  ensureMain(store, systemClock.now())
   const feed = new Feed()
   const gateway = makeGateway(base)
   const channels: Channel[] = [new TerminalChannel()]
   const courier = makeCourier(base, channels)
   const desk = makeDesk(base, feed)
-  const queue = makeQueue({ base, feed, desk, courier, runner: makeRunner(base, gateway) })
-  const inbox = new Inbox({ store, feed, wake: (folder) => queue.wake(folder) })
+  const registry = makeRegistry(base, () => queue)
+  const queue: GroupQueue = makeQueue({ base, registry, feed, desk, courier, runner: makeRunner(base, gateway) })
+  const commands = makeCommands({ base, desk, queue, courier })
+  const inbox = new Inbox({ store, feed, wake: (folder) => queue.wake(folder), takeCommand: commands.take.bind(commands) })
   const receive = inbox.receive.bind(inbox)
   const life = new AbortController()
   let ready = false
   const status = () => hostStatus({ store, queue, channels, root: config.root, version: packageJson.version, ready })
-  const api = controlApi({ store, feed, receive, status, stopTurn: (jid) => queue.stopTurn(jid), now: systemClock.now })
+  const api = controlApi({
+    registry,
+    assistantName: config.assistantName,
+    store,
+    feed,
+    receive,
+    status,
+    stopTurn: (jid) => queue.stopTurn(jid),
+    now: systemClock.now,
+  })
 
   for (const channel of channels) await channel.start({ message: async (message) => void receive(message) }, life.signal)
   const unfinished = desk.recover() + store.outbox.reopen()
+  registry.settle()
   if (unfinished > 0) log.info(`Going on with ${unfinished} turns and deliveries of the last run`)
   const sweep = () => {
     for (const { folder } of store.groups.all()) queue.wake(folder)
@@ -156,9 +170,9 @@ function makeRunner({ config, log, runtime, install, user }: Base, gateway: Gate
   })
 }
 
-type QueueParts = { base: Base; feed: Feed; desk: TurnDesk; courier: Courier; runner: ContainerRunner }
+type QueueParts = { base: Base; registry: GroupRegistry; feed: Feed; desk: TurnDesk; courier: Courier; runner: ContainerRunner }
 
-function makeQueue({ base: { config, log, store }, feed, desk, courier, runner }: QueueParts): GroupQueue {
+function makeQueue({ base: { config, log, store }, registry, feed, desk, courier, runner }: QueueParts): GroupQueue {
   const { root, assistantName, containerTimeoutMs: timeoutMs, maxContainers, idleTimeoutMs } = config
   const lane = {
     log,
@@ -166,24 +180,44 @@ function makeQueue({ base: { config, log, store }, feed, desk, courier, runner }
     onSession: desk.sessionNamed.bind(desk),
     onActivity: (jid: string, activity: ActivityFrame) => feed.publish(jid, activity),
   }
+  const afterTurn = () => {
+    courier.deliver()
+    registry.settle()
+  }
   const isMain = (folder: string) => store.groups.find(folder)?.isMain ?? false
   return new GroupQueue(
-    { desk, clock: systemClock, log, lane, isMain, deliver: () => courier.deliver() },
+    { desk, clock: systemClock, log, lane, isMain, deliver: afterTurn },
     { root, assistantName, timeoutMs, maxContainers, idleTimeoutMs },
   )
 }
 
-/** Every installation has one main group, and it can always be reached from the terminal. */
-function ensureMain(store: Store): void {
-  store.tx(() => {
-    const now = systemClock.now()
-    const main = store.groups.all().find((group) => group.isMain) ?? { folder: 'main', name: 'Main', isMain: true, config: {} }
-    if (!store.groups.find(main.folder)) store.groups.add(main, now)
-    const jid = localJid(main.folder)
-    if (store.groups.chat(jid)) return
-    store.chats.see({ jid, name: 'Terminal' })
-    store.groups.register({ jid, folder: main.folder, trigger: null, requiresTrigger: false }, now)
-  })
+function makeCommands({
+  base,
+  desk,
+  queue,
+  courier,
+}: {
+  base: Base
+  desk: TurnDesk
+  queue: GroupQueue
+  courier: Courier
+}): Commands {
+  const { root, assistantName, timeZone } = base.config
+  const { store, log } = base
+  return new Commands(
+    { store, desk, queue, log, deliver: () => courier.deliver(), now: systemClock.now },
+    { root, assistantName, timeZone },
+  )
+}
+
+/** What the command line and the agents change about groups. */
+function makeRegistry({ config, log, store }: Base, queue: () => GroupQueue): GroupRegistry {
+  const release = (folder: string) => {
+    queue()
+      .closeGroup(folder)
+      .catch((error) => log.error(`Group ${folder}: its container did not leave: ${errorText(error)}`))
+  }
+  return new GroupRegistry({ store, now: systemClock.now, release, changed: () => {} }, config)
 }
 
 function credentialsOf({ apiKey, oauthToken, userHome }: Config): HostCredentials {

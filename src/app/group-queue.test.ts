@@ -61,13 +61,15 @@ async function playAgent({
   folder: string
   order: string[]
 }): Promise<void> {
+  let open: string[] = []
   for (let frame = await container.next(); frame && frame.type !== 'close'; frame = await container.next()) {
-    if (frame.type !== 'turn') continue
+    if (frame.type !== 'turn' && frame.type !== 'followup') continue
     const { uuid, prompt } = frame
-    order.push(`turn ${folder}`)
+    order.push(`${frame.type} ${folder}`)
+    open = [...(frame.type === 'turn' ? [] : open), uuid]
     container.frame({ type: 'session', sessionId: `session-${folder}` })
     if (prompt.includes('fail')) container.result({ status: 'error', errorClass: 'overload', error: '529', consumed: [uuid] })
-    else if (!prompt.includes('hang')) container.result({ result: 'done', consumed: [uuid] })
+    else if (!prompt.includes('hang')) container.result({ result: 'done', consumed: open })
   }
   container.exit()
 }
@@ -90,6 +92,29 @@ test('a second message goes into the warm container', async (t) => {
   assert.deepEqual(order, ['start main', 'turn main', 'turn main'])
 })
 
+test('what a chat says while its turn runs goes into the container, and both are answered at once', async (t) => {
+  const { store, order, queue, say } = office(t, { groups: ['a'], maxContainers: 1 })
+  say('a', 'hang')
+  await settle(() => order.includes('turn a'))
+  say('a', 'and this')
+  await settle(() => queue.idle)
+  assert.deepEqual(order, ['start a', 'turn a', 'followup a'])
+  assert.equal(answers(store, 'a'), 1)
+  assert.deepEqual(store.turns.counts(), { pending: 0, running: 0, failed: 0 })
+})
+
+test('while another group waits for the place, a chat waits with what it says next', async (t) => {
+  const { store, order, queue, say } = office(t, { groups: ['a', 'b'], maxContainers: 1 })
+  say('a', 'hang')
+  await settle(() => order.includes('turn a'))
+  say('b', 'hi')
+  say('a', 'and this')
+  assert.ok(!order.includes('followup a'))
+  queue.stopTurn('local:a')
+  await settle(() => order.includes('turn a'))
+  assert.equal(answers(store, 'b'), 0)
+})
+
 test('a cleared session is noticed: the warm container leaves and a fresh one starts', async (t) => {
   const { store, order, say } = office(t, { groups: ['main'], maxContainers: 5 })
   say('main', 'one')
@@ -108,6 +133,21 @@ test('groups wait for a place in the order they came, and idle containers give w
     order.filter((line) => !line.startsWith('turn')),
     ['start c', 'gone c', 'start a', 'gone a', 'start b'],
   )
+})
+
+test('a group that waits for 30 seconds is told its place, once', async (t) => {
+  const { store, order, clock, say } = office(t, { groups: ['a', 'b', 'c'], maxContainers: 1 })
+  say('a', 'hang')
+  await settle(() => order.includes('turn a'))
+  say('b', 'hi')
+  say('c', 'hi')
+  const told = () => store.outbox.due(Number.MAX_SAFE_INTEGER).map(({ jid, text }) => `${jid} ${text.match(/number \d/)}`)
+  clock.advance(29_999)
+  assert.deepEqual(told(), [])
+  clock.advance(1)
+  assert.deepEqual(told(), ['local:b number 1', 'local:c number 2'])
+  clock.advance(25_000)
+  assert.equal(told().length, 2)
 })
 
 test('main has a place of its own when all others are taken', async (t) => {

@@ -7,7 +7,7 @@ import type { ClaimedTurn, TurnDesk } from './turn-desk.ts'
 export type QueuePorts = {
   desk: TurnDesk
   clock: Clock
-  lane: LanePorts
+  lane: Omit<LanePorts, 'onLive'>
   /** Something was committed that is to be delivered. */
   deliver(): void
   isMain(folder: string): boolean
@@ -16,6 +16,8 @@ export type QueuePorts = {
 
 export type QueueRules = LaneRules & { maxContainers: number; idleTimeoutMs: number }
 
+/** A wait for a place that is shorter than this is not worth a word. */
+const SILENT_WAIT_MS = 30_000
 /** Between two tries to write a turn's end down, when the disk is full. */
 const COMMIT_RETRY_MS = 5_000
 
@@ -35,6 +37,8 @@ export class GroupQueue {
   #leaving = 0
   /** When a group's next try falls due. */
   readonly #dueTimers = new Map<string, () => void>()
+  /** When a group that waits for a place is told so. */
+  readonly #placeTimers = new Map<string, () => void>()
   /** When a group's idle container has waited long enough. */
   readonly #idleTimers = new Map<string, () => void>()
   #stopping = false
@@ -46,7 +50,8 @@ export class GroupQueue {
 
   /** There may be work for this group. Called for every event; the store decides. */
   wake(folder: string): void {
-    if (this.#stopping || this.#busy.has(folder)) return
+    if (this.#stopping) return
+    if (this.#busy.has(folder)) return this.#followUp(this.#lane(folder))
     this.#dueTimers.get(folder)?.()
     const next = this.#ports.desk.look(folder)
     if (next.type === 'turn') this.#waiting.add(folder)
@@ -64,9 +69,20 @@ export class GroupQueue {
     return this.#allLanes().some((lane) => lane.claimed?.jid === jid && lane.stop())
   }
 
+  /** A turn of this chat is being worked on. */
+  worksFor(jid: string): boolean {
+    return this.#allLanes().some((lane) => lane.claimed?.jid === jid)
+  }
+
   stateOf(folder: string): 'idle' | 'waiting' | 'running' {
     if (this.#lanes.get(folder)?.claimed) return 'running'
     return this.#waiting.has(folder) ? 'waiting' : 'idle'
+  }
+
+  /** Ends the group's container, when what runs in it has ended. */
+  async closeGroup(folder: string): Promise<void> {
+    await this.#busy.get(folder)
+    await this.#lanes.get(folder)?.close()
   }
 
   get idle(): boolean {
@@ -83,7 +99,7 @@ export class GroupQueue {
   async shutdown({ graceMs, now }: { graceMs: number; now: AbortSignal }): Promise<void> {
     this.#stopping = true
     this.#waiting.clear()
-    for (const cancel of [...this.#dueTimers.values(), ...this.#idleTimers.values()]) cancel()
+    for (const cancel of [...this.#dueTimers.values(), ...this.#idleTimers.values(), ...this.#placeTimers.values()]) cancel()
     const killAll = () => void Promise.all(this.#allLanes().map((lane) => lane.kill()))
     const cancel = this.#ports.clock.wakeAt(this.#ports.clock.now() + graceMs, killAll)
     now.addEventListener('abort', killAll, { once: true })
@@ -99,7 +115,8 @@ export class GroupQueue {
   }
 
   #lane(folder: string): Lane {
-    const lane = this.#lanes.get(folder) ?? new Lane({ folder, ports: this.#ports.lane, rules: this.#rules })
+    const ports = { ...this.#ports.lane, onLive: (lane: Lane) => this.#followUp(lane) }
+    const lane = this.#lanes.get(folder) ?? new Lane({ folder, ports, rules: this.#rules })
     this.#lanes.set(folder, lane)
     return lane
   }
@@ -111,11 +128,26 @@ export class GroupQueue {
       const lane = this.#lane(folder)
       if (lane.warm || this.#hasSlot(folder)) {
         this.#waiting.delete(folder)
+        this.#placeTimers.get(folder)?.()
+        this.#placeTimers.delete(folder)
         this.#idleTimers.get(folder)?.()
         this.#busy.set(folder, this.#work(lane))
-      } else if (coming > 0) coming--
+        continue
+      }
+      if (!this.#placeTimers.has(folder)) this.#tellPlaceLater(folder)
+      if (coming > 0) coming--
       else this.#makeRoom()
     }
+  }
+
+  /** Who waits for long is told that it was heard, and how many are before it. */
+  #tellPlaceLater(folder: string): void {
+    const { clock, desk, deliver } = this.#ports
+    const tell = () => {
+      desk.tellPlace(folder, [...this.#waiting].indexOf(folder) + 1)
+      deliver()
+    }
+    this.#placeTimers.set(folder, clock.wakeAt(clock.now() + SILENT_WAIT_MS, tell))
   }
 
   /** Main's place is its own; the others share `maxContainers`. */
@@ -182,11 +214,21 @@ export class GroupQueue {
 
   async #turn(lane: Lane, claimed: ClaimedTurn): Promise<void> {
     const { desk, deliver } = this.#ports
-    const outcome = await lane.work(claimed)
-    // What failed only because we are stopping is no failure: it goes on at the next start.
-    if (this.#stopping && outcome.type !== 'answered') return desk.shelve(claimed)
-    await this.#commit(() => desk.finish(claimed, outcome))
-    deliver()
+    for await (const { turns, outcome } of lane.work(claimed)) {
+      // What failed only because we are stopping is no failure: it goes on at the next start.
+      const shelve = this.#stopping && outcome.type !== 'answered'
+      await this.#commit(() => (shelve ? desk.shelve(turns) : desk.finish(turns, outcome)))
+      deliver()
+    }
+  }
+
+  /** What the chat of the running turn says goes into it, unless another group waits for the place. */
+  #followUp(lane: Lane): void {
+    while (lane.claimed && lane.takesFollowUps && this.#waiting.size === 0) {
+      const more = this.#ports.desk.claimFollowUp(lane.claimed)
+      if (!more) return
+      lane.followUp(more)
+    }
   }
 
   /** An answer that cannot be stored is kept until it can: a full disk delays it, nothing else. */

@@ -1,9 +1,17 @@
 import { AppError } from '../domain/errors.ts'
-import type { IncomingMessage } from '../domain/message.ts'
+import type { RegisteredChat } from '../domain/group.ts'
+import type { IncomingMessage, Message } from '../domain/message.ts'
 import type { Store } from '../store/store.ts'
 import type { Feed } from './feed.ts'
+import { isLeaving } from './leaving.ts'
 
-export type InboxPorts = { store: Store; feed: Feed; wake(folder: string): void }
+export type InboxPorts = {
+  store: Store
+  feed: Feed
+  wake(folder: string): void
+  /** Takes a message that is a command, in its transaction; returns what is to be done after that. */
+  takeCommand(stored: { message: Message; chat: RegisteredChat }): (() => void) | undefined
+}
 
 /** More than this in one message is refused: no person writes it, and no model reads it. */
 const MAX_CHARACTERS = 1_000_000
@@ -18,20 +26,29 @@ export class Inbox {
 
   /** The order number of a message of a registered chat; undefined for others, of which only the metadata is kept. */
   receive(message: IncomingMessage): number | undefined {
-    if (message.text.length > MAX_CHARACTERS) {
-      const text = `The message has ${message.text.length} characters; at most ${MAX_CHARACTERS} are taken. Put it into a file of the group's folder instead.`
-      throw new AppError({ code: 'message.too-long', fault: 'user', message: text })
-    }
     const { store, feed, wake } = this.#ports
-    const stored = store.tx(() => {
-      store.chats.see({ jid: message.jid, at: message.sentAt })
-      const chat = store.groups.chat(message.jid)
-      return chat && { chat, ...store.messages.add(message) }
-    })
+    const stored = store.tx(() => this.#store(message))
     if (!stored) return undefined
-    if (stored.isNew)
-      feed.publish(message.jid, { type: 'message', message: { ...message, seq: stored.seq, fromAssistant: false } })
-    wake(stored.chat.folder)
-    return stored.seq
+    const { chat, isNew, command, ...said } = stored
+    if (isNew) feed.publish(message.jid, { type: 'message', message: said.message })
+    if (command) command()
+    else wake(chat.folder)
+    return said.message.seq
   }
+
+  #store(incoming: IncomingMessage) {
+    const { store, takeCommand } = this.#ports
+    store.chats.see({ jid: incoming.jid, at: incoming.sentAt })
+    const chat = store.groups.chat(incoming.jid)
+    if (!chat || isLeaving(store, chat.jid)) return undefined
+    if (incoming.text.length > MAX_CHARACTERS) throw tooLong(incoming.text.length)
+    const { seq, isNew } = store.messages.add(incoming)
+    const message = { ...incoming, seq, fromAssistant: false }
+    return { chat, isNew, message, command: isNew ? takeCommand({ message, chat }) : undefined }
+  }
+}
+
+function tooLong(length: number): AppError {
+  const text = `The message has ${length} characters; at most ${MAX_CHARACTERS} are taken. Put it into a file of the group's folder instead.`
+  return new AppError({ code: 'message.too-long', fault: 'user', message: text })
 }

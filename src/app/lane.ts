@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
 import path from 'node:path'
 import type { ActivityFrame } from '@nanoclaw/protocol'
-import type { AgentRun, TurnOutcome } from '../container/agent-run.ts'
+import type { AgentRun, TurnOutcome, TurnRequest } from '../container/agent-run.ts'
 import type { StartRequest } from '../container-runner.ts'
 import { AppError, errorText } from '../domain/errors.ts'
 import type { FailureClass } from '../domain/turn.ts'
@@ -11,6 +11,8 @@ export type LanePorts = {
   start(request: StartRequest, signal?: AbortSignal): Promise<AgentRun>
   onSession(claimed: ClaimedTurn, sessionId: string): void
   onActivity(jid: string, activity: ActivityFrame): void
+  /** The container has the turn: from now on it takes follow-ups. */
+  onLive(lane: Lane): void
   log: { info(text: string): void; warn(text: string): void }
 }
 
@@ -19,7 +21,10 @@ export type LaneRules = { root: string; assistantName: string; timeoutMs: number
 /** How long a container may take to leave when it is asked to. */
 const CLOSE_GRACE_MS = 5_000
 
-/** The chat lane of one group: at most one container, kept warm between turns, one turn at a time. */
+/** Turns that ended with one outcome, oldest first. */
+export type Finished = { turns: ClaimedTurn[]; outcome: TurnOutcome }
+
+/** The chat lane of one group: at most one container, kept warm between turns; one turn at a time, and its follow-ups. */
 export class Lane {
   readonly folder: string
   /** When its last turn ended; the container idle for longest gives way first. */
@@ -28,7 +33,7 @@ export class Lane {
   readonly #rules: LaneRules
   #run: AgentRun | undefined
   #sessionsInode: number | undefined
-  #claimed: ClaimedTurn | undefined
+  readonly #inFlight: ClaimedTurn[] = []
   #stopWanted = false
 
   constructor({ folder, ports, rules }: { folder: string; ports: LanePorts; rules: LaneRules }) {
@@ -44,7 +49,7 @@ export class Lane {
 
   /** The turn that is being worked on. */
   get claimed(): ClaimedTurn | undefined {
-    return this.#claimed
+    return this.#inFlight[0]
   }
 
   /** A container that could take a turn at once. */
@@ -52,25 +57,49 @@ export class Lane {
     return this.#run?.usable ?? false
   }
 
-  /** Works on one turn, in the warm container if it still fits. Never rejects: what goes wrong is an outcome. */
-  async work(claimed: ClaimedTurn): Promise<TurnOutcome> {
-    this.#claimed = claimed
+  /** The running turn could take what its chat says now. */
+  get takesFollowUps(): boolean {
+    return this.#inFlight.length > 0 && !this.#stopWanted && (this.#run?.takesFollowUps ?? false)
+  }
+
+  /**
+   * Works on one turn, in the warm container if it still fits, and on the follow-ups that join it, until none is in
+   * flight. Never throws: what goes wrong is an outcome.
+   */
+  async *work(claimed: ClaimedTurn): AsyncGenerator<Finished> {
+    this.#inFlight.push(claimed)
     this.#stopWanted = false
     try {
       const run = await this.#runFor(claimed)
-      if (this.#stopWanted) return { type: 'stopped', text: null }
-      const { uuid, prompt, jid, earlier, group } = claimed
-      return await run.ask({ uuid, prompt, chatJid: jid, earlier, timeoutMs: group.config.timeout ?? this.#rules.timeoutMs })
+      if (this.#stopWanted) return yield this.#finishAll({ type: 'stopped', text: null })
+      run.push(this.#request(claimed))
+      this.#ports.onLive(this)
+      while (this.#inFlight.length > 0) {
+        const { uuids, outcome } = await run.settled()
+        yield { turns: this.#inFlight.splice(0, uuids.length), outcome }
+      }
     } catch (error) {
-      return { type: 'failed', reason: reasonOf(error), detail: errorText(error) }
-    } finally {
-      this.#claimed = undefined
+      yield this.#finishAll({ type: 'failed', reason: reasonOf(error), detail: errorText(error) })
     }
   }
 
-  /** Interrupts the turn that is being worked on; also one whose container is only starting. */
+  /** The running turn's chat said more: it goes into the same container. Only while `takesFollowUps`. */
+  followUp(claimed: ClaimedTurn): void {
+    this.#inFlight.push(claimed)
+    this.#run?.push(this.#request(claimed))
+  }
+
+  #request({ uuid, prompt, jid, earlier, group }: ClaimedTurn): TurnRequest {
+    return { uuid, prompt, chatJid: jid, earlier, timeoutMs: group.config.timeout ?? this.#rules.timeoutMs }
+  }
+
+  #finishAll(outcome: TurnOutcome): Finished {
+    return { turns: this.#inFlight.splice(0), outcome }
+  }
+
+  /** Interrupts what is being worked on; also a turn whose container is only starting. */
   stop(): boolean {
-    if (!this.#claimed) return false
+    if (this.#inFlight.length === 0) return false
     this.#stopWanted = true
     this.#run?.stop()
     return true
@@ -93,7 +122,7 @@ export class Lane {
     const { group, jid: chatJid, sessionId } = claimed
     const listener = {
       onSession: (id: string) => this.#named(id),
-      onActivity: (activity: ActivityFrame) => this.#claimed && this.#ports.onActivity(this.#claimed.jid, activity),
+      onActivity: (activity: ActivityFrame) => this.claimed && this.#ports.onActivity(this.claimed.jid, activity),
     }
     const run = await this.#ports.start({
       group,
@@ -122,8 +151,8 @@ export class Lane {
   }
 
   #named(sessionId: string): void {
-    if (!this.#claimed) return
-    this.#ports.onSession(this.#claimed, sessionId)
+    if (!this.claimed) return
+    this.#ports.onSession(this.claimed, sessionId)
     this.#ports.log.info(`Group ${this.folder}: Session initialized: ${sessionId}`)
   }
 }

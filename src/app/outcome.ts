@@ -20,18 +20,20 @@ export async function* outcomeOf({
   signal: AbortSignal
 }): AsyncGenerator<OutcomeEvent> {
   // Watched before the store is asked, so that nothing can happen unseen in between.
-  const events = feed.watch(jid, signal)
-  const known = settled({ store, jid, seq })
-  if (known) {
-    await events.return(undefined)
-    return yield known
-  }
-  for await (const event of events) {
-    if (event.type === 'activity') yield event
-    if (event.type !== 'turn' || event.throughSeq < seq) continue
-    const outcome = afterTurnEvent({ event, store, jid, seq })
-    if (outcome) yield outcome
-    if (outcome && outcome.type !== 'waiting') return
+  const done = new AbortController()
+  const events = feed.watch(jid, AbortSignal.any([signal, done.signal]))
+  try {
+    const known = settled({ store, jid, seq })
+    if (known) return yield known
+    for await (const event of events) {
+      if (event.type === 'activity') yield event
+      if (event.type !== 'turn' || event.throughSeq < seq) continue
+      const outcome = afterTurnEvent({ event, store, jid, seq })
+      if (outcome) yield outcome
+      if (outcome && outcome.type !== 'waiting') return
+    }
+  } finally {
+    done.abort()
   }
 }
 

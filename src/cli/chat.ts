@@ -23,7 +23,7 @@ export async function chat({
     env,
     stop: second,
     use: async (client, own) => {
-      const jid = localJid(options.group ?? (await mainFolder(client)))
+      const jid = options.group === undefined ? localJid(await mainFolder(client)) : await client.openTerminal(options.group)
       if (options.once !== undefined)
         return sayOnce({ client, jid, text: options.once, ...timeoutOf(options), ...streams(), signal: first })
       const title = `${config.assistantName}${options.demo ? ' (demo: a scripted model)' : ''}${own ? ', for as long as this chat is open' : ''}`

@@ -1,15 +1,19 @@
 import { once } from 'node:events'
 import http from 'node:http'
 import {
+  type Change,
   type ChatEvent,
   type ChatMessage,
+  change,
   chatEvent,
   chatMessage,
+  type GroupSettingsRequest,
   type HostStatus,
   hostStatus,
   lines,
   type OutcomeEvent,
   outcomeEvent,
+  type RegistrationRequest,
 } from '@nanoclaw/protocol'
 import { z } from 'zod'
 import { AppError } from '../domain/errors.ts'
@@ -21,6 +25,7 @@ const LONGEST_LINE_BYTES = 8 * 2 ** 20
 const LARGEST_BODY_BYTES = 64 * 2 ** 20
 
 const sent = z.object({ seq: z.int() })
+const opened = z.object({ jid: z.string() })
 const stopped = z.object({ stopped: z.boolean() })
 const messageList = z.object({ messages: z.array(chatMessage) })
 const refusal = z.object({ error: z.object({ code: z.string(), message: z.string() }) })
@@ -30,7 +35,7 @@ type Call = { method?: 'GET' | 'POST'; path: string; body?: unknown; signal: Abo
 /**
  * The host's local API (protocol/control.ts) as functions. Every rejection is an AppError: `host.not-running` when nobody
  * listens, `host.lost` when the connection broke, `host.protocol` for an answer that is not in the contract, or what the
- * host itself gave as code and message. A stream whose `signal` aborts just ends.
+ * host itself gave as code and message. An open stream just ends when its `signal` aborts.
  */
 export class ControlClient {
   readonly #socketPath: string
@@ -72,6 +77,27 @@ export class ControlClient {
   async *outcome(jid: string, seq: number, signal: AbortSignal): AsyncGenerator<OutcomeEvent> {
     const response = await this.#open({ path: `${chatPath(jid)}/outcome?seq=${seq}`, signal })
     yield* jsonLines({ response, schema: outcomeEvent, signal })
+  }
+
+  registerChat(request: RegistrationRequest): Promise<Change> {
+    return this.#ask({ method: 'POST', path: '/api/groups/register', body: request, schema: change })
+  }
+
+  setGroup(settings: GroupSettingsRequest): Promise<Change> {
+    return this.#ask({ method: 'POST', path: '/api/groups/set', body: settings, schema: change })
+  }
+
+  removeGroup(target: string): Promise<Change> {
+    return this.#ask({ method: 'POST', path: '/api/groups/remove', body: { target }, schema: change })
+  }
+
+  clearSession(folder: string): Promise<Change> {
+    return this.#ask({ method: 'POST', path: '/api/sessions/clear', body: { folder }, schema: change })
+  }
+
+  /** The JID of a group's chat in the terminal, which is opened if it is not yet. */
+  async openTerminal(folder: string): Promise<string> {
+    return (await this.#ask({ method: 'POST', path: '/api/groups/terminal', body: { folder }, schema: opened })).jid
   }
 
   async #ask<T>({ schema, ...call }: Omit<Call, 'signal'> & { schema: z.ZodType<T> }): Promise<T> {

@@ -3,6 +3,8 @@ import packageJson from '../../package.json' with { type: 'json' }
 import { loadConfig, PROJECT } from '../config.ts'
 import type { ChatOptions } from './chat.ts'
 import { type ExitCode, exitCodeOf, report } from './exit.ts'
+import { groupsCommand } from './groups.ts'
+import { sessionsCommand } from './sessions.ts'
 import { personAt } from './setup/person.ts'
 import { mayInstall, type SetupState, setup } from './setup/setup.ts'
 
@@ -41,6 +43,8 @@ function commands(done: (code: ExitCode) => void): Command {
       print(json ? `${JSON.stringify(status, null, 2)}\n` : renderStatus(status))
       done(0)
     })
+  groupsCommand(program, { env, print, say, done })
+  sessionsCommand(program, { env, print, say, done })
   add('build', 'write dist/index.js, which service units of v1 start').action(async () => {
     const { writeDist } = await import('./setup/build.ts')
     say(`Wrote ${writeDist(PROJECT)}`)

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { test } from 'node:test'
 import { ManualClock } from '../../test/fakes/clock.ts'
 import { FakeContainer } from '../../test/fakes/container.ts'
-import { AgentRun, type TurnRequest } from './agent-run.ts'
+import { AgentRun, type TurnOutcome, type TurnRequest } from './agent-run.ts'
 import { RunLog } from './run-log.ts'
 
 const UUID = '00000000-0000-4000-8000-000000000001'
@@ -28,9 +28,15 @@ function start(t: { after(fn: () => void): void }) {
   return { run, container, clock, heard, logText }
 }
 
+/** One turn and its outcome. */
+async function ask(run: AgentRun, turn: TurnRequest): Promise<TurnOutcome> {
+  run.push(turn)
+  return (await run.settled()).outcome
+}
+
 test('a turn goes in as a frame and its result comes out as an answer', async (t) => {
   const { run, container, heard } = start(t)
-  const outcome = run.ask(request)
+  const outcome = ask(run, request)
   assert.deepEqual(await container.next(), { type: 'turn', uuid: UUID, prompt: 'hi', chatJid: 'local:main', earlier: [] })
   container.frame({ type: 'session', sessionId: 's1' })
   container.frame({ type: 'activity', kind: 'tool', detail: 'Bash: ls' })
@@ -42,7 +48,7 @@ test('a turn goes in as a frame and its result comes out as an answer', async (t
 
 test('a result for another turn, and any other forged frame, changes nothing', async (t) => {
   const { run, container } = start(t)
-  const outcome = run.ask(request)
+  const outcome = ask(run, request)
   container.result({ result: 'forged', consumed: [OTHER] })
   container.result({ result: 'forged' })
   container.print('{"type":"result","status":"success"}\n{"type":"owner"}\nnull\n[[[\n{"__proto__":{"a":1}}\n')
@@ -50,9 +56,40 @@ test('a result for another turn, and any other forged frame, changes nothing', a
   assert.deepEqual(await outcome, { type: 'answered', text: 'real', usage: undefined })
 })
 
+test('a follow-up joins the running turn, and ends with it or after it, as the result says', async (t) => {
+  const { run, container } = start(t)
+  const later = (uuid: string) => run.push({ ...request, uuid, prompt: 'more' })
+  run.push(request)
+  later(OTHER)
+  await container.nextTurn()
+  assert.deepEqual(await container.next(), { type: 'followup', uuid: OTHER, prompt: 'more' })
+  container.result({ result: 'both', consumed: [UUID, OTHER] })
+  assert.deepEqual((await run.settled()).uuids, [UUID, OTHER])
+
+  run.push(request)
+  later(OTHER)
+  container.result({ result: 'forged', consumed: [OTHER] })
+  container.result({ result: 'first', consumed: [UUID] })
+  container.result({ result: 'second', consumed: [OTHER] })
+  const [first, second] = [await run.settled(), await run.settled()]
+  assert.deepEqual([first.uuids, second.uuids], [[UUID], [OTHER]])
+  assert.deepEqual(second.outcome, { type: 'answered', text: 'second', usage: undefined })
+  assert.ok(run.usable)
+})
+
+test('a container that ends takes the running turn and its follow-ups with it', async (t) => {
+  const { run, container } = start(t)
+  run.push(request)
+  run.push({ ...request, uuid: OTHER })
+  container.exit({ code: 3 })
+  const { uuids, outcome } = await run.settled()
+  assert.deepEqual(uuids, [UUID, OTHER])
+  assert.equal(outcome.type === 'failed' && outcome.reason, 'crash')
+})
+
 test('a line longer than a frame may be is dropped and the next frame is understood', async (t) => {
   const { run, container } = start(t)
-  const outcome = run.ask(request)
+  const outcome = ask(run, request)
   container.print(`${'x'.repeat(2 * 1024 * 1024)}\n`)
   container.result({ result: 'ok', consumed: [UUID] })
   assert.equal((await outcome).type, 'answered')
@@ -60,7 +97,7 @@ test('a line longer than a frame may be is dropped and the next frame is underst
 
 test('a container that prints without end is killed, and its turn fails', async (t) => {
   const { run, container } = start(t)
-  const outcome = run.ask(request)
+  const outcome = ask(run, request)
   const flood = 'x'.repeat(1024 * 1024)
   for (let n = 0; n < 18 && container.kills === 0; n++) {
     container.print(`${flood}\n`)
@@ -73,7 +110,7 @@ test('a container that prints without end is killed, and its turn fails', async 
 
 test('stop interrupts; what was said so far is kept', async (t) => {
   const { run, container } = start(t)
-  const outcome = run.ask(request)
+  const outcome = ask(run, request)
   await container.nextTurn()
   assert.equal(run.stop(), true)
   assert.deepEqual(await container.next(), { type: 'interrupt' })
@@ -84,7 +121,7 @@ test('stop interrupts; what was said so far is kept', async (t) => {
 
 test('a turn that does not stop when interrupted is killed after five seconds', async (t) => {
   const { run, container, clock } = start(t)
-  const outcome = run.ask(request)
+  const outcome = ask(run, request)
   run.stop()
   clock.advance(5_000)
   assert.deepEqual(await outcome, { type: 'stopped', text: null })
@@ -93,7 +130,7 @@ test('a turn that does not stop when interrupted is killed after five seconds', 
 
 test('a turn over its time is interrupted, then killed, and fails as a timeout', async (t) => {
   const { run, clock } = start(t)
-  const outcome = run.ask(request)
+  const outcome = ask(run, request)
   clock.advance(65_000)
   const end = await outcome
   assert.equal(end.type === 'failed' && end.reason, 'timeout')
@@ -101,26 +138,26 @@ test('a turn over its time is interrupted, then killed, and fails as a timeout',
 
 test('a crash is told with the last words of stderr, and memory and engine as what they are', async (t) => {
   const crashed = start(t)
-  const crash = crashed.run.ask(request)
+  const crash = ask(crashed.run, request)
   crashed.container.stderr.write('Error: it broke\n')
   crashed.container.exit({ code: 3 })
   assert.deepEqual(await crash, { type: 'failed', reason: 'crash', detail: 'Error: it broke' })
 
   const starved = start(t)
-  const oom = starved.run.ask(request)
+  const oom = ask(starved.run, request)
   starved.container.result({ status: 'error', errorClass: 'crash', error: 'claude exited with code 137', consumed: [UUID] })
   starved.container.exit({ code: 1, oomKilled: true })
   assert.deepEqual(await oom, { type: 'failed', reason: 'oom', detail: 'out of memory' })
 
   const lost = start(t)
-  const engine = lost.run.ask(request)
+  const engine = ask(lost.run, request)
   lost.container.engineGone('the engine went away')
   assert.deepEqual(await engine, { type: 'failed', reason: 'engine', detail: 'the engine went away' })
 })
 
 test('an API error ends the run: the next turn gets a fresh container', async (t) => {
   const { run, container } = start(t)
-  const outcome = run.ask(request)
+  const outcome = ask(run, request)
   container.result({ status: 'error', errorClass: 'login', error: 'Invalid API key', consumed: [UUID] })
   assert.deepEqual(await outcome, { type: 'failed', reason: 'login', detail: 'Invalid API key', retryAt: undefined })
   assert.equal(run.usable, false)
@@ -128,7 +165,7 @@ test('an API error ends the run: the next turn gets a fresh container', async (t
 
 test('the run log has input, output and end, and no secret', async (t) => {
   const { run, container, logText } = start(t)
-  const outcome = run.ask({ ...request, prompt: 'my key is s3cret' })
+  const outcome = ask(run, { ...request, prompt: 'my key is s3cret' })
   container.stderr.write('using s3cret\n')
   container.result({ result: 'ok', consumed: [UUID] })
   await outcome

@@ -33,6 +33,8 @@ export type RunListener = {
 const INTERRUPT_GRACE_MS = 5_000
 /** A container that prints more than this without one frame in it is flooding us. */
 const MAX_NOISE_BYTES = 16 * 1024 * 1024
+/** Fewer than the 64 messages that a result can name. */
+const MAX_IN_FLIGHT = 32
 /** stderr lines are log text; a longer one is cut. */
 const MAX_LOG_LINE_BYTES = 64 * 1024
 
@@ -46,18 +48,19 @@ type RunParts = {
   retryAt: () => number | undefined
 }
 
-type Current = {
+/** Turns that ended together, oldest first: what came while the first ran may have gone into its answer. */
+export type Settled = { uuids: string[]; outcome: TurnOutcome }
+
+type InFlight = {
   request: TurnRequest
-  settle: (outcome: TurnOutcome) => void
   ending?: 'stopped' | 'timeout'
   /** The runner said that it crashed; why may be known only when the container is gone. */
   crashed?: TurnOutcome
-  timers: (() => void)[]
 }
 
 /**
- * A live container with an agent in it: one turn at a time goes in, its outcome comes out. What the container prints
- * is bounded and never trusted: a result counts only for the turn that is running, by its uuid.
+ * A live container with an agent in it: a turn and its follow-ups go in, their outcomes come out. What the container
+ * prints is bounded and never trusted: a result counts only for turns that are in flight, by their uuids.
  */
 export class AgentRun {
   readonly name: string
@@ -70,7 +73,10 @@ export class AgentRun {
   readonly #log: RunLog
   readonly #listener: RunListener
   readonly #retryAt: () => number | undefined
-  #current: Current | undefined
+  readonly #inFlight: InFlight[] = []
+  readonly #settled: Settled[] = []
+  #wake: () => void = () => {}
+  #cancelTimer: () => void = () => {}
   #sessionId: string | undefined
   #over = false
   #noise = 0
@@ -95,25 +101,49 @@ export class AgentRun {
 
   /** True while a next turn can go in. */
   get usable(): boolean {
-    return !this.#over && this.#current === undefined
+    return !this.#over && this.#inFlight.length === 0 && this.#settled.length === 0
   }
 
-  /** Runs one turn to its end. Never rejects. */
-  ask(request: TurnRequest): Promise<TurnOutcome> {
-    if (!this.usable) throw new Error(`run ${this.name} cannot take a turn now`)
-    return new Promise((settle) => {
-      const current: Current = { request, settle, timers: [] }
-      current.timers.push(this.#clock.wakeAt(this.#clock.now() + request.timeoutMs, () => this.#interrupt('timeout')))
-      this.#current = current
-      const { uuid, prompt, chatJid, earlier } = request
-      this.#log.section('input', prompt)
-      this.#send({ type: 'turn', uuid, prompt, chatJid, earlier })
-    })
+  /** True while the running turn can take a follow-up. The SDK names at most 64 messages in a result. */
+  get takesFollowUps(): boolean {
+    const head = this.#inFlight[0]
+    return !this.#over && head !== undefined && !head.ending && this.#inFlight.length < MAX_IN_FLIGHT
   }
 
-  /** Interrupts the running turn; true when there was one. */
+  /** A turn goes in, or a follow-up of the one that runs. Its end comes by `settled`. */
+  push(request: TurnRequest): void {
+    const { uuid, prompt, chatJid, earlier } = request
+    const isFollowUp = this.#inFlight.length > 0
+    if (isFollowUp ? !this.takesFollowUps : !this.usable) throw new Error(`run ${this.name} cannot take a turn now`)
+    this.#inFlight.push({ request })
+    this.#log.section('input', prompt)
+    this.#send(isFollowUp ? { type: 'followup', uuid, prompt } : { type: 'turn', uuid, prompt, chatJid, earlier })
+    if (!isFollowUp) this.#timeHead()
+  }
+
+  /** The next turns that ended, in order. Every turn that was pushed ends, whatever becomes of the container. */
+  async settled(): Promise<Settled> {
+    for (;;) {
+      const next = this.#settled.shift()
+      if (next) return next
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+    }
+  }
+
+  /** The time of a turn runs from when it is the oldest in flight; follow-ups do not prolong it. */
+  #timeHead(): void {
+    this.#cancelTimer()
+    const head = this.#inFlight[0]
+    if (!head) return
+    const at = this.#clock.now() + head.request.timeoutMs
+    this.#cancelTimer = this.#clock.wakeAt(at, () => this.#interrupt('timeout'))
+  }
+
+  /** Interrupts what is running; true when there was something. */
   stop(): boolean {
-    if (!this.#current) return false
+    if (this.#inFlight.length === 0) return false
     this.#interrupt('stopped')
     return true
   }
@@ -140,18 +170,19 @@ export class AgentRun {
   }
 
   #interrupt(ending: 'stopped' | 'timeout'): void {
-    const current = this.#current
-    if (!current || current.ending) return
-    current.ending = ending
+    const head = this.#inFlight[0]
+    if (!head || head.ending) return
+    head.ending = ending
     this.#send({ type: 'interrupt' })
-    current.timers.push(this.#clock.wakeAt(this.#clock.now() + INTERRUPT_GRACE_MS, () => void this.kill()))
+    this.#cancelTimer()
+    this.#cancelTimer = this.#clock.wakeAt(this.#clock.now() + INTERRUPT_GRACE_MS, () => void this.kill())
   }
 
   async #live(): Promise<void> {
     const [exit] = await Promise.all([this.#exit(), this.#readFrames(), this.#readErrors()])
     this.#over = true
     this.#log.close(exit instanceof Error ? exit.message : `exit code ${exit.code}${exit.oomKilled ? ', out of memory' : ''}`)
-    this.#settle(this.#outcomeOfExit(exit))
+    this.#settle(this.#inFlight.length, this.#outcomeOfExit(exit))
   }
 
   async #exit(): Promise<ContainerExit | Error> {
@@ -213,34 +244,45 @@ export class AgentRun {
   }
 
   #takeResult(frame: ResultFrame): void {
-    const current = this.#current
-    const ours =
-      current && (frame.consumed.includes(current.request.uuid) || (frame.status === 'error' && frame.consumed.length === 0))
-    if (!ours) return this.#note('a result for a turn that is not running was ignored')
+    const head = this.#inFlight[0]
+    const ended = frame.status === 'error' ? this.#inFlight.length : this.#consumedBy(frame)
+    if (!head || ended === 0 || !this.#mayEnd(frame)) return this.#note('a result for a turn that is not running was ignored')
     if (frame.newSessionId) this.#named(frame.newSessionId)
     // After an error the runner ends; the next turn gets a fresh container.
     if (frame.status === 'error' && frame.errorClass !== 'interrupted') this.#over = true
-    const outcome = outcomeOf({ frame, ending: current.ending, retryAt: this.#retryAt() })
-    if (outcome.type === 'failed' && outcome.reason === 'crash') current.crashed = outcome
-    else this.#settle(outcome)
+    const outcome = outcomeOf({ frame, ending: head.ending, retryAt: this.#retryAt() })
+    if (outcome.type === 'failed' && outcome.reason === 'crash') head.crashed = outcome
+    else this.#settle(ended, outcome)
   }
 
-  #settle(outcome: TurnOutcome): void {
-    const current = this.#current
-    if (!current) return
-    this.#current = undefined
-    for (const cancel of current.timers) cancel()
-    current.settle(outcome)
+  /** How many of the oldest turns in flight a result names: a later one never ends before an earlier one. */
+  #consumedBy({ consumed }: ResultFrame): number {
+    const first = this.#inFlight.findIndex(({ request }) => !consumed.includes(request.uuid))
+    return first === -1 ? this.#inFlight.length : first
+  }
+
+  /** An error that names nobody ends everything; one that names turns must name the running one. */
+  #mayEnd({ status, consumed }: ResultFrame): boolean {
+    const head = this.#inFlight[0]
+    return (status === 'error' && consumed.length === 0) || (head !== undefined && consumed.includes(head.request.uuid))
+  }
+
+  #settle(count: number, outcome: TurnOutcome): void {
+    if (count === 0) return
+    const uuids = this.#inFlight.splice(0, count).map(({ request }) => request.uuid)
+    this.#settled.push({ uuids, outcome })
+    this.#timeHead()
+    this.#wake()
   }
 
   /** The container ended in mid-turn: by our own hand, for memory, or by itself. */
   #outcomeOfExit(exit: ContainerExit | Error): TurnOutcome {
-    const ending = this.#current?.ending
-    if (ending === 'stopped') return { type: 'stopped', text: null }
-    if (ending === 'timeout') return { type: 'failed', reason: 'timeout', detail: 'it was killed after its time was over' }
+    const head = this.#inFlight[0]
+    if (head?.ending === 'stopped') return { type: 'stopped', text: null }
+    if (head?.ending === 'timeout') return { type: 'failed', reason: 'timeout', detail: 'it was killed after its time was over' }
     if (exit instanceof Error) return { type: 'failed', reason: 'engine', detail: exit.message }
     if (exit.oomKilled) return { type: 'failed', reason: 'oom', detail: 'out of memory' }
-    if (this.#current?.crashed) return this.#current.crashed
+    if (head?.crashed) return head.crashed
     return { type: 'failed', reason: 'crash', detail: this.#lastError || `the container ended with exit code ${exit.code}` }
   }
 
@@ -259,7 +301,7 @@ function parseFrame(text: string) {
   }
 }
 
-type Ended = { frame: ResultFrame; ending: Current['ending']; retryAt: number | undefined }
+type Ended = { frame: ResultFrame; ending: InFlight['ending']; retryAt: number | undefined }
 
 function outcomeOf({ frame, ending, retryAt }: Ended): TurnOutcome {
   if (frame.status === 'success') return { type: 'answered', text: frame.result, usage: frame.usage }

@@ -5,20 +5,30 @@ import { AppError } from '../domain/errors.ts'
 /** Bytes kept of one run; a container that prints more has the rest counted, not kept. */
 const MAX_BYTES = 4 * 1024 * 1024
 
+type RunLogParts = {
+  folder: string
+  at: Date
+  redact: (text: string) => string
+  /** Hears every line of stderr that is kept, as it comes. */
+  onStderr?: (text: string) => void
+}
+
 /** The log of one container run: `groups/{folder}/logs/container-YYYYMMDD-HHMMSS.log`, secrets removed. */
 export class RunLog {
   readonly #file: number
   readonly #redact: (text: string) => string
+  readonly #onStderr: (text: string) => void
   #bytes = 0
   #dropped = 0
 
-  private constructor(file: number, redact: (text: string) => string) {
+  private constructor(file: number, { redact, onStderr = () => {} }: Pick<RunLogParts, 'redact' | 'onStderr'>) {
     this.#file = file
     this.#redact = redact
+    this.#onStderr = onStderr
   }
 
   /** Creates a new file, never following or reusing what an agent may have put there. */
-  static create({ folder, at, redact }: { folder: string; at: Date; redact: (text: string) => string }): RunLog {
+  static create({ folder, at, ...parts }: RunLogParts): RunLog {
     if (!lstatSync(folder).isDirectory()) {
       throw new AppError({
         code: 'log.unsafe',
@@ -30,7 +40,7 @@ export class RunLog {
     for (let n = 1; ; n++) {
       try {
         const name = `container-${timestamp(at)}${n === 1 ? '' : `-${n}`}.log`
-        return new RunLog(openSync(path.join(folder, name), flags, 0o600), redact)
+        return new RunLog(openSync(path.join(folder, name), flags, 0o600), parts)
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || n >= 1_000) throw error
       }
@@ -45,6 +55,7 @@ export class RunLog {
   /** One line the container printed. */
   line(source: 'stdout' | 'stderr', text: string): void {
     this.#write(`[${source}] ${text}\n`)
+    if (source === 'stderr' && this.#dropped === 0) this.#onStderr(text)
   }
 
   close(ending: string): void {

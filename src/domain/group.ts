@@ -15,9 +15,20 @@ export type RegisteredChat = {
   requiresTrigger: boolean
 }
 
+/** A host folder that a group's agent is to see under `/workspace/extra`; whether it may is decided by the allowlist. */
+export type ExtraMount = {
+  hostPath: string
+  /** Its name there; the last part of `hostPath` when missing. */
+  containerPath?: string | undefined
+  /** Read-only unless this is false and the allowlist permits writing. */
+  readonly?: boolean | undefined
+}
+
 /** What may be set per group. Dangerous engine options do not exist here. */
 export type ContainerConfig = {
+  /** Milliseconds that one turn may take. */
   timeout?: number | undefined
+  additionalMounts?: ExtraMount[] | undefined
   network?: 'gateway' | 'bridge' | 'none' | undefined
   model?: string | undefined
   effort?: 'low' | 'medium' | 'high' | 'xhigh' | 'max' | undefined
@@ -34,6 +45,14 @@ export function folderProblem(folder: string): string | undefined {
   if (!FOLDER.test(folder)) return 'a folder is 1 to 64 of a-z, 0-9, "-" and "_", and starts with a letter or digit'
   if (RESERVED.has(folder) || WINDOWS_DEVICE.test(folder)) return `"${folder}" is reserved`
   return undefined
+}
+
+const FOLDER_OF_V1 = /^[a-z0-9][a-z0-9_-]{0,63}$/i
+
+/** Why a group that already exists cannot keep its folder, or undefined when it can: v1 allowed capitals, and reserved less. */
+export function existingFolderProblem(folder: string): string | undefined {
+  if (!FOLDER_OF_V1.test(folder)) return 'a folder is 1 to 64 of letters, digits, "-" and "_", and starts with a letter or digit'
+  return RESERVED.has(folder.toLowerCase()) ? `"${folder}" is reserved` : undefined
 }
 
 /** The chat of a group in the terminal. */

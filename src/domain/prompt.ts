@@ -1,45 +1,73 @@
 import type { Message } from './message.ts'
 
-/** Characters of one prompt; beyond that the oldest messages are left out and counted. */
+/** One prompt holds at most so many messages and characters; beyond that the oldest are left out, and it says so. */
+const MAX_MESSAGES = 200
 const MAX_CHARACTERS = 200_000
+const LONGEST_SENDER = 200
 
-/**
- * The text the agent gets for a batch of messages: `<context timezone>` and `<messages>`, XML-escaped, local times.
- * `chat` names the chat when a group has several.
- */
-export function promptOf({
-  messages,
-  timeZone,
-  chat,
-}: {
+type Prompt = {
   messages: readonly Message[]
   timeZone: string
+  /** The chat's JID, where a group has several. */
   chat?: string | undefined
-}): string {
-  const { kept, leftOut } = withinLimit(messages.map((message) => messageTag(message, timeZone)))
-  const note = leftOut > 0 ? `<left-out count="${leftOut}" reason="older messages, over the size limit"/>\n` : ''
-  const chatAttribute = chat ? ` chat="${escapeXml(chat)}"` : ''
-  return `<context timezone="${escapeXml(timeZone)}"${chatAttribute}/>\n<messages>\n${note}${kept.join('\n')}\n</messages>`
+}
+
+/** The text the agent gets for a batch of messages: `<context timezone>` and `<messages>`, XML-escaped, local times. */
+export function promptOf({ messages, timeZone, chat }: Prompt): string {
+  const tags = newestTags(messages, timeZone)
+  const leftOut = messages.slice(0, messages.length - tags.length)
+  const chatAttribute = chat ? ` chat="${attribute(chat)}"` : ''
+  const context = `<context timezone="${attribute(timeZone)}"${chatAttribute}/>`
+  return [context, '<messages>', ...leftOutNote(leftOut, timeZone), ...tags, '</messages>'].join('\n')
+}
+
+/** The newest messages that fit, oldest first. The last one is always there, cut if need be: it is what is being answered. */
+function newestTags(messages: readonly Message[], timeZone: string): string[] {
+  const tags: string[] = []
+  let room = MAX_CHARACTERS
+  for (const message of messages.slice(-MAX_MESSAGES).reverse()) {
+    const tag = messageTag(message, timeZone)
+    if (tag.length > room && tags.length > 0) break
+    tags.unshift(tag)
+    room -= tag.length
+  }
+  return tags
 }
 
 function messageTag({ senderName, sentAt, text }: Message, timeZone: string): string {
-  return `<message sender="${escapeXml(senderName)}" time="${localTime(sentAt, timeZone)}">${escapeXml(text)}</message>`
+  const sender = attribute(senderName.slice(0, LONGEST_SENDER))
+  return `<message sender="${sender}" time="${localTime(sentAt, timeZone)}">${cut(escapeXml(text))}</message>`
 }
 
-/** The newest that fit. The last one always stays, cut if need be: it is what is being answered. */
-function withinLimit(tags: string[]): { kept: string[]; leftOut: number } {
-  let size = 0
-  let from = tags.length
-  while (from > 0 && size + (tags[from - 1]?.length ?? 0) <= MAX_CHARACTERS) size += tags[--from]?.length ?? 0
-  if (from === tags.length && from > 0)
-    return { kept: [`${tags[from - 1]?.slice(0, MAX_CHARACTERS)}[cut]</message>`], leftOut: from - 1 }
-  return { kept: tags.slice(from), leftOut: from }
+/** An escaped text of at most `MAX_CHARACTERS`, with no half of a character or of an `&amp;` at its end. */
+function cut(text: string): string {
+  if (text.length <= MAX_CHARACTERS) return text
+  const kept = text.slice(0, MAX_CHARACTERS).replace(/[\ud800-\udbff]$|&[a-z]*$/, '')
+  return `${kept}\n[cut: ${text.length - kept.length} more characters]`
 }
+
+function leftOutNote(messages: readonly Message[], timeZone: string): string[] {
+  const [first, last] = [messages[0], messages.at(-1)]
+  if (!first || !last) return []
+  const times = `from="${localTime(first.sentAt, timeZone)}" to="${localTime(last.sentAt, timeZone)}"`
+  const reason = `only the newest ${MAX_MESSAGES} messages and ${MAX_CHARACTERS} characters are shown`
+  return [`<left-out count="${messages.length}" ${times} reason="${reason}"/>`]
+}
+
+/** The last moment a Date can hold. */
+const END_OF_TIME = 8.64e15
 
 /** `2026-01-31 14:05`, in the person's zone. */
 export function localTime(at: number, timeZone: string): string {
+  // A platform's nonsense for a time must not keep its message from being answered.
+  if (!(Math.abs(at) <= END_OF_TIME)) return 'unknown'
   const format = new Intl.DateTimeFormat('sv-SE', { timeZone, dateStyle: 'short', timeStyle: 'short' })
   return format.format(at)
+}
+
+/** On one line, as XML reads an attribute. */
+function attribute(text: string): string {
+  return escapeXml(text.replace(/\s+/gu, ' '))
 }
 
 /** Also drops lone surrogates and control characters, which break sessions on their way through JSON and XML. */

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { visibleAnswer } from './answer.ts'
 import { folderProblem } from './group.ts'
 import type { Message } from './message.ts'
-import { nextBatch, triggerOf } from './routing.ts'
+import { nextBatch, triggerOf, triggerProblem } from './routing.ts'
 
 const message = (seq: number, text: string, fromAssistant = false): Message => ({
   seq,
@@ -41,11 +41,93 @@ test('a trigger stands at the start, in any case, as a whole word, and is no pat
   assert.ok(triggerOf('@A.(b)')('@a.(b) x') && !triggerOf('@A.(b)')('@axb x'))
 })
 
+/** Which of the texts call the trigger. */
+const calling = (trigger: string, ...texts: string[]) => texts.filter(triggerOf(trigger))
+const allCall = (trigger: string, ...texts: string[]) => assert.deepEqual(calling(trigger, ...texts), texts)
+const noneCalls = (trigger: string, ...texts: string[]) => assert.deepEqual(calling(trigger, ...texts), [])
+
+test('where words are not separated by spaces, a name may be followed by anything', () => {
+  allCall('@安迪', '@安迪你好', '@安迪', '@安迪hello', '@安迪,在吗')
+  allCall('@アンディ', '@アンディさん、元気?')
+  allCall('@แอนดี้', '@แอนดี้สวัสดี')
+  noneCalls('@แอน', '@แอนี')
+  noneCalls('@ふじ', '@ふじ\u3099')
+})
+
+test('a name of a script with spaces ends at a word boundary; a script without spaces, or Korean particles, make one', () => {
+  noneCalls('@Andy', '@Andyman hi', '@Andy2', '@Andy_x', '@Andyé', '@Andy\u0302 hi')
+  noneCalls('@Ольга', '@Ольгаша')
+  noneCalls('@앤디', '@앤디야 안녕')
+  allCall('@Andy', '@Andy你好', '@Andyさん', '@Andy야 뭐해', "@Andy's", '@Andy-', '@Andy\u200bhi', '@Andy…')
+})
+
+test('an emoji is a name, but a part of a joined or coloured one is not', () => {
+  allCall('@🤖', '@🤖 hi', '@🤖hi', '@🤖🤖')
+  allCall('👨‍👩‍👧', '👨‍👩‍👧 hi')
+  noneCalls('👨', '👨‍👩‍👧 hi', '👨🏽 hi')
+  allCall('@❤️', '@❤ hi')
+  allCall('@❤', '@❤️ hi')
+})
+
+test('the same letters call in any form: case, accents, wide letters, several i', () => {
+  allCall('@José', '@jose\u0301 hi', '@JOSÉ')
+  allCall('@Jose\u0301', '@José')
+  noneCalls('@Jose', '@José hi', '@Jose\u0301 hi')
+  allCall('@Groß', '@GROSS hi', '@groß', '@GROẞ')
+  allCall('@İrem', '@irem', '@İREM', '@Irem')
+  allCall('@Ilgaz', '@ılgaz', '@ILGAZ', '@ilgaz')
+  allCall('@Νίκος', '@ΝΊΚΟΣ', '@νίκος γεια')
+  allCall('@Andy', '＠Ａｎｄｙ　hi')
+  allCall('@Andy Smith', '@andy\u00a0 smith, hi', '@Andy\nSmith')
+})
+
+test('characters without width do not hide a trigger, and make none', () => {
+  allCall('@Andy', '\u200b\ufeff@Andy hi', '@\u2068Andy\u2069 hi', '\u200f@An\u200bdy hi', '@\ufe0fAndy', '@An\u200ddy')
+  allCall('\u200b@Andy\u200b', '@Andy hi')
+  noneCalls('\u200b', 'x', '\u200b')
+})
+
+test('a trigger is looked for behind the markers of media', () => {
+  allCall('@Andy', '[Photo] @Andy what is this', '[Image: a [1].png]\n[Image: b.png]@Andy', ' [Voice] \n@andy')
+  allCall('[bot]', '[bot] hi', '[Photo] [bot] hi')
+  noneCalls('@Andy', '[Photo] look @Andy', '[Photo @Andy]', '[Photo', '[[[@Andy', '')
+})
+
+test('hostile texts are looked at in no time', { timeout: 20_000 }, () => {
+  const texts = ['['.repeat(1e6), '[]'.repeat(5e5), '[a'.repeat(5e5), `[${'[b]'.repeat(3e5)}`, '@'.repeat(1e6), ' '.repeat(1e6)]
+  noneCalls('@Andy', ...texts)
+})
+
+test('a trigger that nobody could see or would type is refused', () => {
+  for (const good of ['@Andy', '安', '🤖', '!', 'Hey Andy']) assert.equal(triggerProblem(good), undefined, good)
+  for (const bad of ['', '  ', '\u200b', '\ufe0f', '@'.repeat(101)]) assert.ok(triggerProblem(bad), bad)
+})
+
 test('internal notes are not seen, and an answer of nothing else is none', () => {
   assert.equal(visibleAnswer('a <internal>x\ny</internal> b'), 'a  b')
   assert.equal(visibleAnswer('<internal>quiet</internal>\n'), null)
   assert.equal(visibleAnswer('said <internal>never closed'), 'said')
   assert.equal(visibleAnswer(null), null)
+})
+
+test('nothing of an internal note gets out: nested, in any case, with blanks or attributes in the tag', () => {
+  assert.equal(visibleAnswer('a<internal>1<internal>2</internal>3</internal>b'), 'ab')
+  assert.equal(visibleAnswer('a<INTERNAL kind="x">1</Internal >b'), 'ab')
+  assert.equal(visibleAnswer('a<internal>1<internal>2</internal>3'), 'a')
+  assert.equal(visibleAnswer('a</internal>b'), 'ab')
+  assert.equal(visibleAnswer('about <internals> and <internal-x>'), 'about <internals> and <internal-x>')
+})
+
+test('where an internal note stood between paragraphs, one empty line stays', () => {
+  assert.equal(visibleAnswer('one\n\n<internal>x</internal>\n\ntwo'), 'one\n\ntwo')
+  assert.equal(visibleAnswer('one\n<internal>x</internal>\n  indented'), 'one\n  indented')
+  assert.equal(visibleAnswer('code:\n\n\n\nkept'), 'code:\n\n\n\nkept')
+})
+
+test('an answer full of opened notes is read in no time', { timeout: 20_000 }, () => {
+  assert.equal(visibleAnswer(`a${'<internal>'.repeat(100_000)}`), 'a')
+  assert.equal(visibleAnswer(`a${'<internal '.repeat(100_000)}`)?.startsWith('a<internal'), true)
+  assert.equal(visibleAnswer('\n<internal></internal>'.repeat(50_000)), null)
 })
 
 test('folder names are plain, and reserved ones are refused', () => {

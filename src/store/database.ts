@@ -2,27 +2,43 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } f
 import path from 'node:path'
 import SQLite from 'better-sqlite3'
 import { AppError, errorText } from '../domain/errors.ts'
+import { backUp } from './backup.ts'
+import { isV1 } from './v1/old-tables.ts'
+import { takeOver } from './v1/take-over.ts'
 
 const MIGRATIONS = path.join(import.meta.dirname, 'migrations')
 
 /**
- * Opens `store/messages.db`, creating or migrating it. A file that is damaged, or newer than this program, is refused
- * before anything is written to it. Durable at every commit: WAL with synchronous=FULL.
+ * Opens `store/messages.db`, creating or migrating it; one of NanoClaw v1 is taken over, and `note` hears what became of it.
+ * A file that is damaged, foreign, or newer than this program is refused before anything is written to it. Durable at every
+ * commit: WAL with synchronous=FULL.
  */
-export function openDatabase(file: string): SQLite.Database {
+export function openDatabase(file: string, note: (text: string) => void = () => {}): SQLite.Database {
   try {
     mkdirSync(path.dirname(file), { recursive: true })
-    if (existsSync(file)) assertUsable(file)
+    const made = existsSync(file) ? whoMade(file) : 'us'
     const db = new SQLite(file)
-    chmodSync(file, 0o600)
-    db.pragma('journal_mode = WAL')
-    db.pragma('synchronous = FULL')
-    db.pragma('foreign_keys = ON')
-    migrate(db, file)
-    return db
+    try {
+      return prepare({ db, file, made, note })
+    } catch (error) {
+      db.close()
+      throw error
+    }
   } catch (error) {
     throw error instanceof AppError ? error : unusable(file, error)
   }
+}
+
+type Opening = { db: SQLite.Database; file: string; made: 'us' | 'v1'; note: (text: string) => void }
+
+function prepare({ db, file, made, note }: Opening): SQLite.Database {
+  chmodSync(file, 0o600)
+  if (made === 'v1') for (const text of takeOver({ db, file, createTables: () => apply(db, migrations()) })) note(text)
+  db.pragma('journal_mode = WAL')
+  db.pragma('synchronous = FULL')
+  db.pragma('foreign_keys = ON')
+  migrate(db, file)
+  return db
 }
 
 function migrations(): { version: number; sql: string }[] {
@@ -33,29 +49,37 @@ function migrations(): { version: number; sql: string }[] {
 }
 
 /** Looks at an existing file through a read-only connection, so that refusing it leaves it as it was. */
-function assertUsable(file: string): void {
+function whoMade(file: string): 'us' | 'v1' {
   // SQLite makes these two even for a reader; those that were not there go again.
   const made = ['-wal', '-shm'].map((suffix) => file + suffix).filter((beside) => !existsSync(beside))
-  const db = new SQLite(file, { readonly: true })
+  // A transaction that a crash of v1 cut short lies in a journal, and a reader cannot undo it.
+  const db = new SQLite(file, { readonly: !existsSync(`${file}-journal`) })
   try {
     const result = db.pragma('quick_check(1)', { simple: true })
     if (result !== 'ok') throw unusable(file, new Error(String(result)))
+    if (isV1(db)) return 'v1'
     const version = Number(db.pragma('user_version', { simple: true }))
     const newest = migrations().at(-1)?.version ?? 0
     if (version > newest) throw newer(file, { version, newest })
     const tables = db.prepare("SELECT count(*) AS n FROM sqlite_schema WHERE type = 'table'").pluck().get()
     if (version === 0 && tables !== 0) throw foreign(file)
+    return 'us'
   } finally {
     db.close()
     for (const beside of made) rmSync(beside, { force: true })
   }
 }
 
-/** Each migration is one transaction with its version number; before the first, the old file is copied beside itself. */
+/** Before the first change, an old file is copied beside itself. */
 function migrate(db: SQLite.Database, file: string): void {
   const version = Number(db.pragma('user_version', { simple: true }))
   const due = migrations().filter((migration) => migration.version > version)
-  if (due.length > 0 && version > 0) db.prepare('VACUUM INTO ?').run(`${file}.before-${due[0]?.version}`)
+  if (due.length > 0 && version > 0) backUp(db, `${file}.before-${due[0]?.version}`)
+  apply(db, due)
+}
+
+/** Each migration is one transaction with its version number. */
+function apply(db: SQLite.Database, due: { version: number; sql: string }[]): void {
   for (const migration of due) {
     db.transaction(() => {
       db.exec(migration.sql)
@@ -75,6 +99,6 @@ function newer(file: string, { version, newest }: { version: number; newest: num
 }
 
 function foreign(file: string): AppError {
-  const message = `${file} holds tables that this version did not make (a NanoClaw v1 database is not migrated by it yet). Nothing was changed. Move the file away to start empty.`
+  const message = `${file} holds tables that NanoClaw did not make. Nothing was changed. Move the file away to start empty. (The first weeks' v1, with its groups in data/registered_groups.json, is not known here: start the last v1 on it once.)`
   return new AppError({ code: 'store.foreign', fault: 'user', message })
 }

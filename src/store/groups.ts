@@ -2,9 +2,16 @@ import type { Database, Statement } from 'better-sqlite3'
 import { z } from 'zod'
 import type { ContainerConfig, Group, RegisteredChat } from '../domain/group.ts'
 
+const extraMount = z.object({
+  hostPath: z.string().min(1).max(4_096),
+  containerPath: z.string().max(4_096).optional(),
+  readonly: z.boolean().optional(),
+})
+
 /** What `groups.container_config` may hold. Unknown keys are dropped: no engine option can be smuggled in by a name. */
 export const containerConfig = z.object({
   timeout: z.int().min(1_000).optional(),
+  additionalMounts: z.array(extraMount).max(64).optional(),
   network: z.enum(['gateway', 'bridge', 'none']).optional(),
   model: z.string().min(1).max(200).optional(),
   effort: z.enum(['low', 'medium', 'high', 'xhigh', 'max']).optional(),
@@ -31,6 +38,12 @@ export class Groups {
   readonly #chat: Statement
   readonly #chatsOf: Statement
   readonly #register: Statement
+  readonly #save: Statement
+  readonly #noMain: Statement
+  readonly #makeMain: Statement
+  readonly #changeTrigger: Statement
+  readonly #unregister: Statement
+  readonly #remove: Statement
 
   constructor(db: Database) {
     const group = 'SELECT folder, name, is_main, container_config FROM groups'
@@ -46,6 +59,14 @@ export class Groups {
     this.#register = db.prepare(`
       INSERT INTO registered_groups (jid, folder, trigger_pattern, requires_trigger, added_at)
       VALUES (:jid, :folder, :trigger, :requiresTrigger, :at)`)
+    this.#save = db.prepare('UPDATE groups SET name = :name, container_config = :config WHERE folder = :folder')
+    this.#noMain = db.prepare('UPDATE groups SET is_main = 0 WHERE is_main = 1')
+    this.#makeMain = db.prepare('UPDATE groups SET is_main = 1 WHERE folder = ?')
+    this.#changeTrigger = db.prepare(
+      'UPDATE registered_groups SET trigger_pattern = :trigger, requires_trigger = :requiresTrigger WHERE jid = :jid',
+    )
+    this.#unregister = db.prepare('DELETE FROM registered_groups WHERE jid = ?')
+    this.#remove = db.prepare('DELETE FROM groups WHERE folder = ?')
   }
 
   all(): Group[] {
@@ -77,6 +98,30 @@ export class Groups {
 
   register(chat: RegisteredChat, at: number): void {
     this.#register.run({ ...chat, requiresTrigger: chat.requiresTrigger ? 1 : 0, at })
+  }
+
+  /** Stores a group's name and settings; who is main is `makeMain`'s. */
+  save({ folder, name, config }: Pick<Group, 'folder' | 'name' | 'config'>): void {
+    this.#save.run({ folder, name, config: JSON.stringify(config) })
+  }
+
+  /** This group is main from now on, and no other. Belongs in a transaction. */
+  makeMain(folder: string): void {
+    this.#noMain.run()
+    this.#makeMain.run(folder)
+  }
+
+  changeTrigger({ jid, trigger, requiresTrigger }: Omit<RegisteredChat, 'folder'>): void {
+    this.#changeTrigger.run({ jid, trigger, requiresTrigger: requiresTrigger ? 1 : 0 })
+  }
+
+  unregister(jid: string): void {
+    this.#unregister.run(jid)
+  }
+
+  /** Takes a group away, and its chats with it. What lies in its folders stays. */
+  remove(folder: string): void {
+    this.#remove.run(folder)
   }
 }
 

@@ -44,7 +44,11 @@ export class Messages {
     this.#ofTurn = db.prepare(`SELECT ${COLUMNS} FROM messages WHERE turn_id = ? AND is_bot_message = 0 ORDER BY seq`)
     this.#release = db.prepare('UPDATE messages SET turn_id = NULL WHERE turn_id = ? AND is_bot_message = 0')
     this.#turnOf = db.prepare('SELECT turn_id FROM messages WHERE seq = ?').pluck()
-    this.#answerOf = db.prepare('SELECT content FROM messages WHERE turn_id = ? AND is_bot_message = 1 ORDER BY seq').pluck()
+    this.#answerOf = db
+      .prepare(
+        'SELECT content FROM messages WHERE turn_id = (SELECT coalesce(merged_into, id) FROM turns WHERE id = ?) AND is_bot_message = 1 ORDER BY seq',
+      )
+      .pluck()
   }
 
   /** Stores what came in; a redelivery is recognised by its platform id and changes nothing. */
@@ -94,7 +98,7 @@ export class Messages {
     return (this.#turnOf.get(seq) as TurnId | null | undefined) ?? undefined
   }
 
-  /** What a turn said; empty when it chose to say nothing. */
+  /** What a turn said, or the turn whose answer it joined; empty when it chose to say nothing. */
   answersOf(turnId: TurnId): string[] {
     return this.#answerOf.all(turnId) as string[]
   }

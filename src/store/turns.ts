@@ -31,6 +31,7 @@ export class Turns {
   readonly #find: Statement
   readonly #running: Statement
   readonly #openOfChat: Statement
+  readonly #merge: Statement
   readonly #counts: Statement
 
   constructor(db: Database) {
@@ -47,8 +48,9 @@ export class Turns {
     this.#find = db.prepare(`SELECT ${COLUMNS} FROM turns WHERE id = ?`)
     this.#running = db.prepare(`SELECT ${COLUMNS} FROM turns WHERE state = 'running' ORDER BY id`)
     this.#openOfChat = db.prepare(
-      `SELECT ${COLUMNS} FROM turns WHERE chat_jid = ? AND state IN ('pending', 'running') ORDER BY id LIMIT 1`,
+      `SELECT ${COLUMNS} FROM turns WHERE chat_jid = ? AND state IN ('pending', 'running') ORDER BY id`,
     )
+    this.#merge = db.prepare('UPDATE turns SET merged_into = ? WHERE id = ?')
     this.#counts = db.prepare('SELECT state, count(*) AS n FROM turns GROUP BY state')
   }
 
@@ -90,10 +92,14 @@ export class Turns {
     return this.#running.all().map(toTurn)
   }
 
-  /** The one turn of a chat that is not over. A chat never has two. */
-  openOf(jid: string): StoredTurn | undefined {
-    const found = this.#openOfChat.get(jid)
-    return found === undefined ? undefined : toTurn(found)
+  /** The turns of a chat that are not over, oldest first. */
+  openOf(jid: string): StoredTurn[] {
+    return this.#openOfChat.all(jid).map(toTurn)
+  }
+
+  /** The turn ended with the answer of an earlier one. */
+  noteMerged(id: TurnId, into: TurnId): void {
+    this.#merge.run(into, id)
   }
 
   counts(): { pending: number; running: number; failed: number } {

@@ -2,21 +2,28 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { storeWith, type TestContext } from '../../test/fakes/rooms.ts'
 import { Feed } from '../app/feed.ts'
+import { GroupRegistry } from '../app/groups.ts'
 import { Inbox } from '../app/inbox.ts'
 import { TurnDesk } from '../app/turn-desk.ts'
 import { controlApi } from './api.ts'
 
 function api(t: TestContext) {
-  const { store } = storeWith(t, ['main'])
+  const { store, folder: root } = storeWith(t, ['main'])
   const feed = new Feed()
   const woken: string[] = []
-  const inbox = new Inbox({ store, feed, wake: (folder) => woken.push(folder) })
+  const inbox = new Inbox({ store, feed, wake: (folder) => woken.push(folder), takeCommand: () => undefined })
   const desk = new TurnDesk(
     { store, feed, now: () => 1_000 },
     { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 5, installId: 'x' },
   )
   const status = () => assert.fail('not asked for')
+  const registry = new GroupRegistry(
+    { store, now: () => 0, release: () => {}, changed: () => {} },
+    { root, assistantName: 'Andy' },
+  )
   const app = controlApi({
+    registry,
+    assistantName: 'Andy',
     store,
     feed,
     receive: inbox.receive.bind(inbox),
@@ -49,7 +56,7 @@ test('an outcome ends with the answer of the turn that took the message, also wh
   await post('/api/chats/local:main/messages', { text: 'hi' })
   const waiting = app.request('/api/chats/local:main/outcome?seq=1')
   const claimed = desk.claim('main') ?? assert.fail('no work')
-  desk.finish(claimed, { type: 'answered', text: 'hello', usage: undefined })
+  desk.finish([claimed], { type: 'answered', text: 'hello', usage: undefined })
   assert.deepEqual((await linesOf(await waiting)).at(-1), { type: 'answer', text: 'hello' })
   assert.deepEqual(await linesOf(await app.request('/api/chats/local:main/outcome?seq=1')), [{ type: 'answer', text: 'hello' }])
 })
@@ -57,7 +64,7 @@ test('an outcome ends with the answer of the turn that took the message, also wh
 test('an outcome says why there is no answer', async (t) => {
   const { app, post, desk } = api(t)
   await post('/api/chats/local:main/messages', { text: 'hi' })
-  desk.finish(desk.claim('main') ?? assert.fail('no work'), { type: 'failed', reason: 'too-large', detail: 'x' })
+  desk.finish([desk.claim('main') ?? assert.fail('no work')], { type: 'failed', reason: 'too-large', detail: 'x' })
   const [outcome] = (await linesOf(await app.request('/api/chats/local:main/outcome?seq=1'))) as { type: string }[]
   assert.equal(outcome?.type, 'failed')
 })

@@ -8,9 +8,12 @@ import { typedMessage } from '../channels/terminal.ts'
 import { AppError } from '../domain/errors.ts'
 import type { IncomingMessage, Message } from '../domain/message.ts'
 import type { Store } from '../store/store.ts'
+import { type GroupsApiPorts, groupsApi } from './groups-api.ts'
 
 export type ApiPorts = {
   store: Store
+  registry: GroupsApiPorts['registry']
+  assistantName: string
   feed: Feed
   receive(message: IncomingMessage): number | undefined
   stopTurn(jid: string): boolean
@@ -27,6 +30,7 @@ export function controlApi(ports: ApiPorts): Hono {
   return new Hono()
     .onError((error, c) => failure(c, error))
     .notFound((c) => c.json({ error: { code: 'api.unknown', message: `There is no ${c.req.method} ${c.req.path}.` } }, 404))
+    .route('/', groupsApi(ports))
     .get('/api/status', (c) => c.json(ports.status()))
     .get('/api/chats/:jid/messages', (c) => {
       const messages = store.messages.latest(registered(store, c), limit.parse(c.req.query('limit')))
@@ -35,7 +39,14 @@ export function controlApi(ports: ApiPorts): Hono {
     .post('/api/chats/:jid/messages', async (c) => {
       const jid = registered(store, c)
       const { text } = textBody.parse(await c.req.json())
-      return c.json({ seq: ports.receive(typedMessage({ jid, text, at: ports.now() })) })
+      const seq = ports.receive(typedMessage({ jid, text, at: ports.now() }))
+      if (seq === undefined)
+        throw new AppError({
+          code: 'input.chat-leaving',
+          fault: 'user',
+          message: `${jid} is being removed: it takes no more messages.`,
+        })
+      return c.json({ seq })
     })
     .post('/api/chats/:jid/stop', (c) => c.json({ stopped: ports.stopTurn(registered(store, c)) }))
     .get('/api/chats/:jid/events', (c) => ndjson(c, (signal) => chatEvents(feed.watch(registered(store, c), signal))))

@@ -5,12 +5,23 @@ import path from 'node:path'
 import { test } from 'node:test'
 import SQLite from 'better-sqlite3'
 import { DUMMY_KEY, TestHost, until } from '../fakes/host-process.ts'
+import { Relay } from '../fakes/relay.ts'
+import { temporaryFolder } from '../fakes/rooms.ts'
 
 const docker = (...args: string[]) => execFileSync('docker', args, { encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 })
 const query = (host: TestHost, sql: string) => {
   const db = new SQLite(path.join(host.root, 'store', 'messages.db'), { readonly: true })
   try {
     return db.prepare(sql).all()
+  } finally {
+    db.close()
+  }
+}
+
+const change = (host: TestHost, sql: string) => {
+  const db = new SQLite(path.join(host.root, 'store', 'messages.db'))
+  try {
+    db.exec(sql)
   } finally {
     db.close()
   }
@@ -105,16 +116,12 @@ test('an answer that was finished while the host was dead is reported, not made 
   const host = await TestHost.create(t)
   await host.start()
   await host.say('hello')
-  const turn = (state: string) => `UPDATE turns SET state = '${state}' WHERE id = 2`
   await host.say('!echo only once')
   await host.stop()
   // As if the host had died after the agent answered and before the commit.
-  const db = new SQLite(path.join(host.root, 'store', 'messages.db'))
-  db.exec(
-    `${turn('running')}; DELETE FROM outbox WHERE turn_id = 2; DELETE FROM messages WHERE turn_id = 2 AND is_bot_message = 1`,
-  )
-  db.exec('UPDATE chats SET answered_seq = (SELECT min(seq) FROM messages WHERE turn_id = 2) - 1')
-  db.close()
+  change(host, "UPDATE turns SET state = 'running' WHERE id = 2")
+  change(host, 'DELETE FROM outbox WHERE turn_id = 2; DELETE FROM messages WHERE turn_id = 2 AND is_bot_message = 1')
+  change(host, 'UPDATE chats SET answered_seq = (SELECT min(seq) FROM messages WHERE turn_id = 2) - 1')
   const asked = host.model.requests.length
   await host.start()
   await until(() => query(host, "SELECT 1 FROM turns WHERE id = 2 AND state = 'done'").length === 1, 'the turn is done')
@@ -130,9 +137,7 @@ test('clearing a session by hand takes effect on the next message, also while th
   await host.say('!echo before')
   const [before] = (await host.status()).groups
   rmSync(path.join(host.root, 'data/sessions/main/.claude'), { recursive: true })
-  const db = new SQLite(path.join(host.root, 'store', 'messages.db'))
-  db.exec("DELETE FROM sessions WHERE group_folder = 'main'")
-  db.close()
+  change(host, "DELETE FROM sessions WHERE group_folder = 'main'")
   assert.doesNotMatch(await host.say('!history'), /before/)
   const [after] = (await host.status()).groups
   assert.notEqual(after.sessionId, before.sessionId)
@@ -174,6 +179,45 @@ test('a missing image and a missing login are told as what they are, and the nex
   assert.equal(noLogin.code, 1)
   assert.match(noLogin.stderr, /Invalid API key[\s\S]*\.env/)
   assert.match(await host.say('!echo works'), /works/)
+})
+
+test('an agent that runs out of memory is told as that, and the group works again with the next message', async (t) => {
+  const host = await TestHost.create(t, { MAX_TURN_RETRIES: '0' })
+  await host.say('hello')
+  const limit = (config: string) => change(host, `UPDATE groups SET container_config = '${config}'`)
+  limit('{"limits":{"memoryMb":256}}')
+  // Many small eaters, so that the kernel takes the largest process of the container: the agent's.
+  const eaters = 'for i in 1 2 3 4 5 6 7 8; do head -c 30m /dev/zero | tail > /dev/null & done; wait'
+  const { code, stderr } = await host.run(['chat', '--once', `!tool Bash ${JSON.stringify({ command: eaters })}`])
+  assert.equal(code, 1)
+  assert.match(stderr, /ran out of memory/)
+  limit('{}')
+  assert.match(await host.say('!echo enough'), /enough/)
+})
+
+test('an engine that goes away in mid-answer is told as that, and the answer comes when it is back', async (t) => {
+  const folder = temporaryFolder(t)
+  const relay = new Relay({ path: path.join(folder, 'engine.sock'), target: '/var/run/docker.sock' })
+  await relay.connect()
+  t.after(() => relay.cut())
+  const host = await TestHost.create(t, { DOCKER_HOST: `unix://${relay.path}` })
+  await host.start()
+  const asked = host.run(['chat', '--once', '!slow 30 100'])
+  await until(() => host.model.requests.some((request) => JSON.stringify(request.body).includes('!slow')), 'the model was asked')
+  await relay.cut()
+  await until(() => query(host, "SELECT 1 FROM outbox WHERE text LIKE '%container engine%'").length === 1, 'the chat is told')
+  await relay.connect()
+  const { code, stdout, stderr } = await asked
+  assert.equal(code, 0, stderr)
+  assert.ok(stdout.length > 0)
+  assert.deepEqual(query(host, 'SELECT state FROM turns'), [{ state: 'done' }])
+})
+
+test('a host that finds no engine says so and starts nothing', async (t) => {
+  const host = await TestHost.create(t, { DOCKER_HOST: 'unix:///nowhere/engine.sock' })
+  const { code, stderr } = await host.run(['start'])
+  assert.equal(code, 1)
+  assert.match(stderr, /engine[\s\S]*\/nowhere\/engine\.sock/i)
 })
 
 test('settings that cannot be used are named all at once, and nothing is started', async (t) => {

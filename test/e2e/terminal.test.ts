@@ -44,11 +44,10 @@ async function openChat(
   return { host, terminal }
 }
 
-/** The shell has its terminal back: line by line, with echo, keys unchanged, cursor visible. */
+/** The shell has its terminal back: line by line, with echo, and pastes unmarked. */
 async function assertRestored(terminal: TmuxTerminal): Promise<void> {
   terminal.enter('clear; stty -a')
-  const modes = await terminal.shows(/ echo[ ;]/)
-  for (const mode of [/[^-]icanon/, /[^-]isig/, /[^-]icrnl/, /[^-]opost/]) assert.match(modes, mode)
+  for (const mode of [/[^-]icanon/, /[^-]isig/, /[^-]icrnl/, /[^-]opost/, /[^-]echoe/]) await terminal.shows(mode)
   terminal.enter('clear')
   terminal.paste('echo pas""ted')
   await terminal.shows((screen) => screen.includes('$ echo pas""ted') && !screen.includes('200~'))
@@ -94,6 +93,7 @@ test('a message typed right before leaving is still sent', async (t) => {
   terminal.press('b', 'y', 'e', 'Enter', 'C-d')
   await terminal.shows('left:0')
   assert.deepEqual(host.posted, ['bye'])
+  assert.doesNotMatch(terminal.screen(), /Not sent/)
 })
 
 test('a paste of many lines is shown compactly and sent as one message by Enter', async (t) => {
@@ -214,13 +214,14 @@ test('an answer cannot drive the terminal, be it new, streamed, in the history o
   assert.notEqual(terminal.title(), 'owned')
 })
 
-test('the input stays whole when the terminal is resized', async (t) => {
-  const { host, terminal } = await openChat(t, { columns: 80, rows: 24 }, (host) => host.add({ text: 'first line' }))
-  terminal.type(`start ${'word '.repeat(20)}end`)
+test('when the terminal is resized, the input stays whole and nothing of the chat is lost', async (t) => {
+  const said = Array.from({ length: 15 }, (_, i) => `message ${i}.`)
+  const { host, terminal } = await openChat(t, { columns: 80, rows: 24 }, (host) => said.map((text) => host.add({ text })))
+  const text = `start ${'word '.repeat(20)}end`
+  terminal.type(text)
   await terminal.shows(/word end$/m)
-  host.emit({ type: 'turn', state: 'running' })
-  host.emit({ type: 'activity', kind: 'tool', detail: 'Bash: a command that is longer than a narrow terminal' })
-  await terminal.shows('Bash')
+  host.emit({ type: 'turn', state: 'waiting', detail: 'Because of something longer than a narrow terminal.' })
+  await terminal.shows('Because')
   for (const [columns, rows] of [
     [30, 20],
     [100, 10],
@@ -228,11 +229,13 @@ test('the input stays whole when the terminal is resized', async (t) => {
     [80, 24],
   ] as const) {
     terminal.resize({ columns, rows })
-    const whole = (screen: string) => screen.replace(/\s/g, '').includes(`›start${'word'.repeat(20)}end`)
-    const screen = await terminal.shows((text) => whole(text) && text.split('Bash').length === 2)
-    assert.equal(screen.split('start').length, 2, screen)
+    const isDrawnAgain = (screen: string) => screen.split('\n').includes(`› ${text}`.slice(0, columns - 1).trimEnd())
+    const isWhole = (screen: string) => screen.replace(/\s/g, '').includes(`›${text.replace(/\s/g, '')}`)
+    const screen = await terminal.shows((screen) => isDrawnAgain(screen) && isWhole(screen))
+    for (const once of ['start', 'Because']) assert.equal(screen.split(once).length, 2, screen)
   }
-  assert.match(terminal.screen(), /› first line/)
+  const everything = terminal.scrollback()
+  for (const text of said) assert.equal(everything.split(text).length, 2, `${text} in ${everything}`)
 })
 
 test('there are colours on a terminal, and none where they are not wanted', async (t) => {

@@ -52,9 +52,14 @@ export class TmuxTerminal {
     this.#tmux('resize-window', '-x', String(columns), '-y', String(rows))
   }
 
-  /** What is visible, without the spaces at the ends of lines; `colours` keeps escape sequences. */
+  /** What is visible, without the spaces at the ends of lines. `colours` keeps escape sequences. */
   screen({ colours = false }: { colours?: boolean } = {}): string {
     return this.#tmux('capture-pane', '-p', ...(colours ? ['-e'] : [])).trimEnd()
+  }
+
+  /** What is visible, and what has scrolled away above it. */
+  scrollback(): string {
+    return this.#tmux('capture-pane', '-p', '-S', '-').trimEnd()
   }
 
   cursorColumn(): number {

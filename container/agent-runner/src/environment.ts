@@ -24,7 +24,11 @@ export function readEnvDir(file = ENV_FILE): Record<string, string> {
 function readIfThere(file: string): string {
   try {
     return readFileSync(file, 'utf8')
-  } catch {
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : error
+    // A copy made by hand may belong to somebody else: without this line it would look like a missing login.
+    if (code !== 'ENOENT')
+      console.error(`runner: ${file} cannot be read (${code}). On the host, give it to uid ${process.getuid?.()}.`)
     return ''
   }
 }

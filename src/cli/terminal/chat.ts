@@ -1,7 +1,7 @@
 import type { ReadStream, WriteStream } from 'node:tty'
 import type { ControlClient } from '../control-client.ts'
 import { pipedChat } from './piped-chat.ts'
-import type { Output } from './say-once.ts'
+import type { Output } from './style.ts'
 import { TerminalChat } from './terminal-chat.ts'
 
 /**

@@ -15,7 +15,7 @@ const HIGHEST_NOTE = 3
 export function liveView({ room, editor, hint, look }: { room: Room; editor: Editor; hint: string; look: Look }): Live {
   // All of it must fit on the screen, or it could not be drawn over again.
   const available = Math.max(look.rows - 1, 1)
-  const input = inputRows({ editor, look, maxRows: Math.min(HIGHEST_INPUT, Math.max(available >> 1, 1)) })
+  const input = inputRows({ editor, look, maxRows: Math.min(HIGHEST_INPUT, Math.max(available - 3, 1)) })
   const below = hint === '' ? [] : [look.style.dim(clip(hint, look.columns - 1))].slice(0, available - input.rows.length)
   const left = available - input.rows.length - below.length
   const status = last([...workRows(room, look), ...room.outgoing.flatMap((one) => outgoingRows(one, room, look))], left)

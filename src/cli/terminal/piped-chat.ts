@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline'
 import type { ControlClient } from '../control-client.ts'
-import { complain, type Output, printAnswer, waitFor } from './say-once.ts'
+import { complain, printAnswer, waitFor } from './say-once.ts'
+import type { Output } from './style.ts'
 
 /**
  * A chat without a terminal: each line of the input is a message, sent when the one before it is answered, so that every

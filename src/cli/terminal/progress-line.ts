@@ -1,8 +1,7 @@
 import type { OutcomeEvent } from '@nanoclaw/protocol'
 import { activityRow, SPINNER_STEP_MS } from './live-view.ts'
 import { emptyRoom, heard, type Room } from './room.ts'
-import type { Output } from './say-once.ts'
-import { styleFor } from './style.ts'
+import { type Output, styleFor } from './style.ts'
 import { clip, oneLine } from './text.ts'
 
 const ERASE_LINE = '\r\u001b[K'

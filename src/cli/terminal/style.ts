@@ -46,8 +46,11 @@ export const noColours: Style = {
   error: asIs,
 }
 
+/** A terminal, a pipe or a file. */
+export type Output = NodeJS.WritableStream & { isTTY?: boolean; columns?: number; hasColors?: () => boolean }
+
 /** Node knows NO_COLOR, FORCE_COLOR and TERM; what is not a terminal gets no colours at all. */
-export function styleFor(output: NodeJS.WritableStream & { isTTY?: boolean; hasColors?: () => boolean }): Style {
+export function styleFor(output: Output): Style {
   return output.isTTY && output.hasColors?.() ? colours : noColours
 }
 

@@ -66,6 +66,8 @@ CREATE TABLE turns (
   ended_at INTEGER,
   reason TEXT,
   error TEXT,
+  -- A follow-up that went into the answer of an earlier turn.
+  merged_into INTEGER REFERENCES turns (id),
   input_tokens INTEGER,
   output_tokens INTEGER,
   cost_usd REAL

@@ -1,0 +1,104 @@
+import { renameSync, rmSync } from 'node:fs'
+import path from 'node:path'
+import { COMMAND_HELP, type Command, commandOf, mayCommand } from '../domain/command.ts'
+import { errorText } from '../domain/errors.ts'
+import type { RegisteredChat } from '../domain/group.ts'
+import type { Message } from '../domain/message.ts'
+import { localTime } from '../domain/prompt.ts'
+import type { Store } from '../store/store.ts'
+import type { GroupQueue } from './group-queue.ts'
+import type { TurnDesk } from './turn-desk.ts'
+
+export type CommandPorts = {
+  store: Store
+  desk: TurnDesk
+  queue: Pick<GroupQueue, 'stopTurn' | 'worksFor' | 'stateOf' | 'containers' | 'closeGroup'>
+  deliver(): void
+  now(): number
+  log: { info(text: string): void; error(text: string): void }
+}
+
+export type CommandRules = { root: string; assistantName: string; timeZone: string }
+
+/** What a command does: its words in the chat, and what happens once they are committed. */
+type Deed = { reply: string; after?: () => void }
+
+/** Carries out what people tell the host itself. Nothing here waits for an agent. */
+export class Commands {
+  readonly #ports: CommandPorts
+  readonly #rules: CommandRules
+
+  constructor(ports: CommandPorts, rules: CommandRules) {
+    this.#ports = ports
+    this.#rules = rules
+  }
+
+  /**
+   * Called in the transaction that stores a message: takes it if it is a command, and answers it there and then.
+   * Returns what is to be done after the commit; undefined when the message is for the agent.
+   */
+  take({ message, chat }: { message: Message; chat: RegisteredChat }): (() => void) | undefined {
+    const command = commandOf(message.text, chat.trigger ?? `@${this.#rules.assistantName}`)
+    if (!command) return undefined
+    const { reply, after } = mayCommand(command, message)
+      ? this.#deed(command, chat)
+      : { reply: 'Only the owner may do that.', after: undefined }
+    const publish = this.#ports.desk.answerCommand({ chat, message, reply })
+    return () => {
+      publish()
+      after?.()
+      this.#ports.deliver()
+      this.#ports.log.info(`Group ${chat.folder}: /${command.name} in ${chat.jid}`)
+    }
+  }
+
+  #deed(command: Command, chat: RegisteredChat): Deed {
+    const { queue } = this.#ports
+    switch (command.name) {
+      case 'help':
+        return { reply: COMMAND_HELP }
+      case 'status':
+        return { reply: this.#status(chat) }
+      case 'stop':
+        if (!queue.worksFor(chat.jid)) return { reply: 'I am not working on anything.' }
+        return { reply: 'Stopping.', after: () => queue.stopTurn(chat.jid) }
+      case 'new':
+        return { reply: this.#forget(chat), after: () => queue.stopTurn(chat.jid) }
+      case 'new hard':
+        return {
+          reply: `${this.#forget(chat)} Everything Claude Code kept for this group is reset.`,
+          after: () => this.#reset(chat),
+        }
+    }
+  }
+
+  #forget({ folder }: RegisteredChat): string {
+    this.#ports.store.sessions.clear(folder)
+    return 'A fresh conversation starts with your next message. Memory files are kept.'
+  }
+
+  /** The folder is moved away at once; what lies in it is the agent's, and is removed without following anything. */
+  #reset({ folder, jid }: RegisteredChat): void {
+    const { queue, log, now } = this.#ports
+    queue.stopTurn(jid)
+    const sessions = path.join(this.#rules.root, 'data', 'sessions', folder)
+    const old = path.join(sessions, `old-${now()}`)
+    void queue
+      .closeGroup(folder)
+      .then(() => {
+        renameSync(path.join(sessions, '.claude'), old)
+        rmSync(old, { recursive: true, force: true })
+      })
+      .catch((error) => log.error(`Group ${folder}: its Claude folder could not be reset: ${errorText(error)}`))
+  }
+
+  #status({ folder }: RegisteredChat): string {
+    const { queue, store } = this.#ports
+    const container = queue.containers().find((one) => one.folder === folder)
+    const words = { idle: 'I am idle.', waiting: 'I am waiting for a place.', running: 'I am working.' }
+    const since =
+      container && `Container ${container.run.name}, since ${localTime(container.run.startedAt, this.#rules.timeZone)}.`
+    const session = store.sessions.get(folder)
+    return [words[queue.stateOf(folder)], since, session && `Session ${session}.`].filter(Boolean).join(' ')
+  }
+}

@@ -1,0 +1,45 @@
+import type { Message } from './message.ts'
+import { triggerOf } from './routing.ts'
+
+/** What a person tells the host itself, not the agent: it works also when the agent hangs. */
+export type Command = { name: 'stop' | 'status' | 'help' | 'new' | 'new hard' }
+
+const COMMANDS: Record<string, Command['name']> = {
+  '/stop': 'stop',
+  '/status': 'status',
+  '/help': 'help',
+  '/new': 'new',
+  '/new hard': 'new hard',
+}
+/** Everybody who may call the assistant may use these; the others are the owner's. */
+const FOR_EVERYBODY: readonly Command['name'][] = ['stop', 'status', 'help']
+
+export const COMMAND_HELP = [
+  '/stop – stop what I am doing; what was said so far stays',
+  '/status – what I am doing',
+  '/new – start a fresh conversation; memory files are kept (owner)',
+  '/new hard – the same, and everything Claude Code keeps for this group is reset (owner)',
+  '/compact – shorten the conversation so far to a summary (owner)',
+  '/help – this list',
+].join('\n')
+
+/** The command a message is, also behind the trigger; undefined when it is for the agent. */
+export function commandOf(text: string, trigger: string): Command | undefined {
+  const name = COMMANDS[bareText(text, trigger)]
+  return name && { name }
+}
+
+/** Commands that the agent's own program carries out: they reach it as they are, as a turn of their own. */
+export function agentCommandOf(text: string, trigger: string): string | undefined {
+  return bareText(text, trigger) === '/compact' ? '/compact' : undefined
+}
+
+export function mayCommand(command: Command, message: Pick<Message, 'fromMe'>): boolean {
+  return message.fromMe || FOR_EVERYBODY.includes(command.name)
+}
+
+function bareText(text: string, trigger: string): string {
+  const bare = text.trim()
+  const called = triggerOf(trigger)(bare) ? bare.slice(bare.indexOf('/')) : bare
+  return called.toLowerCase().replaceAll(/\s+/g, ' ').trim()
+}
