@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import type { RunnerInput } from '@nanoclaw/protocol'
 import { AgentRun, type RunListener } from './container/agent-run.ts'
@@ -256,7 +256,10 @@ export function mountsOf({ settings, group, runId }: { settings: ContainerSettin
 function projectMounts({ root, project, projectEntries }: ContainerSettings): Mount[] {
   const groups = path.join(root, 'groups')
   const nothing = path.join(root, 'data', 'nothing')
-  const logs = readdirSync(groups).filter((folder) => existsSync(path.join(groups, folder, 'logs')))
+  // A link that an agent left in place of its logs would hide, and so break, what it points to.
+  const logs = readdirSync(groups).filter(
+    (folder) => isFolder(path.join(groups, folder)) && isFolder(path.join(groups, folder, 'logs')),
+  )
   return [
     ...projectEntries.map(
       (entry): Mount => ({ source: path.join(project, entry), target: `/workspace/project/${entry}`, readonly: true }),
@@ -266,6 +269,10 @@ function projectMounts({ root, project, projectEntries }: ContainerSettings): Mo
     ...logs.map((folder): Mount => ({ source: nothing, target: `/workspace/project/groups/${folder}/logs`, readonly: true })),
     { source: path.join(groups, 'global'), target: '/workspace/project/groups/global', readonly: false },
   ]
+}
+
+function isFolder(file: string): boolean {
+  return lstatSync(file, { throwIfNoEntry: false })?.isDirectory() ?? false
 }
 
 function mountLine({ source, target, readonly }: Mount): string {

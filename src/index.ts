@@ -69,9 +69,9 @@ async function openBase({ config, log, runtime }: HostParts): Promise<Base> {
     const install = installId(root)
     const engine = await runtime.info()
     log.info(`NanoClaw ${packageJson.version} starts on ${root}, with ${engine.name} ${engine.version}`)
-    await removeOrphans({ runtime, installId: install, log })
+    await removeOrphans({ runtime, installId: install, root, log })
     rmSync(paths.runs, { recursive: true, force: true })
-    const store = Store.open(paths.database)
+    const store = Store.open(paths.database, log.info)
     const release = () => {
       store.close()
       lock.release()

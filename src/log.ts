@@ -1,7 +1,8 @@
-import { closeSync, fstatSync, mkdirSync, openSync, statSync, writeSync } from 'node:fs'
+import { closeSync, constants, fstatSync, mkdirSync, openSync, statSync, writeSync } from 'node:fs'
 import path from 'node:path'
 import { pino } from 'pino'
 import type { Config } from './config.ts'
+import { AppError, errorText } from './domain/errors.ts'
 
 export type Log = Record<'debug' | 'info' | 'warn' | 'error', (text: string) => void> & {
   /** Removes secrets from a text. */
@@ -19,8 +20,8 @@ const STDOUT = 1
 export function openLog({ config, redact, echo }: { config: Config; redact: (text: string) => string; echo: boolean }): Log {
   const folder = path.join(config.root, 'logs')
   mkdirSync(folder, { recursive: true })
-  const main = openSync(path.join(folder, 'nanoclaw.log'), 'a', 0o600)
-  const errors = openSync(path.join(folder, 'nanoclaw.error.log'), 'a', 0o600)
+  const main = openToAppend(path.join(folder, 'nanoclaw.log'))
+  const errors = openToAppend(path.join(folder, 'nanoclaw.error.log'))
   // An old service unit appends our stdout to the same file: each line is to stand there once.
   const console = echo && !isSameFile(STDOUT, path.join(folder, 'nanoclaw.log'))
   const write = (line: string): void => {
@@ -37,6 +38,17 @@ export function openLog({ config, redact, echo }: { config: Config; redact: (tex
     error: (text) => logger.error(text),
     redact,
     close: () => [main, errors].forEach(closeSync),
+  }
+}
+
+/** Never through a link: what stands behind it is not ours to write. */
+function openToAppend(file: string): number {
+  const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW } = constants
+  try {
+    return openSync(file, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600)
+  } catch (cause) {
+    const message = `The log ${file} cannot be written (${errorText(cause)}). Check its owner; if it is a link, remove it.`
+    throw new AppError({ code: 'config.log', fault: 'user', message, cause })
   }
 }
 

@@ -59,6 +59,8 @@ export function prepareRoot({ root, project, owner }: { root: string; project: s
   for (const group of ['main', 'global']) {
     const folder = path.join(root, 'groups', group)
     const memory = path.join(folder, 'CLAUDE.md')
+    // An agent may have left a link in its place: that is told when the group starts, and keeps no other from working.
+    if (lstatSync(folder, { throwIfNoEntry: false })?.isSymbolicLink()) continue
     const isNew = ensureFolder(folder, { owner })
     if (isNew) copyFileSync(path.join(project, 'groups', group, 'CLAUDE.md'), memory, constants.COPYFILE_EXCL)
     if (isPlain(memory)) handOver(memory, { owner })

@@ -17,7 +17,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   web: ['domain', 'store', 'app', 'channels/terminal.ts'],
   demo: ['domain'],
   'config.ts': ['domain'],
-  'log.ts': ['config.ts'],
+  'log.ts': ['config.ts', 'domain'],
   'project.ts': ['domain', 'container'],
   'index.ts': ['*'],
   cli: ['*'],

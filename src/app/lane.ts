@@ -117,7 +117,10 @@ export class Lane {
 
   async #runFor(claimed: ClaimedTurn): Promise<AgentRun> {
     const warm = this.#run
-    if (warm && this.#fits(warm, claimed)) return warm
+    if (warm && this.#fits(warm, claimed)) {
+      this.#logSession(claimed.sessionId ?? '')
+      return warm
+    }
     await this.close()
     const { group, jid: chatJid, sessionId } = claimed
     const listener = {
@@ -153,6 +156,11 @@ export class Lane {
   #named(sessionId: string): void {
     if (!this.claimed) return
     this.#ports.onSession(this.claimed, sessionId)
+    this.#logSession(sessionId)
+  }
+
+  /** One line for each turn, ending with the id: the guides tell people to compare the last ones. */
+  #logSession(sessionId: string): void {
     this.#ports.log.info(`Group ${this.folder}: Session initialized: ${sessionId}`)
   }
 }

@@ -17,7 +17,7 @@ export async function removeOrphans({
 }: {
   runtime: ContainerRuntime
   installId: string
-  root?: string
+  root: string
   log: { info(text: string): void; warn(text: string): void }
 }): Promise<void> {
   const ours = await runtime.list({ label: `${INSTALL_LABEL}=${installId}` })

@@ -43,7 +43,7 @@ async function withoutHost<T>(config: Config, use: (admin: GroupAdmin) => Promis
   })
   const lock = HostLock.take({ lock: paths.lock, holder: paths.holder, pid: process.pid, now: new Date() })
   try {
-    const store = Store.open(paths.database)
+    const store = Store.open(paths.database, (text) => process.stderr.write(`${text}\n`))
     try {
       ensureMain(store, Date.now())
       return await use(adminOf(store, { root, assistantName }))

@@ -31,8 +31,9 @@ export class Store {
     this.facts = new Facts(db)
   }
 
-  static open(file: string): Store {
-    return new Store(openDatabase(file))
+  /** `note` hears what a person should know of a migration. */
+  static open(file: string, note?: (text: string) => void): Store {
+    return new Store(openDatabase(file, note))
   }
 
   /** One transaction. `work` must not be async: read, decide and write cannot interleave with anything. */

@@ -80,9 +80,9 @@ test('the container has no network, no capability, a read-only root and only its
     '/workspace/ipc/tasks',
     '/workspace/project/groups/global',
   ])
-  const inside = (command: string) => docker('exec', '-u', '1000', name, 'sh', '-c', `${command} 2>&1 || true`)
+  const inside = (command: string, uid = '1000') => docker('exec', '-u', uid, name, 'sh', '-c', `${command} 2>&1 || true`)
   assert.equal(inside('cat /workspace/project/.env').trim(), '')
-  assert.match(inside('touch /workspace/project/README.md'), /Read-only/)
+  assert.match(inside('touch /workspace/project/README.md', '0'), /Read-only/)
   assert.match(inside('mv /workspace/group/logs /workspace/group/x'), /busy|Read-only/i)
   assert.match(inside('ls /workspace/project/store'), /No such file/)
 })

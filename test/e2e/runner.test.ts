@@ -120,6 +120,24 @@ test('the agent reads the shared memory, its own, that of extra folders, and the
   }
 })
 
+test('a session folder that cannot be written is told before anything is asked', async (t) => {
+  const { root, model, run } = await bench(t)
+  chmodSync(path.join(root, 'claude'), 0o555)
+  const { code, frames } = await run([{ ...input, prompt: '!echo x' }])
+  assert.equal(code, 1)
+  assert.match(String(frames[0]?.error), /session folder .* cannot be written/)
+  assert.equal(model.requests.length, 0)
+})
+
+test('a run by hand without a login says what to put where', async (t) => {
+  const { root } = await bench(t)
+  rmSync(path.join(root, 'env/env'))
+  rmSync(path.join(root, 'run/gateway.sock'))
+  const { code, frames } = await run(root, [{ ...input, prompt: 'hi' }])
+  assert.equal(code, 1)
+  assert.match(String(frames[0]?.error), /Invalid API key.*\.env.*data\/env\/env/)
+})
+
 test('a session that is not there is told as lost', async (t) => {
   const { run } = await bench(t)
   const { frames } = await run([{ ...input, prompt: '!echo x', sessionId: '11111111-1111-4111-8111-111111111111' }])

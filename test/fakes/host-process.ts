@@ -1,11 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { PROJECT } from '../../src/config.ts'
 import { type DemoModel, startDemoModel } from '../../src/demo/server.ts'
 
-export const DUMMY_KEY = 'sk-ant-api03-dummy-key-of-the-tests'
+/** Made anew each time, so that it stands in no file but those that were given it. */
+export const DUMMY_KEY = `sk-ant-api03-${randomUUID()}`
 
 type TestContext = { after(fn: () => unknown): void }
 export type Finished = { code: number | null; stdout: string; stderr: string }

@@ -15,6 +15,17 @@ export function emitter({ write, onlyResults }: { write: (line: string) => void;
   }
 }
 
+const LOGIN_ADVICE =
+  'Invalid API key or none: put ANTHROPIC_API_KEY=sk-ant-api03-... or CLAUDE_CODE_OAUTH_TOKEN=sk-ant-oat01-... into .env, and for a run by hand into data/env/env.'
+
+/** Behind a gateway the host says what is missing; without one there is nobody else to say it. */
+export function withLoginAdvice(emit: Emit): Emit {
+  return (frame) => {
+    const isLogin = frame.type === 'result' && frame.errorClass === 'login'
+    emit(isLogin ? { ...frame, error: `${frame.error}. ${LOGIN_ADVICE}` } : frame)
+  }
+}
+
 function encode(frame: RunnerFrame): string {
   const line = JSON.stringify(frame)
   if (Buffer.byteLength(line) < MAX_FRAME_BYTES) return line

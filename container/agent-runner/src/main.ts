@@ -4,10 +4,10 @@ import { runnerInput } from '@nanoclaw/protocol'
 import { spawnClaudeEarly } from './claude-process.ts'
 import { Conversation } from './conversation.ts'
 import { claudeEnvironment, GATEWAY_SOCKET, readEnvDir, startForwarder } from './environment.ts'
-import { emitter } from './frames.ts'
+import { emitter, withLoginAdvice } from './frames.ts'
 import { HostInput } from './host-input.ts'
 import { claudeOptions } from './options.ts'
-import { assertWritableSessions } from './transcript.ts'
+import { sessionsProblem } from './transcript.ts'
 
 /** Exit codes: 0 the work is done, 1 the turn failed (the result frame says why), 2 the input was unusable. */
 async function main(): Promise<number> {
@@ -35,12 +35,22 @@ async function main(): Promise<number> {
   const gateway = existsSync(GATEWAY_SOCKET)
   const env = claudeEnvironment({ inherited: process.env, login: readEnvDir(), gateway })
   const options = claudeOptions({ input, env, emit })
+  const problem = sessionsProblem(options.env.HOME ?? '/home/node')
+  if (problem) {
+    emit({ type: 'result', status: 'error', result: null, error: problem, errorClass: 'crash', consumed: [] })
+    return 1
+  }
   const claude = spawnClaudeEarly(options)
   const forwarder = gateway ? await startForwarder() : undefined
-  assertWritableSessions(options.env.HOME ?? '/home/node')
   const sdk = await import('./sdk.ts')
 
-  const conversation = new Conversation({ sdk, options: { ...options, spawnClaudeCodeProcess: claude.handOver }, input, emit })
+  const tell = gateway ? emit : withLoginAdvice(emit)
+  const conversation = new Conversation({
+    sdk,
+    options: { ...options, spawnClaudeCodeProcess: claude.handOver },
+    input,
+    emit: tell,
+  })
   const code = await conversation.run(host)
   forwarder?.close()
   return code

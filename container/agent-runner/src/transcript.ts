@@ -110,10 +110,20 @@ export async function archiveConversation({
   writeFileSync(file, `# Conversation archived ${now.toISOString()}\n\n${parts.join('\n\n---\n\n')}\n`)
 }
 
-/** Claude Code reports success and silently keeps no transcript when its folder cannot be written: so we try first. */
-export function assertWritableSessions(home: string): void {
-  const probe = path.join(home, '.claude', `.writable-${process.pid}`)
-  mkdirSync(path.dirname(probe), { recursive: true })
-  writeFileSync(probe, '')
-  rmSync(probe)
+/**
+ * Claude Code reports success and silently keeps no transcript when its folder cannot be written: so we try first.
+ * Returns what is wrong, for a person.
+ */
+export function sessionsProblem(home: string): string | undefined {
+  const folder = path.join(home, '.claude')
+  try {
+    mkdirSync(folder, { recursive: true })
+    const probe = path.join(folder, `.writable-${process.pid}`)
+    writeFileSync(probe, '')
+    rmSync(probe)
+    return undefined
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    return `The session folder ${folder} cannot be written, so no conversation could be continued (${why}). It must belong to the container's user; is its disk full?`
+  }
 }
