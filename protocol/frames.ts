@@ -30,6 +30,11 @@ export const runnerInput = z.object({
   model: z.string().optional(),
   effort: z.enum(['low', 'medium', 'high', 'xhigh', 'max']).optional(),
   systemPrompt: z.string().optional(),
+  /** A session whose transcript is larger (bytes) is archived and not resumed: a fresh one starts. */
+  maxTranscriptBytes: z
+    .int()
+    .positive()
+    .default(32 * 1024 * 1024),
 })
 export type RunnerInput = z.input<typeof runnerInput>
 

@@ -39,6 +39,8 @@ export type ContainerRunnerPorts = {
   openGateway(run: { runId: string; socketPath: string; onRequest(record: { outcome: Outcome }): void }): Promise<RunGateway>
   /** The environment file a container gets: a placeholder, or the login itself where the user chose that. */
   loginFile(): Promise<{ placeholder: string; real: string }>
+  /** Writes what the group's agent may read about the host. */
+  writeSnapshots(folder: string): void
   redact(text: string): string
   clock: Clock
   log: { info(text: string): void; debug(text: string): void; warn(text: string): void }
@@ -110,6 +112,7 @@ export class ContainerRunner {
     const { root, user: owner } = this.#settings
     const login = await this.#ports.loginFile()
     this.#makeGroupFolders(request.group.folder)
+    this.#ports.writeSnapshots(request.group.folder)
     const data = path.join(root, 'data')
     ensureFolder(path.join(data, 'env'))
     writeFileAtomically(path.join(data, 'env', 'env'), { text: login.real, mode: 0o600, owner })

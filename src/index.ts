@@ -9,6 +9,7 @@ import { ensureMain, GroupRegistry } from './app/groups.ts'
 import { Inbox } from './app/inbox.ts'
 import { Courier } from './app/outbox.ts'
 import { removeOrphans } from './app/recovery.ts'
+import { Snapshots } from './app/snapshots.ts'
 import { hostStatus } from './app/status.ts'
 import { TurnDesk } from './app/turn-desk.ts'
 import type { Channel } from './channels/contract.ts'
@@ -91,8 +92,9 @@ async function startServices(base: Base): Promise<Host> {
   const channels: Channel[] = [new TerminalChannel()]
   const courier = makeCourier(base, channels)
   const desk = makeDesk(base, feed)
-  const registry = makeRegistry(base, () => queue)
-  const queue: GroupQueue = makeQueue({ base, registry, feed, desk, courier, runner: makeRunner(base, gateway) })
+  const snapshots = new Snapshots({ store, root: config.root, now: systemClock.now, log })
+  const registry = makeRegistry({ base, queue: () => queue, changed: () => snapshots.writeAll() })
+  const queue: GroupQueue = makeQueue({ base, registry, feed, desk, courier, runner: makeRunner({ base, gateway, snapshots }) })
   const commands = makeCommands({ base, desk, queue, courier })
   const inbox = new Inbox({ store, feed, wake: (folder) => queue.wake(folder), takeCommand: commands.take.bind(commands) })
   const receive = inbox.receive.bind(inbox)
@@ -113,6 +115,7 @@ async function startServices(base: Base): Promise<Host> {
   for (const channel of channels) await channel.start({ message: async (message) => void receive(message) }, life.signal)
   const unfinished = desk.recover() + store.outbox.reopen()
   registry.settle()
+  snapshots.writeAll()
   if (unfinished > 0) log.info(`Going on with ${unfinished} turns and deliveries of the last run`)
   const sweep = () => {
     for (const { folder } of store.groups.all()) queue.wake(folder)
@@ -156,7 +159,9 @@ function makeDesk({ config, store, install }: Base, feed: Feed): TurnDesk {
   )
 }
 
-function makeRunner({ config, log, runtime, install, user }: Base, gateway: Gateway): ContainerRunner {
+type RunnerParts = { base: Base; gateway: Gateway; snapshots: Snapshots }
+
+function makeRunner({ base: { config, log, runtime, install, user }, gateway, snapshots }: RunnerParts): ContainerRunner {
   const { root, paths, image, network, credentials, timeZone } = config
   const project = { project: PROJECT, projectEntries: projectEntries(PROJECT) }
   const settings = { root, runs: paths.runs, ...project, installId: install, image, user, network, credentials, timeZone }
@@ -165,6 +170,7 @@ function makeRunner({ config, log, runtime, install, user }: Base, gateway: Gate
     log,
     clock: systemClock,
     redact: log.redact,
+    writeSnapshots: (folder) => snapshots.write(folder),
     openGateway: (run) => gateway.open(run),
     loginFile: () => loginFile(config),
   })
@@ -211,13 +217,15 @@ function makeCommands({
 }
 
 /** What the command line and the agents change about groups. */
-function makeRegistry({ config, log, store }: Base, queue: () => GroupQueue): GroupRegistry {
+type RegistryParts = { base: Base; queue: () => GroupQueue; changed: () => void }
+
+function makeRegistry({ base: { config, log, store }, queue, changed }: RegistryParts): GroupRegistry {
   const release = (folder: string) => {
     queue()
       .closeGroup(folder)
       .catch((error) => log.error(`Group ${folder}: its container did not leave: ${errorText(error)}`))
   }
-  return new GroupRegistry({ store, now: systemClock.now, release, changed: () => {} }, config)
+  return new GroupRegistry({ store, now: systemClock.now, release, changed }, config)
 }
 
 function credentialsOf({ apiKey, oauthToken, userHome }: Config): HostCredentials {

@@ -200,7 +200,13 @@ export class TurnDesk {
     const state = outcome.type === 'answered' ? 'done' : 'stopped'
     const done: Publish = (feed) => feed.publish(jid, { type: 'turn', state, throughSeq })
     const text = visibleAnswer(outcome.text)
-    return text === null ? [done] : [this.#say(first, text), done]
+    return text === null ? [done] : [this.#say(first, text + this.#sessionNote(turn.id)), done]
+  }
+
+  /** Whoever is answered by an agent that forgot everything should know why. */
+  #sessionNote(id: TurnId): string {
+    const lost = this.#ports.store.turns.find(id)?.error?.startsWith('session-lost')
+    return lost ? '\n\n(The earlier conversation could not be continued, so this is a fresh one.)' : ''
   }
 
   #say({ turn, jid }: { turn: { id: TurnId }; jid: string }, text: string): Publish {

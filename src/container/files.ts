@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { chownSync, closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs'
 import type { ContainerUser } from './folders.ts'
 
@@ -6,8 +7,9 @@ export function writeFileAtomically(
   file: string,
   { text, mode, owner }: { text: string; mode: number; owner?: ContainerUser },
 ): void {
-  const temporary = `${file}.tmp-${process.pid}`
-  const descriptor = openSync(temporary, 'w', mode)
+  // A new name each time and never through a link: whoever could write here before us must not steer us.
+  const temporary = `${file}.tmp-${randomBytes(6).toString('hex')}`
+  const descriptor = openSync(temporary, 'wx', mode)
   try {
     writeSync(descriptor, text)
     fsyncSync(descriptor)

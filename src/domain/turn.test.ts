@@ -63,8 +63,9 @@ test('retries double their delay and end with one last word to the chat', () => 
   ])
 })
 
-test('a lost session and a timeout get one more try', () => {
-  assert.equal(after(running({ failures: 1 }), fail('session-lost')), 'failed: tell-chat give-up-messages')
+test('a lost session is tried afresh, also when a crash before lost it; a timeout gets one more try', () => {
+  assert.equal(after(running({ failures: 1 }), fail('session-lost')), 'again at 1000: forget-session')
+  assert.equal(after(running({ failures: 5 }), fail('session-lost')), 'failed: tell-chat give-up-messages')
   assert.equal(after(running({ failures: 1, told: true }), fail('timeout')), 'failed: tell-chat give-up-messages')
 })
 

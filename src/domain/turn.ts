@@ -97,12 +97,15 @@ function afterFailure(turn: RunningTurn, event: Failed, { maxRetries }: { maxRet
       const retryAt = Math.max(event.retryAt ?? at + FIRST_DELAY_MS, at + 1_000)
       return again(turn, { reason, retryAt, counted: false, tell: reason === 'budget' || retryAt - at > SILENT_WAIT_MS })
     }
-    case 'session-lost':
-    case 'timeout': {
-      if (turn.failures >= 1) return fail(turn, event, [{ type: 'give-up-messages' }])
-      const step = again(turn, { reason, retryAt: at, counted: true, tell: reason === 'timeout' })
-      return reason === 'session-lost' ? { ...step, effects: [...step.effects, { type: 'forget-session' }] } : step
+    case 'session-lost': {
+      // A fresh session cannot be lost, so one try is enough; crashes before it (which may have lost it) do not count.
+      if (turn.failures >= Math.max(maxRetries, 1)) return fail(turn, event, [{ type: 'give-up-messages' }])
+      const step = again(turn, { reason, retryAt: at, counted: true, tell: false })
+      return { ...step, effects: [...step.effects, { type: 'forget-session' }] }
     }
+    case 'timeout':
+      if (turn.failures >= 1) return fail(turn, event, [{ type: 'give-up-messages' }])
+      return again(turn, { reason, retryAt: at, counted: true, tell: true })
     case 'overload':
     case 'crash':
     case 'oom':

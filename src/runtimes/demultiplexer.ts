@@ -8,8 +8,9 @@ const HEADER_BYTES = 8
  * Splits what an attached engine sends into the container's stdout and stderr.
  *
  * Memory is bounded whatever the container prints: each stream holds at most about two chunks (128 KiB) for its reader.
- * Both come over one connection, so a stream that nobody reads holds up the other one, too; one that its reader left
- * (destroyed, or broken out of) is thrown away and holds up nothing.
+ * Both come over one connection, so a stream that nobody reads holds up the other one, too, and in the end the container:
+ * Docker does not let it end before its output is taken. A stream that its reader left (destroyed, or broken out of) is
+ * thrown away and holds up nothing.
  */
 export class Demultiplexer extends Writable {
   readonly stdout = new Outlet()
@@ -31,9 +32,15 @@ export class Demultiplexer extends Writable {
     }
   }
 
+  /** From now on nobody waits for readers: a stream whose reader is too slow ends where there is no more room. */
+  hurry(): void {
+    this.stdout.hurry()
+    this.stderr.hurry()
+  }
+
   override _final(done: () => void): void {
-    this.stdout.push(null)
-    this.stderr.push(null)
+    this.stdout.finish()
+    this.stderr.finish()
     done()
   }
 
@@ -49,16 +56,30 @@ export class Demultiplexer extends Writable {
 /** One stream of the container, filled from outside. */
 class Outlet extends Readable {
   #onRoom: (() => void) | undefined
+  #hurried = false
+  #finished = false
 
   constructor() {
     super({ highWaterMark: BUFFER_BYTES })
     this.on('error', () => {}) // whoever reads it gets the error; that nobody does must not end the process
   }
 
-  /** Calls back when there is room for more, at once if there is still. */
+  /** Calls back when there is room for more, at once if there still is. */
   give(bytes: Buffer, onRoom: () => void): void {
-    if (bytes.length === 0 || this.destroyed || this.push(bytes)) onRoom()
-    else this.#onRoom = onRoom
+    if (this.#hurried && this.readableLength >= BUFFER_BYTES) this.finish()
+    const isFull = bytes.length > 0 && !this.#finished && !this.destroyed && !this.push(bytes)
+    if (isFull && !this.#hurried) this.#onRoom = onRoom
+    else onRoom()
+  }
+
+  finish(): void {
+    this.#finished = true
+    this.push(null)
+  }
+
+  hurry(): void {
+    this.#hurried = true
+    this._read()
   }
 
   override _read(): void {

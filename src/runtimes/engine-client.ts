@@ -13,6 +13,9 @@ export type EngineRequest = {
   signal?: AbortSignal | undefined
 }
 
+/** A request whose connection stays open until `signal` aborts. `what` it is for: "attach to a container". */
+export type LongRequest = Required<Omit<EngineRequest, 'body' | 'signal'>> & { signal: AbortSignal; what: string }
+
 /** What the engine said, with whatever status: JSON where it is JSON, else its text. */
 export type Answer = { status: number; body: unknown }
 
@@ -50,22 +53,23 @@ export class EngineClient {
     return answerOf(await exchange({ socketPath, method, target: this.#target(path, query), body, signal }), socketPath)
   }
 
-  /** For answers that go on: resolves when the first comes in, which is when the engine has understood the request. */
-  async open({ method, path, query, signal }: Omit<EngineRequest, 'body'>): Promise<IncomingMessage> {
-    return this.#open({ method, path, query, signal, status: 200 })
+  /** For answers that take their time: resolves when one begins, which is when the engine has understood the request. */
+  async open(request: LongRequest): Promise<IncomingMessage> {
+    return this.#open({ ...request, status: 200 })
   }
 
   /** Turns the connection of a request into a plain one, in both directions. */
-  async upgrade({ path, query, signal }: Omit<EngineRequest, 'method' | 'body'>): Promise<Socket> {
+  async upgrade(request: LongRequest): Promise<Socket> {
     const headers = { connection: 'Upgrade', upgrade: 'tcp' }
-    return (await this.#open({ method: 'POST', path, query, signal, headers, status: 101 })).socket
+    const { socket } = await this.#open({ ...request, headers, status: 101 })
+    request.signal.addEventListener('abort', () => socket.destroy(), { once: true }) // Node lets go of it at the upgrade
+    return socket
   }
 
-  async #open({ path, query, status, ...request }: Opening): Promise<IncomingMessage> {
+  async #open({ path, query, status, what, ...request }: LongRequest & Expected): Promise<IncomingMessage> {
     const { socketPath } = this
     const response = await exchange({ socketPath, target: this.#target(path, query), ...request })
-    if (response.statusCode !== status)
-      throw refused({ answer: await answerOf(response, socketPath), what: `do ${request.method} ${path}` })
+    if (response.statusCode !== status) throw refused({ answer: await answerOf(response, socketPath), what })
     response.socket.setTimeout(0)
     return response
   }
@@ -75,11 +79,7 @@ export class EngineClient {
   }
 }
 
-type Opening = Pick<EngineRequest, 'method' | 'path' | 'signal'> & {
-  query: Record<string, string> | undefined
-  status: number
-  headers?: Record<string, string>
-}
+type Expected = { status: number; headers?: Record<string, string> }
 
 type Exchange = Pick<EngineRequest, 'method' | 'body' | 'signal'> & {
   socketPath: string

@@ -37,6 +37,10 @@ export function aborted({ signal, socketPath }: { signal: AbortSignal; socketPat
   return engineError({ code: 'aborted', message: 'What the container engine was doing was cancelled.', cause: reason })
 }
 
+export function throwIfAborted(signal: AbortSignal | undefined, socketPath: string): void {
+  if (signal?.aborted) throw aborted({ signal, socketPath })
+}
+
 /** An error of a connection in a few words. */
 export function connectionTrouble(error: unknown): { code: 'unreachable' | 'denied' | 'gone'; why: string } {
   const { code, name } = error as NodeJS.ErrnoException
@@ -52,7 +56,8 @@ const problem = z.object({ message: z.string(), cause: z.string().optional() })
 /** The engine's own words. Podman's `cause` names the kind of problem, more reliably than its status does. */
 function wordsOf({ status, body }: Answer): { message: string; cause: string } {
   const { data } = problem.safeParse(body)
-  return { message: data?.message ?? `status ${status}`, cause: data?.cause ?? '' }
+  const plain = typeof body === 'string' ? body.trim() : ''
+  return { message: data?.message ?? (plain || `status ${status}`), cause: data?.cause ?? '' }
 }
 
 /** What Docker and Podman say where there is more to tell a person than that. */
@@ -75,6 +80,13 @@ export function refused({ answer, what }: { answer: Answer; what: string }): App
   const known = KNOWN_REFUSALS.find(({ words }) => words.test(message))
   if (known) return engineError({ code: known.code, message: `${known.meaning} (The engine says: ${message})` })
   return engineError({ code: 'refused', message: `The container engine was asked to ${what}, and says: ${message}` })
+}
+
+/** An error with what happened afterwards added to its message. */
+export function withMore(error: unknown, more: string): unknown {
+  if (more === '' || !(error instanceof AppError)) return error
+  const { code, fault, message } = error
+  return new AppError({ code, fault, message: `${message}${more}`, cause: error })
 }
 
 /** True when the engine does not know the container any more. Podman answers 500 for one that is just being removed. */

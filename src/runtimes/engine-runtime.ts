@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs'
 import os from 'node:os'
 import { z } from 'zod'
-import { AppError, errorText } from '../domain/errors.ts'
+import type { AppError } from '../domain/errors.ts'
 import { containerBody } from './container-body.ts'
 import { discard, type Handle, killAndRemove } from './container-end.ts'
 import type { ContainerRuntime, ContainerSpec, ContainerSummary, EngineInfo, RunningContainer } from './contract.ts'
 import type { Answer, EngineClient } from './engine-client.ts'
-import { aborted, bodyOf, engineError } from './engine-error.ts'
+import { bodyOf, engineError, throwIfAborted, withMore } from './engine-error.ts'
 import { findEngine } from './find-engine.ts'
 import { startContainer } from './running-container.ts'
 
@@ -34,6 +34,7 @@ function rootlessDocker(): AppError {
 export class EngineRuntime implements ContainerRuntime {
   readonly #client: EngineClient
   readonly #engine: EngineInfo
+  readonly #running = new Map<string, RunningContainer>()
 
   constructor({ client, engine }: { client: EngineClient; engine: EngineInfo }) {
     this.#client = client
@@ -54,15 +55,14 @@ export class EngineRuntime implements ContainerRuntime {
   }
 
   async run(spec: ContainerSpec, signal?: AbortSignal): Promise<RunningContainer> {
-    this.#throwIfAborted(signal)
+    throwIfAborted(signal, this.#client.socketPath)
     const container = await this.#create(spec)
     try {
-      this.#throwIfAborted(signal)
-      const running = await startContainer(container)
-      this.#throwIfAborted(signal)
+      const running = await startContainer(container, signal)
+      this.#remember(running)
       return running
     } catch (error) {
-      throw withStory({ error, more: await discard(container) })
+      throw withMore(error, await discard(container))
     }
   }
 
@@ -74,7 +74,15 @@ export class EngineRuntime implements ContainerRuntime {
   }
 
   async remove(id: string): Promise<void> {
+    await this.#running.get(id)?.kill() // one that is attached to us must be killed by its own hand, which takes its output
     await killAndRemove({ client: this.#client, id })
+  }
+
+  #remember(running: RunningContainer): void {
+    const { id, exited } = running
+    this.#running.set(id, running)
+    const forget = () => this.#running.delete(id)
+    exited.then(forget, forget)
   }
 
   #image(image: string): Promise<Answer> {
@@ -90,10 +98,6 @@ export class EngineRuntime implements ContainerRuntime {
     const answer = await client.send({ method: 'POST', path: '/containers/create', query: { name: spec.name }, body })
     return { client, id: bodyOf({ answer, schema: z.object({ Id: z.string() }), what: `create container ${spec.name}` }).Id }
   }
-
-  #throwIfAborted(signal: AbortSignal | undefined): void {
-    if (signal?.aborted) throw aborted({ signal, socketPath: this.#client.socketPath })
-  }
 }
 
 /** Not left to the engine: Podman 4 makes an empty folder there. */
@@ -102,23 +106,19 @@ function missingSource(source: string): AppError {
   return engineError({ code: 'mount-missing', message })
 }
 
-function withStory({ error, more }: { error: unknown; more: string }): unknown {
-  if (more === '' || !(error instanceof AppError)) return error
-  const { code, fault } = error
-  return new AppError({ code, fault, message: `${errorText(error)}${more}`, cause: error })
-}
-
 const infoAnswer = z.object({
   ServerVersion: z.string(),
   SecurityOptions: z.array(z.string()).nullish(),
+  Rootless: z.boolean().optional(),
   Runtimes: z.record(z.string(), z.unknown()).nullish(),
 })
 
 async function askInfo(client: EngineClient, signal?: AbortSignal): Promise<EngineInfo> {
   const answer = await client.send({ method: 'GET', path: '/info', signal })
-  const { ServerVersion, SecurityOptions, Runtimes } = bodyOf({ answer, schema: infoAnswer, what: 'tell about itself' })
+  const { ServerVersion, SecurityOptions, Rootless, Runtimes } = bodyOf({ answer, schema: infoAnswer, what: 'tell about itself' })
   const { name, apiVersion } = client.engine
-  const rootless = SecurityOptions?.some((option) => option.split(',').includes('name=rootless')) ?? false
+  // Docker has it among the options, Podman has a field of its own.
+  const rootless = Rootless ?? SecurityOptions?.some((option) => option.split(',').includes('name=rootless')) ?? false
   return { name, version: ServerVersion, apiVersion, rootless, runtimes: Object.keys(Runtimes ?? {}) }
 }
 

@@ -24,8 +24,8 @@ export async function watchForOom({
   id: string
   signal: AbortSignal
 }): Promise<OomVerdict> {
-  const filters = JSON.stringify({ type: ['container'], container: [id], event: ['oom', 'destroy'] })
-  const events = await client.open({ method: 'GET', path: '/events', query: { filters }, signal })
+  const query = { filters: JSON.stringify({ type: ['container'], container: [id], event: ['oom', 'destroy'] }) }
+  const events = await client.open({ method: 'GET', path: '/events', query, signal, what: 'tell its events' })
   const killed = sawOom(events)
   return async () => {
     const timer = setTimeout(() => events.destroy(), LAST_EVENT_MS)

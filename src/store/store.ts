@@ -7,6 +7,7 @@ import { Groups } from './groups.ts'
 import { Messages } from './messages.ts'
 import { Outbox } from './outbox.ts'
 import { Sessions } from './sessions.ts'
+import { Tasks } from './tasks.ts'
 import { Turns } from './turns.ts'
 
 /** Everything that is kept: one class per aggregate, each the only SQL on its tables. */
@@ -16,6 +17,7 @@ export class Store {
   readonly messages: Messages
   readonly outbox: Outbox
   readonly sessions: Sessions
+  readonly tasks: Tasks
   readonly turns: Turns
   readonly facts: Facts
   readonly #db: SQLite.Database
@@ -27,6 +29,7 @@ export class Store {
     this.messages = new Messages(db)
     this.outbox = new Outbox(db)
     this.sessions = new Sessions(db)
+    this.tasks = new Tasks(db)
     this.turns = new Turns(db)
     this.facts = new Facts(db)
   }

@@ -178,7 +178,8 @@ describe('a reader of the guides', () => {
       .trimEnd()
       .split('\n')
       .map((line) => line.split(' ').at(-1))
-    assert.deepEqual(ids, Array(2).fill(await project.sessionOfMain()))
+    assert.ok(ids.length >= 2, 'there are consecutive messages to compare')
+    assert.deepEqual(new Set(ids), new Set([await project.sessionOfMain()]))
   })
 
   shows('Check pending messages', /^total \d/)
@@ -196,9 +197,8 @@ describe('a reader of the guides', () => {
     rmSync(project.path('data/ipc/messages/1.json'))
   })
 
-  const noSnapshots = { todo: 'the host does not write its snapshots yet' }
-  shows('Check available groups', /\{/, noSnapshots)
-  shows('Check current tasks snapshot', /[[{]/, noSnapshots)
+  shows('Check available groups', /\{/)
+  shows('Check current tasks snapshot', /[[{]/)
 
   describe('docs/debugging.md', () => {
     const text = readFileSync(path.join(PROJECT, 'docs/debugging.md'), 'utf8')

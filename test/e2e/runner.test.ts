@@ -153,6 +153,17 @@ test('before a compaction the conversation is archived where the agent finds it'
   assert.match(readFileSync(path.join(root, 'group/conversations', archive ?? ''), 'utf8'), /remember the blue door/)
 })
 
+test('a session whose transcript is over its limit is archived, and a fresh one starts that knows where it is', async (t) => {
+  const { root, model, run } = await bench(t)
+  const first = await run([{ ...input, prompt: '!echo the green gate' }])
+  const sessionId = first.frames[0]?.newSessionId
+  const second = await run([{ ...input, prompt: '!echo x', sessionId, maxTranscriptBytes: 1_000 }])
+  assert.equal(second.frames[0]?.result, 'x')
+  assert.notEqual(second.frames[0]?.newSessionId, sessionId)
+  const [archive] = readdirSync(path.join(root, 'group/conversations'))
+  assert.ok(lastRequest(model).includes(`/workspace/group/conversations/${archive}`))
+})
+
 test('a turn whose earlier try was interrupted is continued, and one that was answered is only reported', async (t) => {
   const { model, run } = await bench(t)
   const [one, two, three] = [1, 2, 3].map((n) => `00000000-0000-4000-8000-00000000000${n}`)

@@ -13,6 +13,7 @@ const input = {
   isScheduledTask: false,
   assistantName: 'Andy',
   earlier: [],
+  maxTranscriptBytes: 1,
 }
 
 /** What the real SDK would start for these options. */

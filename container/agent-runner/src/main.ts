@@ -6,8 +6,8 @@ import { Conversation } from './conversation.ts'
 import { claudeEnvironment, GATEWAY_SOCKET, readEnvDir, startForwarder } from './environment.ts'
 import { emitter, withLoginAdvice } from './frames.ts'
 import { HostInput } from './host-input.ts'
-import { claudeOptions } from './options.ts'
-import { sessionsProblem } from './transcript.ts'
+import { claudeOptions, type Input } from './options.ts'
+import { archiveOversized, sessionsProblem, transcriptPath } from './transcript.ts'
 
 /** Exit codes: 0 the work is done, 1 the turn failed (the result frame says why), 2 the input was unusable. */
 async function main(): Promise<number> {
@@ -31,7 +31,7 @@ async function main(): Promise<number> {
     return 2
   }
 
-  const input = parsed.data
+  const input = await withoutOversizedSession(parsed.data)
   const gateway = existsSync(GATEWAY_SOCKET)
   const env = claudeEnvironment({ inherited: process.env, login: readEnvDir(), gateway })
   const options = claudeOptions({ input, env, emit })
@@ -54,6 +54,25 @@ async function main(): Promise<number> {
   const code = await conversation.run(host)
   forwarder?.close()
   return code
+}
+
+/** The input as it is, or with a fresh session and a word about where the old one is. */
+async function withoutOversizedSession(input: Input): Promise<Input> {
+  const { sessionId, maxTranscriptBytes: maxBytes, assistantName, ...rest } = input
+  if (sessionId === undefined) return input
+  const file = transcriptPath(sessionId, process.env.HOME ?? '/home/node')
+  const archive = await archiveOversized({ file, maxBytes, assistantName })
+  if (archive === undefined) return input
+  console.error(
+    `runner: the transcript of session ${sessionId} is over its limit; it is archived as ${archive} and a fresh session starts`,
+  )
+  const note = `The conversation so far had become too long and is archived in ${archive}; look there for what was said before.`
+  return {
+    ...rest,
+    assistantName,
+    maxTranscriptBytes: maxBytes,
+    systemPrompt: [input.systemPrompt, note].filter(Boolean).join('\n\n'),
+  }
 }
 
 if (process.env.NANOCLAW_WARM_CACHE === undefined) process.exit(await main())

@@ -1,4 +1,4 @@
-import { createReadStream, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { createReadStream, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { lines } from '@nanoclaw/protocol'
 import { z } from 'zod'
@@ -83,7 +83,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** Writes what was said, as markdown, where the agent finds it again: `conversations/2026-01-31-120000.md`. */
+/** Writes what was said, as markdown, where the agent finds it again: `conversations/2026-01-31-120000.md`. Returns the file. */
 export async function archiveConversation({
   transcript,
   assistantName,
@@ -94,7 +94,7 @@ export async function archiveConversation({
   assistantName: string
   folder?: string
   now?: Date
-}): Promise<void> {
+}): Promise<string | undefined> {
   const parts: string[] = []
   let size = 0
   for await (const e of entries(transcript)) {
@@ -103,11 +103,29 @@ export async function archiveConversation({
     if (text && size <= MAX_ARCHIVED_CHARACTERS)
       parts.push(`**${e.type === 'user' ? 'User' : assistantName}** (${e.timestamp ?? ''}):\n\n${text}`)
   }
-  if (parts.length === 0) return
+  if (parts.length === 0) return undefined
   mkdirSync(folder, { recursive: true })
   const stamp = now.toISOString().slice(0, 19).replace('T', '-').replaceAll(':', '')
   const file = path.join(folder, `${stamp}.md`)
   writeFileSync(file, `# Conversation archived ${now.toISOString()}\n\n${parts.join('\n\n---\n\n')}\n`)
+  return file
+}
+
+/**
+ * A transcript over the limit is archived before resuming it gets slow and then fails. Returns where it is kept now;
+ * undefined when the session can be resumed.
+ */
+export async function archiveOversized({
+  file,
+  maxBytes,
+  assistantName,
+}: {
+  file: string
+  maxBytes: number
+  assistantName: string
+}): Promise<string | undefined> {
+  const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0
+  return size > maxBytes ? ((await archiveConversation({ transcript: file, assistantName })) ?? ARCHIVE) : undefined
 }
 
 /**

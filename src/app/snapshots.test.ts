@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { test } from 'node:test'
+import SQLite from 'better-sqlite3'
+import { storeWith, temporaryFolder } from '../../test/fakes/rooms.ts'
+import { ensureFolder } from '../container/folders.ts'
+import { Snapshots } from './snapshots.ts'
+
+test('main sees every task and every chat; another group sees its own tasks and no chats', (t) => {
+  const { store, folder } = storeWith(t, ['main', 'family'])
+  const root = temporaryFolder(t)
+  ensureFolder(path.join(root, 'data'))
+  store.chats.see({ jid: 'tg:1', name: 'Book club', at: 0 })
+  const db = new SQLite(path.join(folder, 'messages.db'))
+  const add =
+    db.prepare(`INSERT INTO scheduled_tasks (id, group_folder, chat_jid, prompt, schedule_type, schedule_value, next_run, created_at)
+    VALUES (?, ?, 'local:x', 'water the plants', 'cron', '0 9 * * *', 0, 0)`)
+  for (const [id, group] of [
+    ['a', 'main'],
+    ['b', 'family'],
+  ])
+    add.run(id, group)
+  db.close()
+
+  new Snapshots({ store, root, now: () => 0, log: { warn: assert.fail } }).writeAll()
+  const read = (group: string, name: string) => JSON.parse(readFileSync(path.join(root, 'data/ipc', group, name), 'utf8'))
+  const ids = (group: string) => read(group, 'current_tasks.json').map((task: { id: string }) => task.id)
+  assert.deepEqual([ids('main'), ids('family')], [['a', 'b'], ['b']])
+  const chats = read('main', 'available_groups.json').groups.map((chat: { jid: string; isRegistered: boolean }) => [
+    chat.jid,
+    chat.isRegistered,
+  ])
+  assert.deepEqual(chats, [
+    ['local:family', true],
+    ['local:main', true],
+    ['tg:1', false],
+  ])
+  assert.ok(!existsSync(path.join(root, 'data/ipc/family/available_groups.json')))
+})

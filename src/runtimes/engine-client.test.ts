@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import http, { type RequestListener } from 'node:http'
+import os from 'node:os'
+import path from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { apiToSpeak, EngineClient } from './engine-client.ts'
+import { connectionError } from './engine-error.ts'
+
+async function engine(t: TestContext, listener: RequestListener): Promise<EngineClient> {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'nanoclaw-engine-'))
+  const socketPath = path.join(folder, 'engine.sock')
+  const server = http.createServer(listener)
+  await new Promise<void>((resolve) => server.listen(socketPath, resolve))
+  t.after(() => {
+    server.closeAllConnections()
+    server.close()
+    rmSync(folder, { recursive: true })
+  })
+  return new EngineClient({ socketPath, engine: { name: 'docker', version: '28', apiVersion: '1.44' } })
+}
+
+test('an engine is spoken to in a version that it knows', () => {
+  assert.equal(apiToSpeak({ newest: '1.41', oldest: '1.12' }), '1.41')
+  assert.equal(apiToSpeak({ newest: '1.51', oldest: '1.24' }), '1.44')
+  assert.equal(apiToSpeak({ newest: '1.100', oldest: '1.60' }), '1.60')
+})
+
+test('an engine that cannot do what we need is refused', () => {
+  assert.throws(() => apiToSpeak({ newest: '1.9', oldest: '1.9' }), { code: 'engine.too-old', message: /Docker 20\.10/ })
+})
+
+test('a request carries the version, its query and its body', async (t) => {
+  const client = await engine(t, async (request, response) => {
+    let body = ''
+    for await (const chunk of request) body += chunk
+    response.writeHead(201).end(JSON.stringify({ url: request.url, method: request.method, body }))
+  })
+  const answer = await client.send({ method: 'POST', path: '/x', query: { name: 'a b' }, body: { Image: 'i' } })
+  assert.deepEqual(answer, { status: 201, body: { url: '/v1.44/x?name=a+b', method: 'POST', body: '{"Image":"i"}' } })
+})
+
+test('an answer that breaks off is an engine that is gone', async (t) => {
+  const client = await engine(t, (_request, response) => {
+    response.writeHead(200, { 'content-length': 100 }).write('{"Id":')
+    setImmediate(() => response.destroy())
+  })
+  await assert.rejects(client.send({ method: 'GET', path: '/x' }), { code: 'engine.gone', fault: 'engine' })
+})
+
+test('a request that nobody waits for any more is dropped', async (t) => {
+  const abort = new AbortController()
+  const client = await engine(t, () => abort.abort())
+  await assert.rejects(client.send({ method: 'GET', path: '/x', signal: abort.signal }), { code: 'engine.aborted' })
+})
+
+test('a refused upgrade gives the reason of the engine', async (t) => {
+  const client = await engine(t, (_request, response) => {
+    response.writeHead(409).end('{"message":"container is paused"}')
+  })
+  const { signal } = new AbortController()
+  const upgrade = client.upgrade({ method: 'POST', path: '/x', query: {}, signal, what: 'attach to a container' })
+  await assert.rejects(upgrade, { code: 'engine.refused', message: /attach to a container.*container is paused/ })
+})
+
+test('a socket that may not be opened points to the group of Docker, also when it was joined just now', () => {
+  const error = connectionError({ error: Object.assign(new Error('no'), { code: 'EACCES' }), socketPath: '/var/run/docker.sock' })
+  assert.equal(error.code, 'engine.denied')
+  assert.match(error.message, /from your next login/)
+  assert.match(error.message, /usermod -aG docker/)
+})
