@@ -15,7 +15,7 @@ const POLL_MS = 100
 /** Starts a host in this process. `echo` shows its log on stdout. */
 export async function openHost({ config, env, echo }: { config: Config; env: Environment; echo: boolean }): Promise<Host> {
   const secrets = [config.apiKey, config.oauthToken].filter((value) => value !== undefined)
-  const runtime = await engineRuntime({ env })
+  const runtime = await engineRuntime({ env: { ...env, CONTAINER_RUNTIME: config.containerRuntime } })
   const log = openLog({ config, redact: redactor(secrets), echo })
   return startHost({ config, log, runtime })
 }
