@@ -8,12 +8,13 @@ import { writeDist } from '../../src/cli/setup/build.ts'
 
 /** Stands for the launcher and the host behind it: tells its pid and arguments, and counts the signals that arrive. */
 const LAUNCHER = `#!/usr/bin/env node
-console.log(process.pid, ...process.argv.slice(2))
 let signals = 0
 process.on('SIGTERM', () => {
   if (++signals === 1) setTimeout(() => process.exit(signals === 1 ? 0 : 9), 300)
 })
 setInterval(() => {}, 1_000)
+// Last: whoever reads this may send the signal at once.
+console.log(process.pid, ...process.argv.slice(2))
 `
 
 /** Nodes before 22.15 have no execve: taking it away makes this one as old. */
