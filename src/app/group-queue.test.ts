@@ -169,6 +169,18 @@ test('a group that waits for its next try holds nobody up', async (t) => {
   await settle(() => order.filter((line) => line === 'turn a').length === 2)
 })
 
+test('a group whose container is to go finishes its turn in it, and gets a fresh one for the next', async (t) => {
+  const { store, order, queue, say } = office(t, { groups: ['a'], maxContainers: 1 })
+  say('a', 'hang')
+  await settle(() => order.includes('turn a'))
+  const closed = queue.closeGroup('a')
+  say('a', 'and this')
+  await closed
+  say('a', 'next')
+  await settle(() => answers(store, 'a') === 2)
+  assert.deepEqual(order, ['start a', 'turn a', 'followup a', 'gone a', 'start a', 'turn a'])
+})
+
 test('an idle container leaves after IDLE_TIMEOUT', async (t) => {
   const { store, clock, order, queue, say } = office(t, { groups: ['a'], maxContainers: 1 })
   say('a', 'hi')

@@ -79,10 +79,12 @@ export class GroupQueue {
     return this.#waiting.has(folder) ? 'waiting' : 'idle'
   }
 
-  /** Ends the group's container, when what runs in it has ended. */
+  /** The group's container takes no further turn: it leaves when it is idle, or the next turn replaces it. */
   async closeGroup(folder: string): Promise<void> {
+    const lane = this.#lanes.get(folder)
+    lane?.wearOut()
     await this.#busy.get(folder)
-    await this.#lanes.get(folder)?.close()
+    if (lane?.run && !this.#busy.has(folder)) await this.#leave(lane)
   }
 
   get idle(): boolean {
@@ -161,16 +163,17 @@ export class GroupQueue {
   #makeRoom(): void {
     const idle = this.#allLanes().filter((lane) => lane.warm && !this.#busy.has(lane.folder) && !this.#ports.isMain(lane.folder))
     const oldest = idle.sort((a, b) => a.idleSince - b.idleSince)[0]
-    if (oldest) this.#leave(oldest)
+    if (oldest) void this.#leave(oldest)
   }
 
-  #leave(lane: Lane): void {
+  #leave(lane: Lane): Promise<void> {
     this.#leaving++
     const gone = lane.close().finally(() => {
       this.#leaving--
       this.#free(lane)
     })
     this.#busy.set(lane.folder, gone)
+    return gone
   }
 
   /** Works off what the group has, until there is no more or others wait for its place. */
@@ -208,7 +211,9 @@ export class GroupQueue {
 
   #closeWhenIdle(lane: Lane): void {
     const { clock } = this.#ports
-    const leave = () => !this.#busy.has(lane.folder) && lane.warm && this.#leave(lane)
+    const leave = () => {
+      if (lane.warm && !this.#busy.has(lane.folder)) void this.#leave(lane)
+    }
     this.#idleTimers.set(lane.folder, clock.wakeAt(lane.idleSince + this.#rules.idleTimeoutMs, leave))
   }
 

@@ -35,6 +35,7 @@ export class Lane {
   #sessionsInode: number | undefined
   readonly #inFlight: ClaimedTurn[] = []
   #stopWanted = false
+  #worn: AgentRun | undefined
 
   constructor({ folder, ports, rules }: { folder: string; ports: LanePorts; rules: LaneRules }) {
     this.folder = folder
@@ -105,6 +106,11 @@ export class Lane {
     return true
   }
 
+  /** The container is not used for another turn. */
+  wearOut(): void {
+    this.#worn = this.#run
+  }
+
   /** Ends the container, gracefully. Resolves when it is gone. */
   async close(): Promise<void> {
     const run = this.#run
@@ -145,7 +151,7 @@ export class Lane {
 
   /** A warm container goes on only with the session the store names, in the session folder it was given. */
   #fits(run: AgentRun, claimed: ClaimedTurn): boolean {
-    return run.usable && run.sessionId === claimed.sessionId && this.#sessionsInode === this.#inode()
+    return run !== this.#worn && run.usable && run.sessionId === claimed.sessionId && this.#sessionsInode === this.#inode()
   }
 
   #inode(): number | undefined {
