@@ -76,7 +76,7 @@ async function playAgent({
 
 /** Lets everything that is ready happen. */
 async function settle(condition: () => boolean): Promise<void> {
-  for (let n = 0; n < 1_000 && !condition(); n++) await new Promise(setImmediate)
+  for (let n = 0; n < 20_000 && !condition(); n++) await new Promise(setImmediate)
   assert.ok(condition(), 'it did not come to pass')
 }
 
@@ -150,6 +150,21 @@ test('a group that waits for 30 seconds is told its place, once', async (t) => {
   assert.equal(told().length, 2)
 })
 
+test('500 groups that wait cost rows and nothing else, and each is answered in its turn', async (t) => {
+  const groups = Array.from({ length: 500 }, (_, n) => `g${n}`)
+  const { store, order, containers, queue, clock, say } = office(t, { groups, maxContainers: 2 })
+  for (const [n, group] of groups.entries()) say(group, n < 2 ? 'hang' : 'hi')
+  await settle(() => order.includes('turn g1'))
+  assert.equal(containers.length, 2, 'two work, the others only wait')
+  queue.stopTurn('local:g0')
+  queue.stopTurn('local:g1')
+  clock.advance(5_000)
+  await settle(() => queue.idle)
+  assert.ok(groups.slice(2).every((group) => answers(store, group) === 1))
+  const started = order.filter((line) => line.startsWith('start')).map((line) => line.slice(6))
+  assert.deepEqual(started, groups)
+})
+
 test('main has a place of its own when all others are taken', async (t) => {
   const { store, order, say } = office(t, { groups: ['main', 'a', 'b'], maxContainers: 1 })
   say('a', 'hang')
@@ -167,6 +182,15 @@ test('a group that waits for its next try holds nobody up', async (t) => {
   assert.equal(order.filter((line) => line === 'turn a').length, 1)
   clock.advance(5_000)
   await settle(() => order.filter((line) => line === 'turn a').length === 2)
+})
+
+test('work that is gone before it is taken up leaves the group ready for the next', async (t) => {
+  const { store, queue, say } = office(t, { groups: ['a'], maxContainers: 1 })
+  say('a', 'one')
+  store.chats.markAnswered('local:a', 1)
+  await settle(() => queue.idle)
+  say('a', 'two')
+  await settle(() => answers(store, 'a') === 1)
 })
 
 test('a group whose container is to go finishes its turn in it, and gets a fresh one for the next', async (t) => {

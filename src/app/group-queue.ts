@@ -125,21 +125,30 @@ export class GroupQueue {
 
   /** Gives every waiting group that can have one a container, in order; for the others, idle containers leave. */
   #pump(): void {
-    let coming = this.#leaving
+    let [free, coming] = [this.#freePlaces(), this.#leaving]
     for (const folder of this.#waiting) {
       const lane = this.#lane(folder)
-      if (lane.warm || this.#hasSlot(folder)) {
-        this.#waiting.delete(folder)
-        this.#placeTimers.get(folder)?.()
-        this.#placeTimers.delete(folder)
-        this.#idleTimers.get(folder)?.()
-        this.#busy.set(folder, this.#work(lane))
+      const hasOwn = lane.warm || this.#ports.isMain(folder)
+      if (hasOwn || free > 0) {
+        if (!hasOwn) free--
+        this.#begin(lane)
         continue
       }
       if (!this.#placeTimers.has(folder)) this.#tellPlaceLater(folder)
       if (coming > 0) coming--
       else this.#makeRoom()
     }
+  }
+
+  #begin(lane: Lane): void {
+    const { folder } = lane
+    this.#waiting.delete(folder)
+    this.#placeTimers.get(folder)?.()
+    this.#placeTimers.delete(folder)
+    this.#idleTimers.get(folder)?.()
+    // Not at once: work that turns out to be none would be over before it stands here as busy.
+    const work = Promise.resolve().then(() => this.#work(lane))
+    this.#busy.set(folder, work)
   }
 
   /** Who waits for long is told that it was heard, and how many are before it. */
@@ -153,10 +162,13 @@ export class GroupQueue {
   }
 
   /** Main's place is its own; the others share `maxContainers`. */
-  #hasSlot(folder: string): boolean {
-    if (this.#ports.isMain(folder)) return true
+  #hasPlace(folder: string): boolean {
+    return this.#ports.isMain(folder) || this.#freePlaces() > 0
+  }
+
+  #freePlaces(): number {
     const taken = new Set([...this.#busy.keys(), ...this.containers().map((container) => container.folder)])
-    return [...taken].filter((other) => !this.#ports.isMain(other)).length < this.#rules.maxContainers
+    return this.#rules.maxContainers - [...taken].filter((folder) => !this.#ports.isMain(folder)).length
   }
 
   /** The container that has been idle for longest leaves; when it is gone, the queue moves on. */
@@ -197,7 +209,7 @@ export class GroupQueue {
   /** A warm container stays when the groups that wait have places without it. */
   #mayStay(lane: Lane): boolean {
     if (this.#ports.isMain(lane.folder)) return true
-    return [...this.#waiting].every((folder) => folder !== lane.folder && (this.#lane(folder).warm || this.#hasSlot(folder)))
+    return [...this.#waiting].every((folder) => folder !== lane.folder && (this.#lane(folder).warm || this.#hasPlace(folder)))
   }
 
   #free(lane: Lane): void {
