@@ -61,7 +61,7 @@ const MB = 1024 * 1024
 /** Enough for Claude Code (about 300 MB) with a browser page or a build beside it. */
 const DEFAULT_LIMITS = { memoryMb: 2_048, cpus: 2, pids: 512 }
 
-/** Starts the agent of a group in a fresh container (DESIGN 3.1, 3.2). */
+/** Starts the agent of a group in a fresh container (ARCHITECTURE.md, "What a container gets"). */
 export class ContainerRunner {
   readonly #settings: ContainerSettings
   readonly #ports: ContainerRunnerPorts
@@ -230,7 +230,7 @@ function usesGateway(settings: ContainerSettings, group: Group): boolean {
   return !(settings.credentials === 'mount' && networkOf(settings, group) === 'bridge')
 }
 
-/** Every host path a container of this group sees (DESIGN 3.1). */
+/** Every host path a container of this group sees (ARCHITECTURE.md, "What a container gets"). */
 export function mountsOf({ settings, group, runId }: { settings: ContainerSettings; group: Group; runId: string }): Mount[] {
   const at = (...parts: string[]) => path.join(settings.root, ...parts)
   const { folder, isMain } = group

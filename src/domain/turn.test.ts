@@ -33,7 +33,7 @@ test('an answered turn is done and a stopped one stopped, without effects', () =
   assert.equal(after(running(), { type: 'stopped', at: 9 }), 'stopped:')
 })
 
-test('every failure class goes the way of the design table, at its first failure', () => {
+test('every failure class goes the way of the table, at its first failure', () => {
   const table: [FailureClass, string][] = [
     ['login', 'failed: tell-chat park-messages'],
     ['setup', 'failed: tell-chat park-messages'],

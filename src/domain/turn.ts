@@ -82,7 +82,7 @@ export function nextTurn(turn: Turn, event: TurnEvent, limits: { maxRetries: num
 
 type Failed = Extract<TurnEvent, { type: 'failed' }>
 
-/** DESIGN section 4: which failures are tried again, when, and what the chat is told. */
+/** The table of failures: which are tried again, when, and what the chat is told. */
 function afterFailure(turn: RunningTurn, event: Failed, { maxRetries }: { maxRetries: number }): Step {
   const { at, reason } = event
   switch (reason) {

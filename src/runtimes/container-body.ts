@@ -1,6 +1,6 @@
 import type { ContainerSpec, EngineInfo, Mount } from './contract.ts'
 
-/** The body of `POST /containers/create`: the profile of DESIGN 3.2. Nothing in a spec can loosen it. */
+/** The body of `POST /containers/create`: the profile of every agent. Nothing in a spec can loosen it. */
 export function containerBody(spec: ContainerSpec, engine: Pick<EngineInfo, 'name' | 'rootless'>): Record<string, unknown> {
   return {
     Image: spec.image,

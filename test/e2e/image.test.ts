@@ -11,7 +11,7 @@ const IMAGE = process.env.CONTAINER_IMAGE || 'nanoclaw-agent:latest'
 const ENGINE = process.env.CONTAINER_RUNTIME || 'docker'
 const PROJECT = path.resolve(import.meta.dirname, '../..')
 
-/** DESIGN 3.2, for the user that is given. */
+/** The profile the host gives every agent, for the user that is given. */
 function profile(uid = 1000): string[] {
   const tmpfs = (mode: string) => `rw,exec,nosuid,nodev,mode=${mode},size=512m,uid=${uid},gid=${uid}`
   return [
