@@ -19,7 +19,7 @@ const STDOUT = 1
  */
 export function openLog({ config, redact, echo }: { config: Config; redact: (text: string) => string; echo: boolean }): Log {
   const folder = path.join(config.root, 'logs')
-  mkdirSync(folder, { recursive: true })
+  makeFolder(folder)
   const main = openToAppend(path.join(folder, 'nanoclaw.log'))
   const errors = openToAppend(path.join(folder, 'nanoclaw.error.log'))
   // An old service unit appends our stdout to the same file: each line is to stand there once.
@@ -38,6 +38,15 @@ export function openLog({ config, redact, echo }: { config: Config; redact: (tex
     error: (text) => logger.error(text),
     redact,
     close: () => [main, errors].forEach(closeSync),
+  }
+}
+
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true })
+  } catch (cause) {
+    const message = `${folder} cannot be made (${errorText(cause)}), so nothing was started. NanoClaw keeps its state in ${path.dirname(folder)}: it must be able to write there. Check its owner, the free space and whether the disk is read-only, or set NANOCLAW_HOME to another folder.`
+    throw new AppError({ code: 'config.root', fault: 'user', message, cause })
   }
 }
 

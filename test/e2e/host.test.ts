@@ -252,6 +252,19 @@ test('a root that cannot be written is refused with its name', async (t) => {
   assert.ok(stderr.includes(blocker), stderr)
 })
 
+test('a root on a read-only disk is refused with what to do', async (t) => {
+  const host = await TestHost.create(t)
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'ro', 'tmpfs', host.root])
+  try {
+    const { code, stderr } = await host.run(['start'])
+    assert.equal(code, 2)
+    assert.match(stderr, /cannot be made[\s\S]*read-only/)
+    assert.doesNotMatch(stderr, /bug/)
+  } finally {
+    execFileSync('umount', ['-l', host.root])
+  }
+})
+
 test('a full disk is told, loses nothing, and work goes on when there is room', async (t) => {
   const host = await TestHost.create(t)
   // A small file system of its own: root mounts one, anybody else can in a namespace of theirs, which this test is not.
