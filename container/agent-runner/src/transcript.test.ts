@@ -52,6 +52,20 @@ test('a turn with a final answer is answered, whichever try found it', async (t)
   })
 })
 
+test('a message that was folded into a running turn shares its answer', async (t) => {
+  const fold = (uuid: string) => ({
+    type: 'attachment',
+    attachment: { type: 'queued_command', prompt: 'more', source_uuid: uuid },
+  })
+  const turn = [prompt('zero', 'hi'), toolCall, toolResult]
+  assert.deepEqual(await find(t, [...turn, fold('one'), says('both')]), { state: 'answered', text: 'both' })
+  assert.deepEqual(await find(t, [...turn, fold('one'), toolCall]), { state: 'interrupted' })
+  assert.deepEqual(await find(t, [prompt('one', 'hi'), toolCall, fold('other'), says('both')]), {
+    state: 'answered',
+    text: 'both',
+  })
+})
+
 test("a later turn's answer, an API error and a subagent's words are not this turn's answer", async (t) => {
   assert.deepEqual(await find(t, [prompt('one', 'hi'), toolCall, prompt('x', 'next'), says('other')]), { state: 'interrupted' })
   assert.deepEqual(await find(t, [prompt('one', 'hi'), says('API Error: 529', { isApiErrorMessage: true })]), {

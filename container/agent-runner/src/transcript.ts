@@ -23,6 +23,19 @@ const entry = z.object({
 })
 type Entry = z.infer<typeof entry>
 
+/** A message that came while a turn ran and went into it: not an entry of its own, but an attachment with our uuid. */
+const folded = z.object({
+  type: z.literal('attachment'),
+  attachment: z.object({ type: z.literal('queued_command'), source_uuid: z.string() }),
+})
+
+function entryOf(value: unknown): Entry | undefined {
+  const fold = folded.safeParse(value).data
+  // It ends no turn: whatever answer follows is the answer to it, too.
+  if (fold) return { type: 'user', uuid: fold.attachment.source_uuid, isMeta: true, message: { content: '' } }
+  return entry.safeParse(value).data
+}
+
 /** How far an earlier try of a turn got, as its transcript tells. */
 export type EarlierTry = { state: 'absent' } | { state: 'interrupted' } | { state: 'answered'; text: string }
 
@@ -65,8 +78,8 @@ async function* entries(file: string): AsyncGenerator<Entry> {
   const stream = createReadStream(file)
   try {
     for await (const line of lines(stream, MAX_ENTRY_BYTES)) {
-      const parsed = line.type === 'line' ? entry.safeParse(parseJson(line.text)) : undefined
-      if (parsed?.success) yield parsed.data
+      const parsed = line.type === 'line' ? entryOf(parseJson(line.text)) : undefined
+      if (parsed) yield parsed
     }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
