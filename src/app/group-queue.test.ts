@@ -6,13 +6,17 @@ import { storeWith } from '../../test/fakes/rooms.ts'
 import { AgentRun } from '../container/agent-run.ts'
 import { RunLog } from '../container/run-log.ts'
 import type { StartRequest } from '../container-runner.ts'
+import type { TurnId } from '../domain/turn.ts'
 import type { Store } from '../store/store.ts'
 import { Feed } from './feed.ts'
 import { GroupQueue } from './group-queue.ts'
 import { TurnDesk } from './turn-desk.ts'
 
 /** The real queue, desk, lanes and store; containers are played by the test. `order` is what happened, in order. */
-function office(t: { after(fn: () => void): void }, { groups, maxContainers }: { groups: string[]; maxContainers: number }) {
+function office(
+  t: { after(fn: () => void): void },
+  { groups, maxContainers, started }: { groups: string[]; maxContainers: number; started?: Promise<void> },
+) {
   const { store, folder } = storeWith(t, groups)
   const clock = new ManualClock()
   const desk = new TurnDesk(
@@ -26,6 +30,7 @@ function office(t: { after(fn: () => void): void }, { groups, maxContainers }: {
     const container = new FakeContainer()
     containers.push(container)
     order.push(`start ${group.folder}`)
+    await started
     const log = RunLog.create({ folder, at: new Date(0), redact: (text) => text })
     const run = new AgentRun({ name: group.folder, container, clock, log, listener, retryAt: () => undefined })
     void run.ended.then(() => order.push(`gone ${group.folder}`))
@@ -184,13 +189,37 @@ test('a group that waits for its next try holds nobody up', async (t) => {
   await settle(() => order.filter((line) => line === 'turn a').length === 2)
 })
 
-test('work that is gone before it is taken up leaves the group ready for the next', async (t) => {
+test('work that is gone when it is taken up leaves the group ready for the next', async (t) => {
   const { store, queue, say } = office(t, { groups: ['a'], maxContainers: 1 })
+  const real = store.turns.openOf.bind(store.turns)
+  const elsewhere = {
+    turn: { state: 'running' as const, id: 9 as TurnId, tries: 1, failures: 0, told: false, startedAt: 0 },
+    folder: 'a',
+    jid: 'local:a',
+    error: null,
+  }
+  // A look asks twice: there when the queue looks, gone when the desk takes it up and when the queue looks again.
+  let looks = 0
+  t.mock.method(store.turns, 'openOf', (jid: string) => ([3, 4].includes(++looks) ? [elsewhere] : real(jid)))
   say('a', 'one')
-  store.chats.markAnswered('local:a', 1)
-  await settle(() => queue.idle)
+  await settle(() => looks >= 4 && queue.idle)
   say('a', 'two')
   await settle(() => answers(store, 'a') === 1)
+})
+
+test('a shutdown at once does not wait for a turn whose container is only starting', async (t) => {
+  const started = Promise.withResolvers<void>()
+  const { store, order, queue, say } = office(t, { groups: ['a'], maxContainers: 1, started: started.promise })
+  say('a', 'hang')
+  await settle(() => order.includes('start a'))
+  let isOver = false
+  void queue.shutdown({ graceMs: 60_000, now: AbortSignal.abort() }).then(() => {
+    isOver = true
+  })
+  started.resolve()
+  await settle(() => isOver)
+  assert.ok(!order.includes('turn a'))
+  assert.deepEqual(store.turns.counts(), { pending: 1, running: 0, failed: 0 })
 })
 
 test('a group whose container is to go finishes its turn in it, and gets a fresh one for the next', async (t) => {

@@ -117,7 +117,9 @@ export class Lane {
     await run?.close(CLOSE_GRACE_MS)
   }
 
+  /** Ends the container by force; a turn whose container is only starting does not begin. */
   async kill(): Promise<void> {
+    this.#stopWanted = true
     await this.#run?.kill()
   }
 

@@ -73,12 +73,12 @@ export class RunLog {
     }
   }
 
-  /** A full disk must not end the run: the answer matters more than its log. */
+  /** A full or failing disk must not end the run: the answer matters more than its log, which says what it lacks. */
   #put(text: string): void {
     try {
       writeSync(this.#file, text)
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
+    } catch {
+      this.#dropped += Buffer.byteLength(text)
     }
   }
 }
