@@ -112,7 +112,7 @@ async function startServices(base: Base): Promise<Host> {
     now: systemClock.now,
   })
 
-  for (const channel of channels) await channel.start({ message: async (message) => void receive(message) }, life.signal)
+  for (const channel of channels) await channel.start(inbox, life.signal)
   const unfinished = desk.recover() + store.outbox.reopen()
   registry.settle()
   snapshots.writeAll()

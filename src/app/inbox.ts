@@ -1,3 +1,4 @@
+import type { Sink } from '../channels/contract.ts'
 import { AppError } from '../domain/errors.ts'
 import type { RegisteredChat } from '../domain/group.ts'
 import type { IncomingMessage, Message } from '../domain/message.ts'
@@ -17,11 +18,23 @@ export type InboxPorts = {
 const MAX_CHARACTERS = 1_000_000
 
 /** Takes messages in. When it returns, the message is stored; a redelivered one changes nothing. */
-export class Inbox {
+export class Inbox implements Sink {
   readonly #ports: InboxPorts
 
   constructor(ports: InboxPorts) {
     this.#ports = ports
+  }
+
+  async message(message: IncomingMessage): Promise<void> {
+    this.receive(message)
+  }
+
+  async edited(_change: { jid: string; id: string; text: string }): Promise<void> {}
+
+  async deleted(_message: { jid: string; id: string }): Promise<void> {}
+
+  async chat({ jid, name, isGroup }: { jid: string; name?: string; isGroup: boolean }): Promise<void> {
+    this.#ports.store.chats.see({ jid, isGroup, ...(name === undefined ? {} : { name }) })
   }
 
   /** The order number of a message of a registered chat; undefined for others, of which only the metadata is kept. */

@@ -14,7 +14,7 @@ function postOffice(t: TestContext, send: Send) {
   const clock = new ManualClock()
   const channel: Channel = {
     name: 'fake',
-    delivery: 'keyed',
+    capabilities: { delivery: 'keyed', maxText: 4_096 },
     state: { state: 'online' },
     start: async () => {},
     send,

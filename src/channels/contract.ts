@@ -11,23 +11,47 @@ export type ChannelState =
   | { state: 'logged-out'; why: string }
   | { state: 'retrying'; at: number; why: string }
 
-/** What a channel hands to the host. `message` resolves when the message is stored; only then the platform is told. */
-export interface Sink {
-  message(message: IncomingMessage): Promise<void>
+export type Capabilities = {
+  /** Counts only because the contract suite has seen it. */
+  delivery: DeliveryGuarantee
+  /** The longest text of one message, in UTF-16 code units; a longer one is split before it is sent. */
+  maxText: number
 }
 
-export type Outbound = { text: string }
+/** What a channel hands to the host. Each resolves when it is stored; only then the platform is told. */
+export interface Sink {
+  message(message: IncomingMessage): Promise<void>
+  /** A sender changed a message. What is answered already stays as it was. */
+  edited(change: { jid: string; id: string; text: string }): Promise<void>
+  /** A sender took a message back. */
+  deleted(message: { jid: string; id: string }): Promise<void>
+  /** A chat was seen or renamed; nothing of what is said in it. */
+  chat(chat: { jid: string; name?: string; isGroup: boolean }): Promise<void>
+}
+
+/** A file on this host that is sent with the text as its caption. */
+export type OutboundFile = { path: string; name: string; mimeType: string }
+export type Outbound = { text: string; file?: OutboundFile | undefined }
 /** The platform's id of what was sent, where it gives one. */
 export type Receipt = { platformId: string | null }
 
 /** One way in and out. It never exits the process, and never holds another channel up. */
 export interface Channel {
   readonly name: string
-  readonly delivery: DeliveryGuarantee
+  readonly capabilities: Capabilities
   readonly state: ChannelState
   /** Resolves when it is set up (not necessarily online); goes on until `signal` aborts. */
   start(sink: Sink, signal: AbortSignal): Promise<void>
-  /** Rejects with an `AppError`; with fault `user` it will never succeed, anything else is tried again. */
+  /**
+   * Rejects with an `AppError`; with fault `user` it will never succeed, anything else is tried again, not before its
+   * `retryAt`. The same key means the same message: what was sent under it must not be sent twice where `delivery` is `keyed`.
+   */
   send(jid: string, message: Outbound, options: { idempotencyKey: string; signal: AbortSignal }): Promise<Receipt>
+  /** With `readback`: the message that was sent under this key, if the platform has it. */
+  findSent?(jid: string, sent: { idempotencyKey: string; text: string }, signal: AbortSignal): Promise<Receipt | undefined>
   owns(jid: string): boolean
+  /** A sign of life; best effort. */
+  setTyping?(jid: string, on: boolean): void
+  /** Asks the platform for the names of all chats and hands them to `Sink.chat`. */
+  syncGroups?(signal: AbortSignal): Promise<void>
 }

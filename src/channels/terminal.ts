@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from '../domain/message.ts'
-import type { Channel, ChannelState, Outbound, Receipt, Sink } from './contract.ts'
+import type { Capabilities, Channel, ChannelState, Outbound, Receipt, Sink } from './contract.ts'
 
 /**
  * The chats of the terminal (and the dashboard). People read them from the store, so what is committed is delivered:
@@ -8,7 +8,7 @@ import type { Channel, ChannelState, Outbound, Receipt, Sink } from './contract.
  */
 export class TerminalChannel implements Channel {
   readonly name = 'terminal'
-  readonly delivery = 'keyed'
+  readonly capabilities: Capabilities = { delivery: 'keyed', maxText: 1_000_000 }
   readonly state: ChannelState = { state: 'online' }
 
   async start(_sink: Sink, _signal: AbortSignal): Promise<void> {}
