@@ -13,6 +13,8 @@ const turn = z.object({
   chatJid: z.string(),
   /** Uuids of earlier tries of the same batch, oldest first: the runner looks for them in the transcript. */
   earlier: z.array(uuid).default([]),
+  /** Run by bash before the model is asked; its last line `{"wakeAgent": false}` ends the turn without an answer. */
+  script: z.string().optional(),
 })
 
 /** The first line. With `prompt` and nothing after it, the run is one answer and an exit (a manual run). */

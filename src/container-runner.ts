@@ -13,6 +13,11 @@ import type { ContainerRuntime, ContainerSpec, Mount } from './runtimes/contract
 
 export type Lane = 'chat' | 'isolated'
 
+/** Where Claude Code keeps what it knows of a group, below the root; a lane beside the chats has its own. */
+export function sessionsFolder(folder: string, lane: Lane): string {
+  return path.join('data', 'sessions', folder, ...(lane === 'isolated' ? ['isolated'] : []), '.claude')
+}
+
 /** What one installation's containers have in common. */
 export type ContainerSettings = {
   root: string
@@ -65,6 +70,7 @@ const DEFAULT_LIMITS = { memoryMb: 2_048, cpus: 2, pids: 512 }
 export class ContainerRunner {
   readonly #settings: ContainerSettings
   readonly #ports: ContainerRunnerPorts
+  #lastTimestamp = 0
 
   constructor(settings: ContainerSettings, ports: ContainerRunnerPorts) {
     this.#settings = settings
@@ -111,7 +117,7 @@ export class ContainerRunner {
   async #prepare({ request, runId, run, model }: Preparation): Promise<RunGateway | undefined> {
     const { root, user: owner } = this.#settings
     const login = await this.#ports.loginFile()
-    this.#makeGroupFolders(request.group.folder)
+    this.#makeGroupFolders(request.group.folder, request.lane)
     this.#ports.writeSnapshots(request.group.folder)
     const data = path.join(root, 'data')
     ensureFolder(path.join(data, 'env'))
@@ -127,7 +133,7 @@ export class ContainerRunner {
     return this.#ports.openGateway({ runId, socketPath: path.join(run, 'gateway.sock'), onRequest })
   }
 
-  #makeGroupFolders(folder: string): void {
+  #makeGroupFolders(folder: string, lane: Lane): void {
     const { root, user: owner } = this.#settings
     const at = (...parts: string[]) => path.join(root, ...parts)
     ensureFolder(at('groups'))
@@ -140,8 +146,10 @@ export class ContainerRunner {
     for (const name of ['messages', 'tasks']) ensureFolder(at('data', 'ipc', name), { owner }) // for the guides' manual runs
     ensureFolder(at('data', 'sessions'))
     ensureFolder(at('data', 'sessions', folder))
-    ensureFolder(at('data', 'sessions', folder, '.claude'), { owner, mode: 0o700 })
-    ensureFolder(at('data', 'sessions', folder, '.claude', 'skills'), { owner })
+    const sessions = sessionsFolder(folder, lane)
+    ensureFolder(path.dirname(at(sessions)))
+    ensureFolder(at(sessions), { owner, mode: 0o700 })
+    ensureFolder(at(sessions, 'skills'), { owner })
     ensureFolder(at('data', 'attachments'))
     ensureFolder(at('data', 'attachments', folder))
     ensureFolder(at('data', 'nothing'))
@@ -153,7 +161,7 @@ export class ContainerRunner {
     const { memoryMb, cpus, pids } = { ...DEFAULT_LIMITS, ...withoutUndefined(group.config.limits ?? {}) }
     const tmpfsOwner = `uid=${settings.user.uid},gid=${settings.user.gid}`
     return {
-      name: `nanoclaw-${group.folder}-${this.#ports.clock.now()}`,
+      name: `nanoclaw-${group.folder}-${this.#nextTimestamp()}`,
       image: settings.image,
       labels: {
         'nanoclaw.install': settings.installId,
@@ -163,7 +171,7 @@ export class ContainerRunner {
       },
       user: `${settings.user.uid}:${settings.user.gid}`,
       env: { HOME: '/home/node', TZ: settings.timeZone },
-      mounts: mountsOf({ settings, group, runId }),
+      mounts: mountsOf({ settings, group, lane, runId }),
       network: networkOf(settings, group) === 'bridge' ? 'bridge' : 'none',
       tmpfs: [
         { target: '/tmp', options: `rw,exec,nosuid,nodev,mode=1777,size=1g,${tmpfsOwner}` },
@@ -171,6 +179,12 @@ export class ContainerRunner {
       ],
       limits: { memoryBytes: memoryMb * MB, swapBytes: 0, cpus, pids },
     }
+  }
+
+  /** Two lanes of a group may start in the same millisecond, and names are unique. */
+  #nextTimestamp(): number {
+    this.#lastTimestamp = Math.max(this.#ports.clock.now(), this.#lastTimestamp + 1)
+    return this.#lastTimestamp
   }
 
   #openLog({ request, spec }: { request: StartRequest; spec: ContainerSpec }): RunLog {
@@ -206,12 +220,13 @@ class ModelWitness {
   }
 }
 
-function firstLine({ group, chatJid, sessionId, assistantName }: StartRequest): RunnerInput {
+function firstLine({ group, lane, chatJid, sessionId, assistantName }: StartRequest): RunnerInput {
   const { model, effort, systemPrompt } = group.config
   const input = {
     groupFolder: group.folder,
     chatJid,
     isMain: group.isMain,
+    isScheduledTask: lane === 'isolated',
     sessionId,
     assistantName,
     model,
@@ -230,8 +245,10 @@ function usesGateway(settings: ContainerSettings, group: Group): boolean {
   return !(settings.credentials === 'mount' && networkOf(settings, group) === 'bridge')
 }
 
+type Mounted = { settings: ContainerSettings; group: Group; lane: Lane; runId: string }
+
 /** Every host path a container of this group sees (ARCHITECTURE.md, "What a container gets"). */
-export function mountsOf({ settings, group, runId }: { settings: ContainerSettings; group: Group; runId: string }): Mount[] {
+export function mountsOf({ settings, group, lane, runId }: Mounted): Mount[] {
   const at = (...parts: string[]) => path.join(settings.root, ...parts)
   const { folder, isMain } = group
   const run = path.join(settings.runs, runId)
@@ -245,7 +262,7 @@ export function mountsOf({ settings, group, runId }: { settings: ContainerSettin
     readOnly(ipc, '/workspace/ipc'),
     ...['messages', 'tasks', 'files'].map((name) => writable(path.join(ipc, name), `/workspace/ipc/${name}`)),
     // Claude sessions: one folder per group, under the HOME of the container's user.
-    writable(at('data', 'sessions', folder, '.claude'), '/home/node/.claude'), // NOT /root/.claude
+    writable(at(sessionsFolder(folder, lane)), '/home/node/.claude'), // NOT /root/.claude
     ...(existsSync(skills) ? [readOnly(skills, '/home/node/.claude/skills')] : []),
     readOnly(settings.credentials === 'mount' ? at('data', 'env') : path.join(run, 'env-dir'), '/workspace/env-dir'),
     readOnly(at('data', 'attachments', folder), '/workspace/attachments'),

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs'
+import { type FSWatcher, rmSync, watch } from 'node:fs'
 import path from 'node:path'
 import type { ActivityFrame, HostStatus } from '@nanoclaw/protocol'
 import packageJson from '../package.json' with { type: 'json' }
@@ -7,11 +7,13 @@ import { Feed } from './app/feed.ts'
 import { GroupQueue } from './app/group-queue.ts'
 import { ensureMain, GroupRegistry } from './app/groups.ts'
 import { Inbox } from './app/inbox.ts'
+import { LoginWatch } from './app/login-watch.ts'
 import { Courier } from './app/outbox.ts'
 import { removeOrphans } from './app/recovery.ts'
 import { Snapshots } from './app/snapshots.ts'
 import { hostStatus } from './app/status.ts'
 import { TurnDesk } from './app/turn-desk.ts'
+import { showTyping } from './app/typing.ts'
 import type { Channel } from './channels/contract.ts'
 import { TerminalChannel } from './channels/terminal.ts'
 import { type Config, PROJECT } from './config.ts'
@@ -19,7 +21,7 @@ import { type ContainerUser, containerUser } from './container/folders.ts'
 import { ContainerRunner } from './container-runner.ts'
 import { systemClock } from './domain/clock.ts'
 import { errorText } from './domain/errors.ts'
-import { HostCredentials, placeholderEnv } from './gateway/credentials.ts'
+import { fingerprintOf, HostCredentials, placeholderEnv } from './gateway/credentials.ts'
 import { Gateway } from './gateway/gateway.ts'
 import type { GatewayLog } from './gateway/log.ts'
 import type { Log } from './log.ts'
@@ -90,11 +92,14 @@ async function startServices(base: Base): Promise<Host> {
   const feed = new Feed()
   const gateway = makeGateway(base)
   const channels: Channel[] = [new TerminalChannel()]
-  const courier = makeCourier(base, channels)
+  const channelOf = (jid: string) => channels.find((channel) => channel.owns(jid))
+  const showWork = (jid: string) => showTyping({ channel: channelOf(jid), jid, clock: systemClock })
+  const courier = makeCourier(base, channelOf)
   const desk = makeDesk(base, feed)
   const snapshots = new Snapshots({ store, root: config.root, now: systemClock.now, log })
   const registry = makeRegistry({ base, queue: () => queue, changed: () => snapshots.writeAll() })
-  const queue: GroupQueue = makeQueue({ base, registry, feed, desk, courier, runner: makeRunner({ base, gateway, snapshots }) })
+  const runner = makeRunner({ base, gateway, snapshots })
+  const queue: GroupQueue = makeQueue({ base, registry, feed, desk, courier, runner, showWork })
   const commands = makeCommands({ base, desk, queue, courier })
   const inbox = new Inbox({ store, feed, wake: (folder) => queue.wake(folder), takeCommand: commands.take.bind(commands) })
   const receive = inbox.receive.bind(inbox)
@@ -117,9 +122,14 @@ async function startServices(base: Base): Promise<Host> {
   registry.settle()
   snapshots.writeAll()
   if (unfinished > 0) log.info(`Going on with ${unfinished} turns and deliveries of the last run`)
-  const sweep = () => {
+  const wakeAll = () => {
     for (const { folder } of store.groups.all()) queue.wake(folder)
+  }
+  const login = makeLoginWatch(base, wakeAll)
+  const sweep = () => {
+    wakeAll()
     courier.deliver()
+    login.check()
   }
   const sweeping = setInterval(sweep, SWEEP_MS)
   const control = await serveControl({ app: api, socket: config.paths.controlSocket })
@@ -131,6 +141,7 @@ async function startServices(base: Base): Promise<Host> {
     ready = false
     log.info('Stopping')
     clearInterval(sweeping)
+    login.close()
     await queue.shutdown({ graceMs: config.shutdownGraceMs, now })
     life.abort()
     await courier.stop()
@@ -146,8 +157,7 @@ function makeGateway({ config, log }: Base): Gateway {
   return new Gateway({ upstream: config.modelUrl, credentials: credentialsOf(config), log: withFields(log) })
 }
 
-function makeCourier({ store, log }: Base, channels: readonly Channel[]): Courier {
-  const channelOf = (jid: string) => channels.find((channel) => channel.owns(jid))
+function makeCourier({ store, log }: Base, channelOf: (jid: string) => Channel | undefined): Courier {
   return new Courier({ store, channelOf, log, clock: systemClock, random: Math.random })
 }
 
@@ -176,9 +186,17 @@ function makeRunner({ base: { config, log, runtime, install, user }, gateway, sn
   })
 }
 
-type QueueParts = { base: Base; registry: GroupRegistry; feed: Feed; desk: TurnDesk; courier: Courier; runner: ContainerRunner }
+type QueueParts = {
+  base: Base
+  registry: GroupRegistry
+  feed: Feed
+  desk: TurnDesk
+  courier: Courier
+  runner: ContainerRunner
+  showWork(jid: string): () => void
+}
 
-function makeQueue({ base: { config, log, store }, registry, feed, desk, courier, runner }: QueueParts): GroupQueue {
+function makeQueue({ base: { config, log, store }, registry, feed, desk, courier, runner, showWork }: QueueParts): GroupQueue {
   const { root, assistantName, containerTimeoutMs: timeoutMs, maxContainers, idleTimeoutMs } = config
   const lane = {
     log,
@@ -192,7 +210,7 @@ function makeQueue({ base: { config, log, store }, registry, feed, desk, courier
   }
   const isMain = (folder: string) => store.groups.find(folder)?.isMain ?? false
   return new GroupQueue(
-    { desk, clock: systemClock, log, lane, isMain, deliver: afterTurn },
+    { desk, clock: systemClock, log, lane, isMain, showWork, deliver: afterTurn },
     { root, assistantName, timeoutMs, maxContainers, idleTimeoutMs },
   )
 }
@@ -226,6 +244,23 @@ function makeRegistry({ base: { config, log, store }, queue, changed }: Registry
       .catch((error) => log.error(`Group ${folder}: its container did not leave: ${errorText(error)}`))
   }
   return new GroupRegistry({ store, now: systemClock.now, release, changed }, config)
+}
+
+/** A login that is renewed is noticed when its file changes, where the system can tell, and else by the sweep. */
+function makeLoginWatch({ config, log, store }: Base, wakeAll: () => void): { check(): void; close(): void } {
+  const credentials = credentialsOf(config)
+  const logins = new LoginWatch({ store, wakeAll, fingerprint: async () => fingerprintOf(await credentials.current()) })
+  const check = () => {
+    logins.check().catch((error) => log.error(`The login could not be looked at: ${errorText(error)}`))
+  }
+  let watcher: FSWatcher | undefined
+  try {
+    watcher = watch(path.join(config.userHome, '.claude'), { persistent: false }, check)
+    watcher.on('error', () => watcher?.close())
+  } catch {
+    log.debug('There is no ~/.claude to watch; a new login there is noticed within a minute')
+  }
+  return { check, close: () => watcher?.close() }
 }
 
 function credentialsOf({ apiKey, oauthToken, userHome }: Config): HostCredentials {

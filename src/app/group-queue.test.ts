@@ -43,6 +43,7 @@ function office(
       clock,
       deliver: () => {},
       isMain: (name) => name === 'main',
+      showWork: () => () => {},
       log: quiet,
       lane: { start, onSession: (claimed, id) => desk.sessionNamed(claimed, id), onActivity: () => {}, log: quiet },
     },
@@ -279,4 +280,41 @@ test('an answer that cannot be stored is stored as soon as it can', async (t) =>
   clock.advance(5_000)
   await settle(() => answers(store, 'a') === 1)
   assert.deepEqual(order, ['start a', 'turn a'])
+})
+
+/** A run of a task beside the chats of a group. */
+function addIsolatedRun(store: Store, folder: string): void {
+  const fields = { prompt: 'task', script: null, status: 'active', reason: null, lastRun: null, lastResult: null } as const
+  const schedule = { type: 'interval', value: '60000' }
+  const id = `task-${store.tasks.all().length}`
+  const jid = `local:${folder}`
+  store.tasks.add({ ...fields, id, folder, jid, schedule, contextMode: 'isolated', catchUp: 'once', nextRun: 1, createdAt: 0 })
+  const runId = store.tasks.startRun({ taskId: id, at: 0 })
+  store.turns.addTask({ folder, jid, lane: 'isolated', runId, at: 0 })
+}
+
+test('tasks beside the chats run in containers of their own, one after another, and each leaves at its end', async (t) => {
+  const { store, order, queue, say } = office(t, { groups: ['a'], maxContainers: 2 })
+  say('a', 'hang')
+  await settle(() => order.includes('turn a'))
+  addIsolatedRun(store, 'a')
+  addIsolatedRun(store, 'a')
+  queue.wake('a')
+  await settle(() => store.turns.counts().pending === 0 && queue.containers().length === 1)
+  assert.deepEqual(order, ['start a', 'turn a', 'start a', 'turn a', 'gone a', 'start a', 'turn a', 'gone a'])
+  assert.equal(queue.stateOf('a'), 'running', 'the chat was never touched')
+})
+
+test("a task beside main's chats waits for a place like everybody's", async (t) => {
+  const { store, order, queue, clock, say } = office(t, { groups: ['main', 'b'], maxContainers: 1 })
+  say('b', 'hang')
+  await settle(() => order.includes('turn b'))
+  addIsolatedRun(store, 'main')
+  queue.wake('main')
+  say('main', 'hi')
+  await settle(() => answers(store, 'main') === 1)
+  assert.deepEqual(order, ['start b', 'turn b', 'start main', 'turn main'])
+  queue.stopTurn('local:b')
+  clock.advance(5_000)
+  await settle(() => answers(store, 'main') === 2)
 })

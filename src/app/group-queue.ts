@@ -1,6 +1,7 @@
 import type { AgentRun } from '../container/agent-run.ts'
-import type { Clock, Instant } from '../domain/clock.ts'
+import type { Clock } from '../domain/clock.ts'
 import { errorText } from '../domain/errors.ts'
+import type { TurnLane } from '../store/turns.ts'
 import { Lane, type LanePorts, type LaneRules } from './lane.ts'
 import type { ClaimedTurn, TurnDesk } from './turn-desk.ts'
 
@@ -11,6 +12,8 @@ export type QueuePorts = {
   /** Something was committed that is to be delivered. */
   deliver(): void
   isMain(folder: string): boolean
+  /** Shows in a chat that it is being worked for, until the returned function is called. */
+  showWork(jid: string): () => void
   log: { info(text: string): void; warn(text: string): void; error(text: string): void }
 }
 
@@ -21,26 +24,29 @@ const SILENT_WAIT_MS = 30_000
 /** Between two tries to write a turn's end down, when the disk is full. */
 const COMMIT_RETRY_MS = 5_000
 
+const LANES: readonly TurnLane[] = ['chat', 'isolated']
+
 /**
- * Who works when: a group's turns one after another, groups first come first served, no more containers than allowed
- * plus one that only main may take. An idle container gives way at once when another group waits.
+ * Who works when: a lane's turns one after another, lanes first come first served, no more containers than allowed
+ * plus one that only main's chats may take. An idle container gives way at once when another group waits.
  */
 export class GroupQueue {
   readonly #ports: QueuePorts
   readonly #rules: QueueRules
+  /** By folder and name; made when there is work. */
   readonly #lanes = new Map<string, Lane>()
-  /** Groups with work and no container to do it in, oldest first. */
-  readonly #waiting = new Set<string>()
-  /** Groups that are being worked on, or whose container is starting. */
-  readonly #busy = new Map<string, Promise<void>>()
+  /** With work and no container to do it in, oldest first. */
+  readonly #waiting = new Set<Lane>()
+  /** Being worked on, or with a container that is starting or leaving. */
+  readonly #busy = new Map<Lane, Promise<void>>()
   /** Containers that were asked to leave and are not gone yet. */
   #leaving = 0
-  /** When a group's next try falls due. */
-  readonly #dueTimers = new Map<string, () => void>()
-  /** When a group that waits for a place is told so. */
-  readonly #placeTimers = new Map<string, () => void>()
-  /** When a group's idle container has waited long enough. */
-  readonly #idleTimers = new Map<string, () => void>()
+  /** When a lane's next try falls due. */
+  readonly #dueTimers = new Timers()
+  /** When who waits for a place is told so. */
+  readonly #placeTimers = new Timers()
+  /** When an idle container has waited long enough. */
+  readonly #idleTimers = new Timers()
   #stopping = false
 
   constructor(ports: QueuePorts, rules: QueueRules) {
@@ -50,50 +56,71 @@ export class GroupQueue {
 
   /** There may be work for this group. Called for every event; the store decides. */
   wake(folder: string): void {
+    for (const name of LANES) this.#wakeLane(folder, name)
+  }
+
+  #wakeLane(folder: string, name: TurnLane): void {
     if (this.#stopping) return
-    if (this.#busy.has(folder)) return this.#followUp(this.#lane(folder))
-    this.#dueTimers.get(folder)?.()
-    const next = this.#ports.desk.look(folder)
-    if (next.type === 'turn') this.#waiting.add(folder)
-    if (next.type === 'wait') this.#wakeLater(folder, next.at)
+    const known = this.#lanes.get(laneKey(folder, name))
+    if (known && this.#busy.has(known)) return this.#followUp(known)
+    const next = this.#ports.desk.look(folder, name)
+    if (next.type === 'nothing') return
+    const lane = known ?? this.#addLane(folder, name)
+    if (next.type === 'work') this.#waiting.add(lane)
+    else
+      this.#dueTimers.set(
+        lane,
+        this.#ports.clock.wakeAt(next.at, () => this.#wakeLane(folder, name)),
+      )
     this.#pump()
   }
 
-  #wakeLater(folder: string, at: Instant): void {
-    const cancel = this.#ports.clock.wakeAt(at, () => this.wake(folder))
-    this.#dueTimers.set(folder, cancel)
+  #addLane(folder: string, name: TurnLane): Lane {
+    const ports = { ...this.#ports.lane, onLive: (lane: Lane) => this.#followUp(lane) }
+    const lane = new Lane({ folder, name, ports, rules: this.#rules })
+    this.#lanes.set(laneKey(folder, name), lane)
+    return lane
   }
 
-  /** Interrupts the turn of a chat. */
+  /** Interrupts what is done for a chat: its answer first; a task beside it only when there is none. */
   stopTurn(jid: string): boolean {
-    return this.#allLanes().some((lane) => lane.claimed?.jid === jid && lane.stop())
+    return this.#lanesFor(jid)[0]?.stop() ?? false
   }
 
-  /** A turn of this chat is being worked on. */
+  /** Something is being done for this chat. */
   worksFor(jid: string): boolean {
-    return this.#allLanes().some((lane) => lane.claimed?.jid === jid)
+    return this.#lanesFor(jid).length > 0
+  }
+
+  #lanesFor(jid: string): Lane[] {
+    const working = this.#allLanes().filter((lane) => lane.claimed?.jid === jid)
+    return working.sort((a, b) => LANES.indexOf(a.name) - LANES.indexOf(b.name))
   }
 
   stateOf(folder: string): 'idle' | 'waiting' | 'running' {
-    if (this.#lanes.get(folder)?.claimed) return 'running'
-    return this.#waiting.has(folder) ? 'waiting' : 'idle'
+    const lanes = this.#lanesOf(folder)
+    if (lanes.some((lane) => lane.claimed)) return 'running'
+    return lanes.some((lane) => this.#waiting.has(lane)) ? 'waiting' : 'idle'
   }
 
-  /** The group's container takes no further turn: it leaves when it is idle, or the next turn replaces it. */
+  /** The group's containers take no further turn: they leave when they are idle, or the next turn replaces them. */
   async closeGroup(folder: string): Promise<void> {
-    const lane = this.#lanes.get(folder)
-    lane?.wearOut()
-    await this.#busy.get(folder)
-    if (lane?.run && !this.#busy.has(folder)) await this.#leave(lane)
+    await Promise.all(this.#lanesOf(folder).map((lane) => this.#retire(lane)))
+  }
+
+  async #retire(lane: Lane): Promise<void> {
+    lane.wearOut()
+    await this.#busy.get(lane)
+    if (lane.run && !this.#busy.has(lane)) await this.#leave(lane)
   }
 
   get idle(): boolean {
     return this.#busy.size === 0 && this.#waiting.size === 0
   }
 
-  containers(): { folder: string; run: AgentRun; working: boolean }[] {
-    return this.#allLanes().flatMap((lane) =>
-      lane.run ? [{ folder: lane.folder, run: lane.run, working: lane.claimed !== undefined }] : [],
+  containers(): { folder: string; lane: TurnLane; run: AgentRun; working: boolean }[] {
+    return this.#allLanes().flatMap(({ folder, name, run, claimed }) =>
+      run ? [{ folder, lane: name, run, working: claimed !== undefined }] : [],
     )
   }
 
@@ -101,7 +128,7 @@ export class GroupQueue {
   async shutdown({ graceMs, now }: { graceMs: number; now: AbortSignal }): Promise<void> {
     this.#stopping = true
     this.#waiting.clear()
-    for (const cancel of [...this.#dueTimers.values(), ...this.#idleTimers.values(), ...this.#placeTimers.values()]) cancel()
+    for (const timers of [this.#dueTimers, this.#idleTimers, this.#placeTimers]) timers.clear()
     const killAll = () => void Promise.all(this.#allLanes().map((lane) => lane.kill()))
     const cancel = this.#ports.clock.wakeAt(this.#ports.clock.now() + graceMs, killAll)
     now.addEventListener('abort', killAll, { once: true })
@@ -116,64 +143,61 @@ export class GroupQueue {
     return [...this.#lanes.values()]
   }
 
-  #lane(folder: string): Lane {
-    const ports = { ...this.#ports.lane, onLive: (lane: Lane) => this.#followUp(lane) }
-    const lane = this.#lanes.get(folder) ?? new Lane({ folder, ports, rules: this.#rules })
-    this.#lanes.set(folder, lane)
-    return lane
+  #lanesOf(folder: string): Lane[] {
+    return LANES.flatMap((name) => this.#lanes.get(laneKey(folder, name)) ?? [])
   }
 
-  /** Gives every waiting group that can have one a container, in order; for the others, idle containers leave. */
+  /** Gives everyone who waits and can have one a container, in order; for the others, idle containers leave. */
   #pump(): void {
     let [free, coming] = [this.#freePlaces(), this.#leaving]
-    for (const folder of this.#waiting) {
-      const lane = this.#lane(folder)
-      const hasOwn = lane.warm || this.#ports.isMain(folder)
+    for (const lane of this.#waiting) {
+      const hasOwn = lane.warm || this.#hasOwnPlace(lane)
       if (hasOwn || free > 0) {
         if (!hasOwn) free--
         this.#begin(lane)
         continue
       }
-      if (!this.#placeTimers.has(folder)) this.#tellPlaceLater(folder)
+      if (!this.#placeTimers.has(lane)) this.#tellPlaceLater(lane)
       if (coming > 0) coming--
       else this.#makeRoom()
     }
   }
 
   #begin(lane: Lane): void {
-    const { folder } = lane
-    this.#waiting.delete(folder)
-    this.#placeTimers.get(folder)?.()
-    this.#placeTimers.delete(folder)
-    this.#idleTimers.get(folder)?.()
+    this.#waiting.delete(lane)
+    for (const timers of [this.#dueTimers, this.#idleTimers, this.#placeTimers]) timers.cancel(lane)
     // Not at once: work that turns out to be none would be over before it stands here as busy.
     const work = Promise.resolve().then(() => this.#work(lane))
-    this.#busy.set(folder, work)
+    this.#busy.set(lane, work)
   }
 
   /** Who waits for long is told that it was heard, and how many are before it. */
-  #tellPlaceLater(folder: string): void {
+  #tellPlaceLater(lane: Lane): void {
     const { clock, desk, deliver } = this.#ports
     const tell = () => {
-      desk.tellPlace(folder, [...this.#waiting].indexOf(folder) + 1)
+      desk.tellPlace(lane.folder, [...this.#waiting].indexOf(lane) + 1)
       deliver()
     }
-    this.#placeTimers.set(folder, clock.wakeAt(clock.now() + SILENT_WAIT_MS, tell))
+    if (lane.name === 'chat') this.#placeTimers.set(lane, clock.wakeAt(clock.now() + SILENT_WAIT_MS, tell))
   }
 
-  /** Main's place is its own; the others share `maxContainers`. */
-  #hasPlace(folder: string): boolean {
-    return this.#ports.isMain(folder) || this.#freePlaces() > 0
+  /** Main's chats have a place of their own; the others, and all tasks beside them, share `maxContainers`. */
+  #hasOwnPlace({ folder, name }: Lane): boolean {
+    return name === 'chat' && this.#ports.isMain(folder)
+  }
+
+  #hasPlace(lane: Lane): boolean {
+    return this.#hasOwnPlace(lane) || this.#freePlaces() > 0
   }
 
   #freePlaces(): number {
-    const taken = new Set([...this.#busy.keys(), ...this.containers().map((container) => container.folder)])
-    return this.#rules.maxContainers - [...taken].filter((folder) => !this.#ports.isMain(folder)).length
+    const taken = this.#allLanes().filter((lane) => (this.#busy.has(lane) || lane.run) && !this.#hasOwnPlace(lane))
+    return this.#rules.maxContainers - taken.length
   }
 
   /** The container that has been idle for longest leaves; when it is gone, the queue moves on. */
   #makeRoom(): void {
-    const idle = this.#allLanes().filter((lane) => lane.warm && !this.#busy.has(lane.folder) && !this.#ports.isMain(lane.folder))
+    const idle = this.#allLanes().filter((lane) => lane.warm && !this.#busy.has(lane) && !this.#hasOwnPlace(lane))
     const oldest = idle.sort((a, b) => a.idleSince - b.idleSince)[0]
     if (oldest) void this.#leave(oldest)
   }
@@ -184,16 +208,16 @@ export class GroupQueue {
       this.#leaving--
       this.#free(lane)
     })
-    this.#busy.set(lane.folder, gone)
+    this.#busy.set(lane, gone)
     return gone
   }
 
-  /** Works off what the group has, until there is no more or others wait for its place. */
+  /** Works off what the lane has, until there is no more or others wait for its place. */
   async #work(lane: Lane): Promise<void> {
     const { desk, log } = this.#ports
     try {
       while (!this.#stopping) {
-        const claimed = desk.claim(lane.folder)
+        const claimed = desk.claim(lane.folder, lane.name)
         if (!claimed) break
         await this.#turn(lane, claimed)
         if (this.#waiting.size > 0) break
@@ -206,36 +230,41 @@ export class GroupQueue {
     }
   }
 
-  /** A warm container stays when the groups that wait have places without it. */
+  /** A warm container stays when those that wait have places without it. */
   #mayStay(lane: Lane): boolean {
-    if (this.#ports.isMain(lane.folder)) return true
-    return [...this.#waiting].every((folder) => folder !== lane.folder && (this.#lane(folder).warm || this.#hasPlace(folder)))
+    if (this.#hasOwnPlace(lane)) return true
+    return [...this.#waiting].every((other) => other !== lane && (other.warm || this.#hasPlace(other)))
   }
 
   #free(lane: Lane): void {
-    this.#busy.delete(lane.folder)
+    this.#busy.delete(lane)
     lane.idleSince = this.#ports.clock.now()
     if (this.#stopping) return
-    this.wake(lane.folder)
-    if (lane.warm && !this.#busy.has(lane.folder)) this.#closeWhenIdle(lane)
+    this.#wakeLane(lane.folder, lane.name)
+    if (lane.warm && !this.#busy.has(lane)) this.#closeWhenIdle(lane)
     this.#pump()
   }
 
   #closeWhenIdle(lane: Lane): void {
     const { clock } = this.#ports
     const leave = () => {
-      if (lane.warm && !this.#busy.has(lane.folder)) void this.#leave(lane)
+      if (lane.warm && !this.#busy.has(lane)) void this.#leave(lane)
     }
-    this.#idleTimers.set(lane.folder, clock.wakeAt(lane.idleSince + this.#rules.idleTimeoutMs, leave))
+    this.#idleTimers.set(lane, clock.wakeAt(lane.idleSince + this.#rules.idleTimeoutMs, leave))
   }
 
   async #turn(lane: Lane, claimed: ClaimedTurn): Promise<void> {
-    const { desk, deliver } = this.#ports
-    for await (const { turns, outcome } of lane.work(claimed)) {
-      // What failed only because we are stopping is no failure: it goes on at the next start.
-      const shelve = this.#stopping && outcome.type !== 'answered'
-      await this.#commit(() => (shelve ? desk.shelve(turns) : desk.finish(turns, outcome)))
-      deliver()
+    const { desk, deliver, showWork } = this.#ports
+    const showNoMore = claimed.task ? () => {} : showWork(claimed.jid)
+    try {
+      for await (const { turns, outcome } of lane.work(claimed)) {
+        // What failed only because we are stopping is no failure: it goes on at the next start.
+        const shelve = this.#stopping && outcome.type !== 'answered'
+        await this.#commit(() => (shelve ? desk.shelve(turns) : desk.finish(turns, outcome)))
+        deliver()
+      }
+    } finally {
+      showNoMore()
     }
   }
 
@@ -259,5 +288,32 @@ export class GroupQueue {
         await new Promise<void>((resolve) => this.#ports.clock.wakeAt(this.#ports.clock.now() + COMMIT_RETRY_MS, resolve))
       }
     }
+  }
+}
+
+function laneKey(folder: string, name: TurnLane): string {
+  return `${folder}/${name}`
+}
+
+/** At most one alarm for each lane: a new one takes the place of the old. */
+class Timers {
+  readonly #cancels = new Map<Lane, () => void>()
+
+  has(lane: Lane): boolean {
+    return this.#cancels.has(lane)
+  }
+
+  set(lane: Lane, cancel: () => void): void {
+    this.cancel(lane)
+    this.#cancels.set(lane, cancel)
+  }
+
+  cancel(lane: Lane): void {
+    this.#cancels.get(lane)?.()
+    this.#cancels.delete(lane)
+  }
+
+  clear(): void {
+    for (const lane of [...this.#cancels.keys()]) this.cancel(lane)
   }
 }

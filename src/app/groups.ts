@@ -234,7 +234,7 @@ export class GroupRegistry {
   /** A turn that is not over, or messages that will make one. What is parked was told why. */
   #hasWork({ isMain }: Group, chat: RegisteredChat): boolean {
     const { turns, chats, messages } = this.#ports.store
-    if (turns.openOf(chat.jid).length > 0) return true
+    if (turns.hasOpen(chat.jid)) return true
     const { answeredSeq, parkedSeq } = chats.cursors(chat.jid)
     const waiting = messages.unanswered(chat.jid, answeredSeq)
     if ((waiting.at(-1)?.seq ?? 0) <= parkedSeq) return false

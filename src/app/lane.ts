@@ -2,9 +2,10 @@ import { statSync } from 'node:fs'
 import path from 'node:path'
 import type { ActivityFrame } from '@nanoclaw/protocol'
 import type { AgentRun, TurnOutcome, TurnRequest } from '../container/agent-run.ts'
-import type { StartRequest } from '../container-runner.ts'
+import { type StartRequest, sessionsFolder } from '../container-runner.ts'
 import { AppError, errorText } from '../domain/errors.ts'
 import type { FailureClass } from '../domain/turn.ts'
+import type { TurnLane } from '../store/turns.ts'
 import type { ClaimedTurn } from './turn-desk.ts'
 
 export type LanePorts = {
@@ -24,9 +25,13 @@ const CLOSE_GRACE_MS = 5_000
 /** Turns that ended with one outcome, oldest first. */
 export type Finished = { turns: ClaimedTurn[]; outcome: TurnOutcome }
 
-/** The chat lane of one group: at most one container, kept warm between turns; one turn at a time, and its follow-ups. */
+/**
+ * One lane of a group: at most one container, one turn at a time and its follow-ups. The chat lane keeps its container
+ * warm between turns; in the isolated lane each run of a task gets a fresh one.
+ */
 export class Lane {
   readonly folder: string
+  readonly name: TurnLane
   /** When its last turn ended; the container idle for longest gives way first. */
   idleSince = 0
   readonly #ports: LanePorts
@@ -37,8 +42,9 @@ export class Lane {
   #stopWanted = false
   #worn: AgentRun | undefined
 
-  constructor({ folder, ports, rules }: { folder: string; ports: LanePorts; rules: LaneRules }) {
+  constructor({ folder, name, ports, rules }: { folder: string; name: TurnLane; ports: LanePorts; rules: LaneRules }) {
     this.folder = folder
+    this.name = name
     this.#ports = ports
     this.#rules = rules
   }
@@ -58,9 +64,9 @@ export class Lane {
     return this.#run?.usable ?? false
   }
 
-  /** The running turn could take what its chat says now. */
+  /** The running turn could take what its chat says now. A task's run takes nothing: its answer is not for them. */
   get takesFollowUps(): boolean {
-    return this.#inFlight.length > 0 && !this.#stopWanted && (this.#run?.takesFollowUps ?? false)
+    return this.claimed !== undefined && !this.claimed.task && !this.#stopWanted && (this.#run?.takesFollowUps ?? false)
   }
 
   /**
@@ -81,6 +87,8 @@ export class Lane {
       }
     } catch (error) {
       yield this.#finishAll({ type: 'failed', reason: reasonOf(error), detail: errorText(error) })
+    } finally {
+      if (this.name === 'isolated') await this.close()
     }
   }
 
@@ -90,8 +98,9 @@ export class Lane {
     this.#run?.push(this.#request(claimed))
   }
 
-  #request({ uuid, prompt, jid, earlier, group }: ClaimedTurn): TurnRequest {
-    return { uuid, prompt, chatJid: jid, earlier, timeoutMs: group.config.timeout ?? this.#rules.timeoutMs }
+  #request({ uuid, prompt, jid, earlier, group, task }: ClaimedTurn): TurnRequest {
+    const timeoutMs = group.config.timeout ?? this.#rules.timeoutMs
+    return { uuid, prompt, chatJid: jid, earlier, timeoutMs, script: task?.script ?? undefined }
   }
 
   #finishAll(outcome: TurnOutcome): Finished {
@@ -137,7 +146,7 @@ export class Lane {
     }
     const run = await this.#ports.start({
       group,
-      lane: 'chat',
+      lane: this.name,
       chatJid,
       sessionId,
       assistantName: this.#rules.assistantName,
@@ -157,8 +166,7 @@ export class Lane {
   }
 
   #inode(): number | undefined {
-    const folder = path.join(this.#rules.root, 'data', 'sessions', this.folder, '.claude')
-    return statSync(folder, { throwIfNoEntry: false })?.ino
+    return statSync(path.join(this.#rules.root, sessionsFolder(this.folder, this.name)), { throwIfNoEntry: false })?.ino
   }
 
   #named(sessionId: string): void {

@@ -50,8 +50,8 @@ export class Snapshots {
       id: task.id,
       groupFolder: task.folder,
       prompt: task.prompt,
-      schedule_type: task.scheduleType,
-      schedule_value: task.scheduleValue,
+      schedule_type: task.schedule.type,
+      schedule_value: task.schedule.value,
       status: task.status,
       next_run: task.nextRun === null ? null : new Date(task.nextRun).toISOString(),
     }))

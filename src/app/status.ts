@@ -35,11 +35,11 @@ export function hostStatus({
     })),
     turns: store.turns.counts(),
     outbox: store.outbox.counts(),
-    containers: queue.containers().map(({ folder, run, working }) => ({
+    containers: queue.containers().map(({ folder, lane, run, working }) => ({
       id: run.id.slice(0, 12),
       name: run.name,
       group: folder,
-      lane: 'chat',
+      lane,
       state: working ? 'working' : 'warm',
       startedAt: run.startedAt,
     })),

@@ -24,7 +24,7 @@ function desk(t: { after(fn: () => void): void }, { chats = [] }: { chats?: stri
   return { store, desk, clock, events, say }
 }
 
-const claim = (d: TurnDesk): ClaimedTurn => d.claim('main') ?? assert.fail('there is no work')
+const claim = (d: TurnDesk): ClaimedTurn => d.claim('main', 'chat') ?? assert.fail('there is no work')
 const answered = (text: string | null) => ({ type: 'answered' as const, text, usage: undefined })
 const failed = (reason: 'overload' | 'login' | 'session-lost' | 'too-large') => ({
   type: 'failed' as const,
@@ -37,7 +37,7 @@ test('an answer, its delivery, the cursor and the end of the turn are one commit
   const seq = say('hi')
   const turn = claim(d)
   assert.ok(turn.prompt.includes('>hi</message>'))
-  assert.equal(d.claim('main'), undefined, 'a chat has one open turn')
+  assert.equal(d.claim('main', 'chat'), undefined, 'a chat has one open turn')
   d.finish([turn], answered('hello <internal>x</internal>'))
   assert.deepEqual(store.messages.answersOf(turn.turn.id), ['hello'])
   assert.deepEqual(
@@ -50,7 +50,7 @@ test('an answer, its delivery, the cursor and the end of the turn are one commit
     events.map((event) => event.type + ('state' in event ? `:${event.state}` : '')),
     ['turn:running', 'message', 'turn:done'],
   )
-  assert.equal(d.look('main').type, 'nothing')
+  assert.equal(d.look('main', 'chat').type, 'nothing')
 })
 
 test('when one part of the commit cannot be written, none is', (t) => {
@@ -96,7 +96,7 @@ test('what the chat says while its turn runs joins it, and both end with one ans
   assert.deepEqual([store.messages.answersOf(first.turn.id), store.messages.answersOf(second.turn.id)], [['both'], ['both']])
   assert.equal(store.outbox.due(Number.MAX_SAFE_INTEGER).length, 1)
   assert.equal(store.chats.cursors(JID).answeredSeq, seq)
-  assert.equal(d.look('main').type, 'nothing')
+  assert.equal(d.look('main', 'chat').type, 'nothing')
 })
 
 test('turns that fail together are told once, and go on in their order', (t) => {
@@ -118,7 +118,7 @@ test('a failed turn waits, then goes on with a new uuid and its earlier one', (t
   say('hi')
   const first = claim(d)
   d.finish([first], failed('overload'))
-  assert.deepEqual(d.look('main'), { type: 'wait', at: clock.now() + 5_000 })
+  assert.deepEqual(d.look('main', 'chat'), { type: 'wait', at: clock.now() + 5_000 })
   clock.advance(5_000)
   const second = claim(d)
   assert.equal(second.turn.id, first.turn.id)
@@ -130,7 +130,7 @@ test('without a login the messages wait, and a newer one takes them along', (t) 
   const { store, desk: d, say, events } = desk(t)
   say('one')
   d.finish([claim(d)], failed('login'))
-  assert.equal(d.look('main').type, 'nothing')
+  assert.equal(d.look('main', 'chat').type, 'nothing')
   assert.match(store.outbox.due(Number.MAX_SAFE_INTEGER)[0]?.text ?? '', /ANTHROPIC_API_KEY/)
   const last = events.at(-1)
   assert.equal(last?.type === 'turn' && last.state, 'failed')
@@ -144,7 +144,20 @@ test('a restart wakes messages that waited for a login', (t) => {
   say('one')
   d.finish([claim(d)], failed('login'))
   d.recover()
-  assert.equal(d.look('main').type, 'turn')
+  assert.equal(d.look('main', 'chat').type, 'work')
+})
+
+test('what fails again for want of a login, with nothing said since, is told once', (t) => {
+  const { store, desk: d, say } = desk(t)
+  const told = () => store.outbox.counts().pending
+  say('one')
+  d.finish([claim(d)], failed('login'))
+  d.recover()
+  d.finish([claim(d)], failed('login'))
+  assert.equal(told(), 1)
+  say('two')
+  d.finish([claim(d)], failed('login'))
+  assert.equal(told(), 2)
 })
 
 test('a turn whose host went away is tried again at the next start, as the same turn', (t) => {

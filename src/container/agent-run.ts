@@ -15,7 +15,15 @@ import type { ContainerExit, RunningContainer } from '../runtimes/contract.ts'
 import type { RunLog } from './run-log.ts'
 
 /** One turn as the container gets it. */
-export type TurnRequest = { uuid: string; prompt: string; chatJid: string; earlier: string[]; timeoutMs: number }
+export type TurnRequest = {
+  uuid: string
+  prompt: string
+  chatJid: string
+  earlier: string[]
+  timeoutMs: number
+  /** Decides in the container whether the model is asked at all. */
+  script?: string | undefined
+}
 
 /** How a turn ended. `text` is what the agent said, null when it said nothing. */
 export type TurnOutcome =
@@ -112,12 +120,12 @@ export class AgentRun {
 
   /** A turn goes in, or a follow-up of the one that runs. Its end comes by `settled`. */
   push(request: TurnRequest): void {
-    const { uuid, prompt, chatJid, earlier } = request
+    const { uuid, prompt, chatJid, earlier, script } = request
     const isFollowUp = this.#inFlight.length > 0
     if (isFollowUp ? !this.takesFollowUps : !this.usable) throw new Error(`run ${this.name} cannot take a turn now`)
     this.#inFlight.push({ request })
     this.#log.section('input', prompt)
-    this.#send(isFollowUp ? { type: 'followup', uuid, prompt } : { type: 'turn', uuid, prompt, chatJid, earlier })
+    this.#send(isFollowUp ? { type: 'followup', uuid, prompt } : { type: 'turn', uuid, prompt, chatJid, earlier, script })
     if (!isFollowUp) this.#timeHead()
   }
 

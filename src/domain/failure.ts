@@ -1,44 +1,75 @@
 import type { Instant } from './clock.ts'
+import { localTime } from './prompt.ts'
 import type { FailureClass } from './turn.ts'
 
+type Told = { reason: FailureClass; detail: string; timeZone: string }
+
 /** What a person in the chat is told about a failure: what happened, what it means, what to do. */
-export function failureText({
-  reason,
-  detail,
-  retryAt,
-  timeZone,
-}: {
-  reason: FailureClass
-  detail: string
-  retryAt?: Instant | undefined
-  timeZone: string
-}): string {
-  const next = retryAt === undefined ? '' : ` I will try again at ${clockTime(retryAt, timeZone)}.`
+export function failureText({ reason, detail, retryAt, timeZone }: Told & { retryAt?: Instant | undefined }): string {
+  const next = retryAt === undefined ? undefined : `I will try again at ${clockTime(retryAt, timeZone)}.`
+  return `${whatHappened(reason, detail)} ${next && reason !== 'timeout' ? next : whatToDo(reason, next !== undefined)}`.trim()
+}
+
+/** The same of a run of a task, which nobody waits for: `nextRun` is when it is due again, if it is. */
+export function taskFailureText({ title, nextRun, timeZone, reason, detail }: Told & TaskEnd): string {
+  const next = nextRun === null ? 'It will not run again.' : `It runs again at ${localTime(nextRun, timeZone)}.`
+  return `The scheduled task "${title}" failed. ${whatHappened(reason, detail)} ${next} You are told again when it fails in another way.`
+}
+
+type TaskEnd = { title: string; nextRun: Instant | null }
+
+function whatHappened(reason: FailureClass, detail: string): string {
   switch (reason) {
     case 'login':
-      return `I cannot reach the model: the login is missing or not accepted (${detail}). Put ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN into .env and restart; your message is kept.`
+      return `I cannot reach the model: the login is missing or not accepted (${detail}).`
     case 'setup':
-      return `I cannot start: ${detail} Your message is kept, and the next one lets me try again.`
+      return `I cannot start: ${detail}`
     case 'engine':
-      return `The container engine does not answer, so I cannot work right now (${detail}).${next || ' I gave up on this message; please send it again later.'}`
+      return `The container engine does not answer, so I cannot work right now (${detail}).`
     case 'oom':
-      return `I ran out of memory while working on this.${next || ' I gave up after several tries; a smaller task, or a higher memory limit for this group, may help.'}`
+      return 'I ran out of memory while working on this.'
     case 'rate-limit':
-      return `The model's usage limit is reached.${next}`
+      return "The model's usage limit is reached."
     case 'budget':
-      return `This group's budget is used up.${next}`
+      return "This group's budget is used up."
     case 'overload':
-      return `The model could not be reached (${detail}). I gave up after several tries; please send it again later.`
+      return `The model could not be reached (${detail}).`
     case 'crash':
-      return `I crashed while working on this, several times (${detail}). Please try again; the run log in the group's folder has the details.`
+      return `I crashed while working on this (${detail}).`
     case 'session-lost':
       return `The conversation could not be continued, and starting a fresh one failed too (${detail}).`
     case 'too-large':
-      return `This is too large for the model. Send less at once, or start over with /new.`
+      return 'This is too large for the model.'
     case 'invalid-request':
       return `The model refused the request: ${detail}`
     case 'timeout':
-      return `This took longer than allowed and was stopped.${retryAt === undefined ? ' I will not try it again.' : ' I am trying once more.'}`
+      return 'This took longer than allowed and was stopped.'
+  }
+}
+
+function whatToDo(reason: FailureClass, again: boolean): string {
+  switch (reason) {
+    case 'login':
+      return 'Put ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN into .env and restart, or log in with `claude` on this machine; your message is kept and answered then.'
+    case 'setup':
+      return 'Your message is kept, and the next one lets me try again.'
+    case 'engine':
+      return 'I gave up on this message; please send it again later.'
+    case 'oom':
+      return 'I gave up after several tries; a smaller task, or a higher memory limit for this group, may help.'
+    case 'overload':
+      return 'I gave up after several tries; please send it again later.'
+    case 'crash':
+      return "I gave up after several tries. Please try again; the run log in the group's folder has the details."
+    case 'too-large':
+      return 'Send less at once, or start over with /new.'
+    case 'timeout':
+      return again ? 'I am trying once more.' : 'I will not try it again.'
+    case 'rate-limit':
+    case 'budget':
+    case 'session-lost':
+    case 'invalid-request':
+      return ''
   }
 }
 

@@ -21,6 +21,19 @@ export function promptOf({ messages, timeZone, chat }: Prompt): string {
   return [context, '<messages>', ...leftOutNote(leftOut, timeZone), ...tags, '</messages>'].join('\n')
 }
 
+type TaskPrompt = { id: string; prompt: string; jid: string; timeZone: string; at: number }
+
+/** The text the agent gets for a run of a task: nobody wrote just now, and nobody may be reading. */
+export function taskPrompt({ id, prompt, jid, timeZone, at }: TaskPrompt): string {
+  return [
+    `<context timezone="${attribute(timeZone)}" chat="${attribute(jid)}"/>`,
+    `<scheduled-task id="${attribute(id)}" time="${localTime(at, timeZone)}">`,
+    cut(escapeXml(prompt)),
+    '</scheduled-task>',
+    'This was sent by the schedule, not by a person. Your answer is posted in the chat; put what nobody needs to read into <internal>.',
+  ].join('\n')
+}
+
 /** The newest messages that fit, oldest first. The last one is always there, cut if need be: it is what is being answered. */
 function newestTags(messages: readonly Message[], timeZone: string): string[] {
   const tags: string[] = []

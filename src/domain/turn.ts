@@ -61,6 +61,9 @@ export function nextTurn(turn: Turn, event: TurnEvent, limits: { maxRetries: num
     const { id, failures, told } = turn
     return { turn: { state: 'running', id, tries: turn.tries + 1, failures, told, startedAt: event.at }, effects: [] }
   }
+  // What it was to answer was taken back before it began.
+  if (turn.state === 'pending' && event.type === 'stopped')
+    return { turn: { state: 'stopped', id: turn.id, endedAt: event.at }, effects: [] }
   if (turn.state === 'running') {
     switch (event.type) {
       case 'answered':

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
@@ -88,6 +89,12 @@ function parseLogin(text: string): { accessToken: string; expiresAt: number } | 
   } catch {
     return undefined
   }
+}
+
+/** Another one for each credential, and nothing can be learned from it. */
+export function fingerprintOf(credential: Credential | NoCredential): string {
+  const secret = credential.kind === 'none' ? credential.why : credential.value
+  return createHash('sha256').update(`${credential.kind}/${secret}`).digest('hex')
 }
 
 /**

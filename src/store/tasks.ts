@@ -1,16 +1,37 @@
 import type { Database, Statement } from 'better-sqlite3'
 import { z } from 'zod'
 
-/** A task as it is scheduled. `nextRun` is ms since the epoch. */
+/** What is to be done at its time. Instants are ms since the epoch. */
 export type Task = {
   id: string
   folder: string
   jid: string
   prompt: string
-  scheduleType: string
-  scheduleValue: string
+  /** Decides in the container whether the agent is asked at all. */
+  script: string | null
+  /** As a person or an agent wrote it, also when it makes no sense. */
+  schedule: { type: string; value: string }
+  contextMode: 'group' | 'isolated'
+  /** What becomes of moments that passed while the host was down. */
+  catchUp: 'once' | 'skip'
   status: 'active' | 'paused' | 'completed'
+  /** Why it is paused, when it was not a person who paused it. */
+  reason: string | null
   nextRun: number | null
+  lastRun: number | null
+  lastResult: string | null
+  createdAt: number
+}
+
+/** One run of a task; the record outlives the task. */
+export type TaskRun = {
+  id: number
+  taskId: string
+  at: number
+  durationMs: number | null
+  status: 'running' | 'success' | 'error'
+  result: string | null
+  error: string | null
 }
 
 const row = z.object({
@@ -18,26 +39,168 @@ const row = z.object({
   group_folder: z.string(),
   chat_jid: z.string(),
   prompt: z.string(),
+  script: z.string().nullable(),
   schedule_type: z.string(),
   schedule_value: z.string(),
+  context_mode: z.enum(['group', 'isolated']),
+  catch_up: z.enum(['once', 'skip']),
   status: z.enum(['active', 'paused', 'completed']),
+  reason: z.string().nullable(),
   next_run: z.int().nullable(),
+  last_run: z.int().nullable(),
+  last_result: z.string().nullable(),
+  created_at: z.int(),
+})
+const COLUMNS = Object.keys(row.shape)
+const CHANGING = COLUMNS.filter((name) => name !== 'id' && name !== 'created_at')
+
+const run = z.object({
+  id: z.int(),
+  taskId: z.string(),
+  at: z.int(),
+  durationMs: z.int().nullable(),
+  status: z.enum(['running', 'success', 'error']),
+  result: z.string().nullable(),
+  error: z.string().nullable(),
 })
 
-/** What is to be done at its time. */
+/** Tasks and their runs. Calls inside `store.tx` belong to that transaction. */
 export class Tasks {
   readonly #all: Statement
+  readonly #find: Statement
+  readonly #ofGroup: Statement
+  readonly #due: Statement
+  readonly #nextDue: Statement
+  readonly #add: Statement
+  readonly #save: Statement
+  readonly #remove: Statement
+  readonly #startRun: Statement
+  readonly #endRun: Statement
+  readonly #taskOfRun: Statement
+  readonly #history: Statement
+  readonly #running: Statement
+  readonly #noteSession: Statement
+  readonly #session: Statement
 
   constructor(db: Database) {
-    this.#all = db.prepare(`SELECT ${Object.keys(row.shape).join(', ')} FROM scheduled_tasks ORDER BY created_at, id`)
+    const task = `SELECT ${COLUMNS.join(', ')} FROM scheduled_tasks`
+    this.#all = db.prepare(`${task} ORDER BY created_at, id`)
+    this.#find = db.prepare(`${task} WHERE id = ?`)
+    this.#ofGroup = db.prepare(`${task} WHERE group_folder = ? ORDER BY created_at, id`)
+    this.#due = db.prepare(`${task} WHERE status = 'active' AND (next_run IS NULL OR next_run <= ?) ORDER BY next_run, id`)
+    this.#nextDue = db.prepare("SELECT min(next_run) FROM scheduled_tasks WHERE status = 'active'").pluck()
+    this.#add = db.prepare(
+      `INSERT INTO scheduled_tasks (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map((name) => `:${name}`).join(', ')})`,
+    )
+    this.#save = db.prepare(
+      `UPDATE scheduled_tasks SET ${CHANGING.map((name) => `${name} = :${name}`).join(', ')} WHERE id = :id`,
+    )
+    this.#remove = db.prepare('DELETE FROM scheduled_tasks WHERE id = ?')
+    this.#startRun = db.prepare("INSERT INTO task_run_logs (task_id, run_at, status) VALUES (:taskId, :at, 'running')")
+    this.#endRun = db.prepare(
+      'UPDATE task_run_logs SET status = :status, result = :result, error = :error, duration_ms = :at - run_at WHERE id = :runId',
+    )
+    this.#taskOfRun = db.prepare(`${task} WHERE id = (SELECT task_id FROM task_run_logs WHERE id = ?)`)
+    this.#history = db.prepare(`
+      SELECT id, task_id AS taskId, run_at AS at, duration_ms AS durationMs, status, result, error
+      FROM task_run_logs WHERE task_id = ? ORDER BY id DESC LIMIT ?`)
+    this.#running = db.prepare("SELECT EXISTS (SELECT 1 FROM task_run_logs WHERE task_id = ? AND status = 'running')").pluck()
+    this.#noteSession = db.prepare('UPDATE task_run_logs SET session_id = ? WHERE id = ?')
+    this.#session = db.prepare('SELECT session_id FROM task_run_logs WHERE id = ?').pluck()
   }
 
   all(): Task[] {
     return this.#all.all().map(toTask)
   }
+
+  find(id: string): Task | undefined {
+    const found = this.#find.get(id)
+    return found === undefined ? undefined : toTask(found)
+  }
+
+  ofGroup(folder: string): Task[] {
+    return this.#ofGroup.all(folder).map(toTask)
+  }
+
+  /** The active ones whose moment has come, or that have none; the most overdue first. */
+  due(now: number): Task[] {
+    return this.#due.all(now).map(toTask)
+  }
+
+  /** When the next task falls due; undefined when none will. */
+  nextDue(): number | undefined {
+    return (this.#nextDue.get() as number | null) ?? undefined
+  }
+
+  add(task: Task): void {
+    this.#add.run(toRow(task))
+  }
+
+  save(task: Task): void {
+    const { created_at: _, ...changed } = toRow(task)
+    this.#save.run(changed)
+  }
+
+  /** The records of its runs stay. */
+  remove(id: string): void {
+    this.#remove.run(id)
+  }
+
+  /** A run begins; returns its id. Belongs in the transaction that moves `nextRun`. */
+  startRun(begin: { taskId: string; at: number }): number {
+    return Number(this.#startRun.run(begin).lastInsertRowid)
+  }
+
+  endRun(end: { runId: number; at: number; status: 'success' | 'error'; result: string | null; error: string | null }): void {
+    this.#endRun.run(end)
+  }
+
+  /** The task that a run belongs to, unless it was removed. */
+  taskOfRun(runId: number): Task | undefined {
+    const found = this.#taskOfRun.get(runId)
+    return found === undefined ? undefined : toTask(found)
+  }
+
+  isRunning(id: string): boolean {
+    return this.#running.get(id) === 1
+  }
+
+  /** The newest `limit` runs, newest first. */
+  history(id: string, limit: number): TaskRun[] {
+    return this.#history.all(id, limit).map((found) => run.parse(found))
+  }
+
+  /** The session of a run beside the group's conversation, so that a second try finds what the first one did. */
+  noteSession(runId: number, sessionId: string | null): void {
+    this.#noteSession.run(sessionId, runId)
+  }
+
+  sessionOfRun(runId: number): string | undefined {
+    return (this.#session.get(runId) as string | null | undefined) ?? undefined
+  }
 }
 
 function toTask(raw: unknown): Task {
-  const { group_folder: folder, chat_jid: jid, schedule_type, schedule_value, next_run, ...rest } = row.parse(raw)
-  return { ...rest, folder, jid, scheduleType: schedule_type, scheduleValue: schedule_value, nextRun: next_run }
+  const { group_folder: folder, chat_jid: jid, schedule_type: type, schedule_value: value, ...rest } = row.parse(raw)
+  const { context_mode: contextMode, catch_up: catchUp, next_run: nextRun, last_run: lastRun, ...plain } = rest
+  const { last_result: lastResult, created_at: createdAt, id, prompt, script, status, reason } = plain
+  const what = { id, folder, jid, prompt, script, schedule: { type, value }, contextMode, catchUp }
+  return { ...what, status, reason, nextRun, lastRun, lastResult, createdAt }
+}
+
+function toRow(task: Task): z.infer<typeof row> {
+  const { id, prompt, script, status, reason } = task
+  return {
+    ...{ id, prompt, script, status, reason },
+    group_folder: task.folder,
+    chat_jid: task.jid,
+    schedule_type: task.schedule.type,
+    schedule_value: task.schedule.value,
+    context_mode: task.contextMode,
+    catch_up: task.catchUp,
+    next_run: task.nextRun,
+    last_run: task.lastRun,
+    last_result: task.lastResult,
+    created_at: task.createdAt,
+  }
 }

@@ -2,14 +2,18 @@ import type { Database, Statement } from 'better-sqlite3'
 import { z } from 'zod'
 import type { FailureClass, Turn, TurnId } from '../domain/turn.ts'
 
-/** A turn with the chat and group it belongs to. */
-export type StoredTurn = { turn: Turn; folder: string; jid: string; error: string | null }
+/** Where a turn is worked on: in the conversation of its group, or beside it. */
+export type TurnLane = 'chat' | 'isolated'
+/** A turn with the chat and group it belongs to; `runId` where it is a run of a task. */
+export type StoredTurn = { turn: Turn; folder: string; jid: string; lane: TurnLane; runId: number | null; error: string | null }
 export type TurnUsage = { inputTokens: number; outputTokens: number; costUsd: number }
 
 const row = z.object({
   id: z.int(),
   group_folder: z.string(),
   chat_jid: z.string(),
+  lane: z.enum(['chat', 'isolated']),
+  task_run_id: z.int().nullable(),
   state: z.enum(['pending', 'running', 'done', 'stopped', 'failed']),
   tries: z.int(),
   failures: z.int(),
@@ -30,7 +34,10 @@ export class Turns {
   readonly #use: Statement
   readonly #find: Statement
   readonly #running: Statement
+  readonly #addTask: Statement
   readonly #openOfChat: Statement
+  readonly #openTasks: Statement
+  readonly #hasOpen: Statement
   readonly #merge: Statement
   readonly #counts: Statement
 
@@ -38,6 +45,9 @@ export class Turns {
     this.#add = db.prepare(
       `INSERT INTO turns (group_folder, chat_jid, state, not_before, created_at) VALUES (:folder, :jid, 'pending', :at, :at)`,
     )
+    this.#addTask = db.prepare(`
+      INSERT INTO turns (group_folder, chat_jid, lane, task_run_id, state, not_before, created_at)
+      VALUES (:folder, :jid, :lane, :runId, 'pending', :at, :at)`)
     this.#save = db.prepare(`
       UPDATE turns SET state = :state, tries = coalesce(:tries, tries), failures = coalesce(:failures, failures), told = coalesce(:told, told),
         not_before = :notBefore, started_at = coalesce(:startedAt, started_at), ended_at = :endedAt, reason = :reason WHERE id = :id`)
@@ -48,8 +58,14 @@ export class Turns {
     this.#find = db.prepare(`SELECT ${COLUMNS} FROM turns WHERE id = ?`)
     this.#running = db.prepare(`SELECT ${COLUMNS} FROM turns WHERE state = 'running' ORDER BY id`)
     this.#openOfChat = db.prepare(
-      `SELECT ${COLUMNS} FROM turns WHERE chat_jid = ? AND state IN ('pending', 'running') ORDER BY id`,
+      `SELECT ${COLUMNS} FROM turns WHERE chat_jid = ? AND state IN ('pending', 'running') AND task_run_id IS NULL ORDER BY id`,
     )
+    this.#openTasks = db.prepare(
+      `SELECT ${COLUMNS} FROM turns WHERE group_folder = ? AND lane = ? AND state = 'pending' AND task_run_id IS NOT NULL ORDER BY id`,
+    )
+    this.#hasOpen = db
+      .prepare(`SELECT EXISTS (SELECT 1 FROM turns WHERE chat_jid = ? AND state IN ('pending', 'running'))`)
+      .pluck()
     this.#merge = db.prepare('UPDATE turns SET merged_into = ? WHERE id = ?')
     this.#counts = db.prepare('SELECT state, count(*) AS n FROM turns GROUP BY state')
   }
@@ -57,6 +73,11 @@ export class Turns {
   /** A new turn, due at once. */
   add({ folder, jid, at }: { folder: string; jid: string; at: number }): TurnId {
     return Number(this.#add.run({ folder, jid, at }).lastInsertRowid) as TurnId
+  }
+
+  /** A new turn for a run of a task, due at once. */
+  addTask(task: { folder: string; jid: string; lane: TurnLane; runId: number; at: number }): TurnId {
+    return Number(this.#addTask.run(task).lastInsertRowid) as TurnId
   }
 
   save(turn: Turn): void {
@@ -92,9 +113,19 @@ export class Turns {
     return this.#running.all().map(toTurn)
   }
 
-  /** The turns of a chat that are not over, oldest first. */
+  /** The turns made of a chat's messages that are not over, oldest first. */
   openOf(jid: string): StoredTurn[] {
     return this.#openOfChat.all(jid).map(toTurn)
+  }
+
+  /** Something is still to be done for this chat, asked there or by a task. */
+  hasOpen(jid: string): boolean {
+    return this.#hasOpen.get(jid) === 1
+  }
+
+  /** The runs of a group's tasks that wait in a lane, oldest first. */
+  pendingTasks(folder: string, lane: TurnLane): StoredTurn[] {
+    return this.#openTasks.all(folder, lane).map(toTurn)
   }
 
   /** The turn ended with the answer of an earlier one. */
@@ -110,7 +141,8 @@ export class Turns {
 
 function toTurn(raw: unknown): StoredTurn {
   const r = row.parse(raw)
-  return { turn: stateOf(r), folder: r.group_folder, jid: r.chat_jid, error: r.error }
+  const { group_folder: folder, chat_jid: jid, lane, task_run_id: runId, error } = r
+  return { turn: stateOf(r), folder, jid, lane, runId, error }
 }
 
 function stateOf(r: z.infer<typeof row>): Turn {

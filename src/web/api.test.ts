@@ -55,7 +55,7 @@ test('an outcome ends with the answer of the turn that took the message, also wh
   const { app, post, desk } = api(t)
   await post('/api/chats/local:main/messages', { text: 'hi' })
   const waiting = app.request('/api/chats/local:main/outcome?seq=1')
-  const claimed = desk.claim('main') ?? assert.fail('no work')
+  const claimed = desk.claim('main', 'chat') ?? assert.fail('no work')
   desk.finish([claimed], { type: 'answered', text: 'hello', usage: undefined })
   assert.deepEqual((await linesOf(await waiting)).at(-1), { type: 'answer', text: 'hello' })
   assert.deepEqual(await linesOf(await app.request('/api/chats/local:main/outcome?seq=1')), [{ type: 'answer', text: 'hello' }])
@@ -64,7 +64,7 @@ test('an outcome ends with the answer of the turn that took the message, also wh
 test('an outcome says why there is no answer', async (t) => {
   const { app, post, desk } = api(t)
   await post('/api/chats/local:main/messages', { text: 'hi' })
-  desk.finish([desk.claim('main') ?? assert.fail('no work')], { type: 'failed', reason: 'too-large', detail: 'x' })
+  desk.finish([desk.claim('main', 'chat') ?? assert.fail('no work')], { type: 'failed', reason: 'too-large', detail: 'x' })
   const [outcome] = (await linesOf(await app.request('/api/chats/local:main/outcome?seq=1'))) as { type: string }[]
   assert.equal(outcome?.type, 'failed')
 })

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import SQLite from 'better-sqlite3'
@@ -37,6 +39,19 @@ test('a missing login is told at once and once, and the message is taken along w
   assert.ok(asked.includes('the first words'))
   assert.equal(told(host).length, 1)
   assertNotFedBack(host)
+})
+
+test('a login that appears while the host runs is noticed, and what waited for it is answered', async (t) => {
+  const host = await TestHost.create(t, { ANTHROPIC_API_KEY: '' })
+  const claude = path.join(host.root, '.claude')
+  mkdirSync(claude)
+  await host.start({ HOME: host.root })
+  assert.equal((await host.run(['chat', '--once', '!echo it waited'])).code, 1)
+  const login = { claudeAiOauth: { accessToken: `sk-ant-oat01-${randomUUID()}`, expiresAt: Date.now() + 3_600_000 } }
+  writeFileSync(path.join(claude, '.credentials.json'), JSON.stringify(login))
+  const answers = () => query(host, 'SELECT content FROM messages WHERE is_bot_message = 1').map(({ content }) => String(content))
+  await until(() => answers().some((text) => text.includes('it waited')), 'the message is answered')
+  assert.equal(told(host).length, 1)
 })
 
 test('a login that is refused is told, and not tried again by itself', async (t) => {

@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ManualClock } from '../../test/fakes/clock.ts'
+import { storeWith } from '../../test/fakes/rooms.ts'
+import type { Task } from '../store/tasks.ts'
+import { Feed } from './feed.ts'
+import { type ClaimedTurn, TurnDesk } from './turn-desk.ts'
+
+const JID = 'local:main'
+
+/** The real store and desk, and a task that can be due. */
+function desk(t: { after(fn: () => void): void }, changes: Partial<Task> = {}) {
+  const { store } = storeWith(t, ['main'])
+  const clock = new ManualClock()
+  const rules = { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 5, installId: 'test' }
+  const desk = new TurnDesk({ store, feed: new Feed(), now: clock.now }, rules)
+  const task: Task = {
+    ...{ id: 't1', folder: 'main', jid: JID, prompt: 'Water the <plants>', script: null, status: 'active', reason: null },
+    ...{ schedule: { type: 'interval', value: '3600000' }, contextMode: 'group', catchUp: 'once' },
+    ...{ nextRun: 3_600_000, lastRun: null, lastResult: null, createdAt: 0 },
+    ...changes,
+  }
+  store.tasks.add(task)
+  const lane = task.contextMode === 'isolated' ? 'isolated' : 'chat'
+  const due = () => {
+    const runId = store.tasks.startRun({ taskId: task.id, at: clock.now() })
+    store.turns.addTask({ folder: 'main', jid: JID, lane, runId, at: clock.now() })
+    return runId
+  }
+  const say = (text: string) =>
+    store.messages.add({ jid: JID, id: text, sender: 'a', senderName: 'Ann', text, sentAt: 0, fromMe: false }).seq
+  const claim = (): ClaimedTurn => desk.claim('main', lane) ?? assert.fail('there is no work')
+  const told = () => store.outbox.due(Number.MAX_SAFE_INTEGER).map(({ text }) => text)
+  const run = () => store.tasks.history('t1', 1)[0]
+  return { store, desk, clock, due, say, claim, told, run }
+}
+
+const failed = (reason: 'login' | 'crash' | 'too-large') => ({ type: 'failed' as const, reason, detail: 'why' })
+
+test('a task that is due goes before messages, and its answer is posted and recorded', (t) => {
+  const { store, desk: d, due, say, claim, run } = desk(t)
+  const seq = say('hi')
+  due()
+  const turn = claim()
+  assert.ok(turn.prompt.includes('<scheduled-task id="t1"') && turn.prompt.includes('Water the &lt;plants&gt;'))
+  assert.ok(!turn.prompt.includes('>hi<'))
+  d.finish([turn], { type: 'answered', text: 'watered', usage: undefined })
+  assert.deepEqual(store.messages.answersOf(turn.turn.id), ['watered'])
+  assert.deepEqual([run()?.status, run()?.result], ['success', 'watered'])
+  assert.equal(store.chats.cursors(JID).answeredSeq, 0, 'no message is answered by a task')
+  assert.equal(claim().throughSeq, seq)
+})
+
+test('what is said while a task runs is not swallowed by it', (t) => {
+  const { desk: d, due, say, claim } = desk(t)
+  due()
+  const turn = claim()
+  say('hello?')
+  d.finish([turn], { type: 'answered', text: '<internal>nothing to do</internal>', usage: undefined })
+  assert.ok(claim().prompt.includes('hello?'))
+})
+
+test('an isolated run has a lane and a session of its own, and the same one when it is tried again', (t) => {
+  const { store, desk: d, due, say, claim, clock } = desk(t, { contextMode: 'isolated' })
+  store.sessions.set('main', 'the conversation')
+  due()
+  say('hi')
+  const turn = claim()
+  assert.equal(turn.sessionId, undefined)
+  assert.ok(d.claim('main', 'chat'), 'the chat is answered beside it')
+  d.sessionNamed(turn, 'its own')
+  assert.equal(store.sessions.get('main'), 'the conversation')
+  d.finish([turn], failed('crash'))
+  clock.advance(5_000)
+  assert.equal(claim().sessionId, 'its own')
+})
+
+test('a run that broke off with the host is begun anew once', (t) => {
+  const { desk: d, due, claim, told, run } = desk(t)
+  due()
+  const first = claim()
+  assert.equal(d.recover(), 1)
+  const second = claim()
+  assert.deepEqual([second.turn.id, second.earlier], [first.turn.id, [first.uuid]])
+  assert.equal(d.recover(), 1)
+  assert.equal(d.claim('main', 'chat'), undefined)
+  assert.equal(run()?.status, 'error')
+  assert.match(told()[0] ?? '', /"Water the <plants>" failed.*It runs again at 1970-01-01 01:00/)
+})
+
+test('a run whose missed moments are not made up for is not begun anew', (t) => {
+  const { desk: d, due, claim } = desk(t, { catchUp: 'skip' })
+  due()
+  claim()
+  d.recover()
+  assert.equal(d.claim('main', 'chat'), undefined)
+})
+
+test('a task that fails in the same way each time is told once, and again when the way changes', (t) => {
+  const { desk: d, due, claim, store } = desk(t)
+  const toldAfter = (reason: 'login' | 'too-large') => {
+    due()
+    d.finish([claim()], failed(reason))
+    return store.outbox.counts().pending
+  }
+  assert.deepEqual([toldAfter('login'), toldAfter('login'), toldAfter('too-large'), toldAfter('login')], [1, 1, 2, 3])
+})
+
+test('a run whose task is gone ends without being worked on', (t) => {
+  const { store, desk: d, clock } = desk(t)
+  const runId = store.tasks.startRun({ taskId: 'gone', at: clock.now() })
+  store.turns.addTask({ folder: 'main', jid: JID, lane: 'chat', runId, at: clock.now() })
+  assert.equal(d.claim('main', 'chat'), undefined)
+  assert.deepEqual(store.turns.counts(), { pending: 0, running: 0, failed: 0 })
+  assert.equal(store.tasks.history('gone', 1)[0]?.error, 'the task was removed')
+})

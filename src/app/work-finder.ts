@@ -1,0 +1,94 @@
+import type { Instant } from '../domain/clock.ts'
+import { agentCommandOf } from '../domain/command.ts'
+import type { Group, RegisteredChat } from '../domain/group.ts'
+import type { Message } from '../domain/message.ts'
+import { nextBatch } from '../domain/routing.ts'
+import type { TurnId } from '../domain/turn.ts'
+import type { Store } from '../store/store.ts'
+import type { Task } from '../store/tasks.ts'
+import type { TurnLane } from '../store/turns.ts'
+
+/** What could be made a running turn from `at` on. `turn` is there where the turn is, and only waits. */
+export type Work = { jid: string; at: Instant } & (
+  | { type: 'messages'; turn: TurnId | undefined; messages: Message[] }
+  | { type: 'task'; turn: TurnId; task: Task; runId: number }
+  /** What the turn was for is gone: the task was removed, or every message was taken back. */
+  | { type: 'void'; turn: TurnId }
+)
+
+/** What a lane has to do: something now, nothing before `at`, or nothing at all. */
+export type NextWork = { type: 'work'; work: Work } | { type: 'wait'; at: Instant } | { type: 'nothing' }
+
+/** Finds what is to be done next. Reads only. */
+export class WorkFinder {
+  readonly #store: Store
+  readonly #now: () => Instant
+  readonly #assistantName: string
+
+  constructor({ store, now, assistantName }: { store: Store; now: () => Instant; assistantName: string }) {
+    this.#store = store
+    this.#now = now
+    this.#assistantName = assistantName
+  }
+
+  /** Runs of tasks go before messages, and of those, the chat that waits for longest. */
+  next(folder: string, lane: TurnLane): NextWork {
+    const group = this.#store.groups.find(folder)
+    if (!group) return { type: 'nothing' }
+    const tasks = this.#store.turns.pendingTasks(folder, lane).map((stored) => this.#taskWork(stored))
+    const works = [...tasks, ...(lane === 'chat' ? this.#messageWorks(group) : [])]
+    const due = works.find((work) => work.at <= this.#now())
+    if (due) return { type: 'work', work: due }
+    return works.length > 0 ? { type: 'wait', at: Math.min(...works.map((work) => work.at)) } : { type: 'nothing' }
+  }
+
+  #taskWork({ turn, jid, runId }: ReturnType<Store['turns']['pendingTasks']>[number]): Work {
+    const at = turn.state === 'pending' ? turn.notBefore : this.#now()
+    const task = runId === null ? undefined : this.#store.tasks.taskOfRun(runId)
+    if (runId === null || !task) return { type: 'void', jid, at, turn: turn.id }
+    return { type: 'task', jid, at, turn: turn.id, task, runId }
+  }
+
+  #messageWorks(group: Group): Work[] {
+    const works = this.#store.groups.chatsOf(group.folder).flatMap((chat) => this.#workOf(group, chat))
+    return works.sort((a, b) => firstSeq(a) - firstSeq(b))
+  }
+
+  /** A chat whose turn runs has no work of its own: what it says joins that turn, or waits for its end. */
+  #workOf(group: Group, chat: RegisteredChat): Work[] {
+    const runs = this.#store.turns.openOf(chat.jid).some(({ turn }) => turn.state === 'running')
+    return runs ? [] : [this.ofChat(group, chat) ?? []].flat()
+  }
+
+  /** The one thing a chat waits for: its oldest pending turn, or else a turn to be made of its unanswered messages. */
+  ofChat(group: Group, chat: RegisteredChat): Work | undefined {
+    const { jid } = chat
+    const pending = this.#store.turns.openOf(jid).find(({ turn }) => turn.state === 'pending')?.turn
+    if (pending?.state === 'pending') {
+      const messages = this.#store.messages.ofTurn(pending.id)
+      if (messages.length === 0) return { type: 'void', jid, at: pending.notBefore, turn: pending.id }
+      return { type: 'messages', jid, at: pending.notBefore, turn: pending.id, messages }
+    }
+    const messages = this.#batch(group, chat)
+    return messages.length > 0 ? { type: 'messages', jid, at: this.#now(), turn: undefined, messages } : undefined
+  }
+
+  #batch(group: Group, chat: RegisteredChat): Message[] {
+    const { chats, messages } = this.#store
+    const { answeredSeq, parkedSeq } = chats.cursors(chat.jid)
+    const unanswered = messages.unanswered(chat.jid, answeredSeq)
+    if ((unanswered.at(-1)?.seq ?? 0) <= parkedSeq) return []
+    const batch = nextBatch({ messages: unanswered, chat, isMain: group.isMain, assistantName: this.#assistantName })
+    return this.#untilAgentCommand(batch, chat.trigger ?? `@${this.#assistantName}`)
+  }
+
+  /** A command to the agent's own program is a turn of its own: what was said before it is answered first. */
+  #untilAgentCommand(batch: Message[], trigger: string): Message[] {
+    const at = batch.findIndex((message) => message.fromMe && agentCommandOf(message.text, trigger) !== undefined)
+    return at === -1 ? batch : batch.slice(0, Math.max(at, 1))
+  }
+}
+
+function firstSeq(work: Work): number {
+  return work.type === 'messages' ? (work.messages[0]?.seq ?? 0) : 0
+}
