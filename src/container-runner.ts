@@ -8,6 +8,7 @@ import { type ContainerUser, ensureFolder } from './container/folders.ts'
 import { RunLog } from './container/run-log.ts'
 import type { Clock } from './domain/clock.ts'
 import type { Group } from './domain/group.ts'
+import type { EgressRecord, EgressRules } from './gateway/egress.ts'
 import type { Outcome } from './gateway/model-exchange.ts'
 import type { ContainerRuntime, ContainerSpec, Mount } from './runtimes/contract.ts'
 
@@ -39,9 +40,17 @@ export interface RunGateway {
   close(): Promise<void>
 }
 
+type GatewayWish = {
+  runId: string
+  socketPath: string
+  egress: EgressRules
+  onEgress(record: EgressRecord): void
+  onRequest(record: { outcome: Outcome }): void
+}
+
 export type ContainerRunnerPorts = {
   runtime: ContainerRuntime
-  openGateway(run: { runId: string; socketPath: string; onRequest(record: { outcome: Outcome }): void }): Promise<RunGateway>
+  openGateway(run: GatewayWish): Promise<RunGateway>
   /** The environment file a container gets: a placeholder, or the login itself where the user chose that. */
   loginFile(): Promise<{ placeholder: string; real: string }>
   /** Writes what the group's agent may read about the host. */
@@ -60,7 +69,13 @@ export type StartRequest = {
   listener: RunListener
 }
 
-type Preparation = { request: StartRequest; runId: string; run: string; model: ModelWitness }
+type Preparation = {
+  request: StartRequest
+  runId: string
+  run: string
+  model: ModelWitness
+  onEgress(record: EgressRecord): void
+}
 
 const MB = 1024 * 1024
 /** Enough for Claude Code (about 300 MB) with a browser page or a build beside it. */
@@ -81,10 +96,12 @@ export class ContainerRunner {
     const runId = randomBytes(4).toString('hex')
     const run = path.join(this.#settings.runs, runId)
     const model = new ModelWitness()
-    const gateway = await this.#prepare({ request, runId, run, model })
+    let log: RunLog | undefined
+    const onEgress = (record: EgressRecord) => log?.line('egress', egressLine(record))
+    const gateway = await this.#prepare({ request, runId, run, model, onEgress })
     try {
       const spec = this.#spec({ request, runId })
-      const log = this.#openLog({ request, spec })
+      log = this.#openLog({ request, spec })
       const container = await this.#run({ spec, log, signal })
       const { clock } = this.#ports
       const agent = new AgentRun({
@@ -114,7 +131,7 @@ export class ContainerRunner {
   }
 
   /** Everything a run needs on the host: its folders, its login file, its gateway. */
-  async #prepare({ request, runId, run, model }: Preparation): Promise<RunGateway | undefined> {
+  async #prepare({ request, runId, run, model, onEgress }: Preparation): Promise<RunGateway | undefined> {
     const { root, user: owner } = this.#settings
     const login = await this.#ports.loginFile()
     this.#makeGroupFolders(request.group.folder, request.lane)
@@ -130,7 +147,8 @@ export class ContainerRunner {
     if (owner.uid !== 1000) writeFileSync(path.join(run, 'passwd'), `node:x:${owner.uid}:${owner.gid}::/home/node:/bin/bash\n`)
     if (!usesGateway(this.#settings, request.group)) return undefined
     const onRequest = ({ outcome }: { outcome: Outcome }) => model.note(outcome)
-    return this.#ports.openGateway({ runId, socketPath: path.join(run, 'gateway.sock'), onRequest })
+    const egress = egressOf(this.#settings, request.group)
+    return this.#ports.openGateway({ runId, socketPath: path.join(run, 'gateway.sock'), egress, onEgress, onRequest })
   }
 
   #makeGroupFolders(folder: string, lane: Lane): void {
@@ -170,7 +188,7 @@ export class ContainerRunner {
         'nanoclaw.run': runId,
       },
       user: `${settings.user.uid}:${settings.user.gid}`,
-      env: { HOME: '/home/node', TZ: settings.timeZone },
+      env: { HOME: '/home/node', TZ: settings.timeZone, ...(networkOf(settings, group) === 'bridge' ? {} : PROXY) },
       mounts: mountsOf({ settings, group, lane, runId }),
       network: networkOf(settings, group) === 'bridge' ? 'bridge' : 'none',
       tmpfs: [
@@ -238,6 +256,28 @@ function firstLine({ group, lane, chatJid, sessionId, assistantName }: StartRequ
 
 function networkOf(settings: ContainerSettings, group: Group): 'gateway' | 'bridge' | 'none' {
   return group.config.network ?? settings.network
+}
+
+/** The runner forwards this port to the gateway; every program that knows of proxies finds it by one of these names. */
+const PROXY_ADDRESS = 'http://127.0.0.1:4180'
+const NOT_PROXIED = '127.0.0.1,localhost,::1'
+const PROXY = {
+  ...{ HTTP_PROXY: PROXY_ADDRESS, HTTPS_PROXY: PROXY_ADDRESS, http_proxy: PROXY_ADDRESS, https_proxy: PROXY_ADDRESS },
+  ...{ NO_PROXY: NOT_PROXIED, no_proxy: NOT_PROXIED, NODE_USE_ENV_PROXY: '1' },
+}
+
+const MAX_BURST = 256 * MB
+const BYTES_PER_SECOND = 16 * MB
+
+function egressOf(settings: ContainerSettings, group: Group): EgressRules {
+  const { policy, allow = [] } = group.config.egress ?? { policy: 'open' as const }
+  const bandwidth = { burst: MAX_BURST, perSecond: BYTES_PER_SECOND }
+  return { policy: networkOf(settings, group) === 'gateway' ? policy : 'off', allow, bandwidth }
+}
+
+function egressLine({ host, port, address, up, down, why }: EgressRecord): string {
+  const ended = why === null ? `${up} bytes up, ${down} down` : `not reached: ${why}`
+  return `${host}:${port}${address ? ` (${address})` : ''}, ${ended}`
 }
 
 /** Only a container that has both the login and a network of its own needs no gateway. */

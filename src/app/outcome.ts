@@ -69,7 +69,7 @@ function settled({ store, jid, seq }: { store: Store; jid: string; seq: number }
       return undefined
     default:
       return store.chats.cursors(jid).parkedSeq >= seq
-        ? { type: 'failed', message: 'It waits for something to be put right; see the chat or the log.' }
+        ? { type: 'failed', message: store.turns.lastFailure(jid) ?? 'It waits for something to be put right.' }
         : undefined
   }
 }

@@ -20,6 +20,7 @@ export class RunLog {
   readonly #onStderr: (text: string) => void
   #bytes = 0
   #dropped = 0
+  #closed = false
 
   private constructor(file: number, { redact, onStderr = () => {} }: Pick<RunLogParts, 'redact' | 'onStderr'>) {
     this.#file = file
@@ -52,8 +53,8 @@ export class RunLog {
     this.#write(`=== ${title} ===\n${text}\n`)
   }
 
-  /** One line the container printed. */
-  line(source: 'stdout' | 'stderr', text: string): void {
+  /** One line the container printed, or that tells where it went. */
+  line(source: 'stdout' | 'stderr' | 'egress', text: string): void {
     this.#write(`[${source}] ${text}\n`)
     if (source === 'stderr' && this.#dropped === 0) this.#onStderr(text)
   }
@@ -61,10 +62,12 @@ export class RunLog {
   close(ending: string): void {
     if (this.#dropped > 0) this.#put(`=== ${this.#dropped} bytes more were printed and not kept ===\n`)
     this.#put(`=== ended: ${this.#redact(ending)} ===\n`)
+    this.#closed = true
     closeSync(this.#file)
   }
 
   #write(text: string): void {
+    if (this.#closed) return
     const bytes = Buffer.byteLength(text)
     if (this.#bytes + bytes > MAX_BYTES) this.#dropped += bytes
     else {

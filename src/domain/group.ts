@@ -30,6 +30,8 @@ export type ContainerConfig = {
   timeout?: number | undefined
   additionalMounts?: ExtraMount[] | undefined
   network?: 'gateway' | 'bridge' | 'none' | undefined
+  /** Where its agent may go, with `network` `gateway`: everywhere public unless said otherwise. */
+  egress?: { policy: 'open' | 'allowlist' | 'off'; allow?: string[] | undefined } | undefined
   model?: string | undefined
   effort?: 'low' | 'medium' | 'high' | 'xhigh' | 'max' | undefined
   systemPrompt?: string | undefined

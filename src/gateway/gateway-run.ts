@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream'
 import { AppError, errorText } from '../domain/errors.ts'
 import { apiErrorBody } from './api-error.ts'
 import { RunMemory } from './body.ts'
+import { Egress, type EgressPorts, type EgressRecord, type EgressRules } from './egress.ts'
 import type { GatewayLog } from './log.ts'
 import { exchangeWithModel, type ModelPorts, type Outcome, refuse } from './model-exchange.ts'
 import { routeOf } from './route.ts'
@@ -15,7 +16,10 @@ export type RequestRecord = { method: string; url: string; outcome: Outcome; dur
 type RunParts = {
   runId: string
   model: Omit<ModelPorts, 'memory'>
+  egress: EgressRules
+  world: Omit<EgressPorts, 'onEnd'>
   log: GatewayLog
+  onEgress: (record: EgressRecord) => void
   onRequest: (record: RequestRecord) => void
   onClose: () => void
 }
@@ -29,15 +33,17 @@ const KEEP_ALIVE_MS = 120_000
 export class GatewayRun {
   readonly #runId: string
   readonly #model: ModelPorts
+  readonly #egress: Egress
   readonly #log: GatewayLog
   readonly #onRequest: (record: RequestRecord) => void
   readonly #onClose: () => void
   readonly #server: http.Server
   readonly #warned = new Set<string>()
 
-  constructor({ runId, model, log, onRequest, onClose }: RunParts) {
+  constructor({ runId, model, egress, world, log, onEgress, onRequest, onClose }: RunParts) {
     this.#runId = runId
     this.#model = { ...model, memory: new RunMemory() }
+    this.#egress = new Egress(egress, { ...world, onEnd: (record) => this.#reportEgress(record, onEgress) })
     this.#log = log
     this.#onRequest = onRequest
     this.#onClose = onClose
@@ -54,8 +60,8 @@ export class GatewayRun {
         response.destroy()
       })
     })
-    this.#server.on('connect', refuseTunnel)
-    this.#server.on('upgrade', refuseTunnel)
+    this.#server.on('connect', (request, client, head) => void this.#egress.tunnel({ request, client, head }))
+    this.#server.on('upgrade', refuseUpgrade)
     try {
       await once(this.#server.listen(socketPath), 'listening')
       await chmod(socketPath, 0o666)
@@ -80,6 +86,7 @@ export class GatewayRun {
 
   async #serve(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
     const { method = '', url = '' } = request
+    if (/^http:/i.test(url)) return this.#egress.forward(request, response)
     const startedAt = performance.now()
     const route = routeOf({ method, url })
     const outcome =
@@ -109,6 +116,12 @@ export class GatewayRun {
     this.#onRequest(record)
   }
 
+  #reportEgress(record: EgressRecord, onEgress: (record: EgressRecord) => void): void {
+    const { host, port, why } = record
+    if (why !== null) this.#warn({}, `gateway: ${host}:${port} was not reached: ${why}`)
+    onEgress(record)
+  }
+
   /** An agent can cause these at will, so each is said aloud once in a run. */
   #warn(fields: Record<string, unknown>, message: string): void {
     const repeated = this.#warned.has(message)
@@ -117,9 +130,13 @@ export class GatewayRun {
   }
 }
 
-/** Nothing here is tunnelled or upgraded. */
-function refuseTunnel(_request: http.IncomingMessage, socket: Duplex): void {
-  const body = apiErrorBody({ status: 405, type: 'invalid_request_error', message: "NanoClaw's gateway opens no tunnels." })
+/** Nothing here is upgraded. */
+function refuseUpgrade(_request: http.IncomingMessage, socket: Duplex): void {
+  const body = apiErrorBody({
+    status: 405,
+    type: 'invalid_request_error',
+    message: "NanoClaw's gateway upgrades no connections.",
+  })
   const head = `HTTP/1.1 405 Method Not Allowed\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n`
   socket.on('error', () => socket.destroy())
   socket.end(head + body, () => socket.destroy())

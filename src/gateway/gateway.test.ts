@@ -156,7 +156,6 @@ const REFUSED: [method: string, path: string, status: number][] = [
   ['POST', '/v1%2fmessages', 404],
   ['POST', '/V1/messages', 404],
   ['POST', '/v1/messages;x', 404],
-  ['POST', 'http://elsewhere.example/v1/messages', 404],
   ['GET', '/v1/messages', 405],
   ['PUT', '/v1/messages/count_tokens', 405],
 ]
@@ -171,10 +170,11 @@ test('anything but the two addresses, letter by letter, is refused and never rea
   assert.equal(model.requests.length, 0)
 })
 
-test('tunnels and upgrades are refused', async (t) => {
+test('without a policy there is no way out, and nothing is upgraded', async (t) => {
   const { model, socketPath } = await withModel(t)
   const upgrade = `POST /v1/messages HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 0\r\n\r\n`
-  assert.match(await askRaw(socketPath, 'CONNECT elsewhere.example:443 HTTP/1.1\r\nHost: x\r\n\r\n'), /^HTTP\/1.1 405 /)
+  assert.match(await askRaw(socketPath, 'GET http://elsewhere.example/ HTTP/1.1\r\nHost: x\r\n\r\n'), /^HTTP\/1.1 403 /)
+  assert.match(await askRaw(socketPath, 'CONNECT elsewhere.example:443 HTTP/1.1\r\nHost: x\r\n\r\n'), /^HTTP\/1.1 403 /)
   assert.match(await askRaw(socketPath, upgrade), /^HTTP\/1.1 405 /)
   assert.equal(model.requests.length, 0)
 })

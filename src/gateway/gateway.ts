@@ -1,6 +1,9 @@
+import { networkInterfaces } from 'node:os'
 import type { CredentialSource } from './credentials.ts'
+import { connectTo, type EgressRecord, type EgressRules, resolveHost } from './egress.ts'
 import { GatewayRun, type RequestRecord } from './gateway-run.ts'
 import type { GatewayLog } from './log.ts'
+import { PublicAddresses } from './public-address.ts'
 import { Upstream, type UpstreamTimeouts } from './upstream.ts'
 
 export type GatewayOptions = {
@@ -9,16 +12,23 @@ export type GatewayOptions = {
   credentials: CredentialSource
   log: GatewayLog
   timeouts?: UpstreamTimeouts
+  /** The addresses of a name; this machine's way of resolving it unless given. */
+  resolve?: (host: string) => Promise<string[]>
 }
 
 export type OpenRun = {
   runId: string
   /** Must not exist; its directory must, with 0711 and for this run alone: whoever reaches the socket is the run. */
   socketPath: string
+  /** Where the run may go beside the model API: nowhere unless given. */
+  egress?: EgressRules
+  /** Called once for each connection to the world, when it has ended. */
+  onEgress?: (record: EgressRecord) => void
   /** Called once for each request, when it has ended. */
   onRequest?: (record: RequestRecord) => void
 }
 
+const NOWHERE: EgressRules = { policy: 'off', allow: [], bandwidth: { burst: 0, perSecond: 1 } }
 const TIMEOUTS: UpstreamTimeouts = { connect: 15_000, silence: 600_000 }
 
 /** What containers may reach of the world: for each run a unix socket, behind it the model API with the real credential. */
@@ -26,18 +36,24 @@ export class Gateway {
   readonly #credentials: CredentialSource
   readonly #log: GatewayLog
   readonly #upstream: Upstream
+  readonly #resolve: (host: string) => Promise<string[]>
   readonly #runs = new Set<GatewayRun>()
 
-  constructor({ upstream, credentials, log, timeouts = TIMEOUTS }: GatewayOptions) {
+  constructor({ upstream, credentials, log, timeouts = TIMEOUTS, resolve = resolveHost }: GatewayOptions) {
     this.#credentials = credentials
     this.#log = log
+    this.#resolve = resolve
     this.#upstream = new Upstream({ base: upstream, timeouts })
   }
 
   /** Rejects with an `AppError` when the socket cannot be made. */
-  async open({ runId, socketPath, onRequest = () => {} }: OpenRun): Promise<GatewayRun> {
+  async open({ runId, socketPath, egress = NOWHERE, onEgress = () => {}, onRequest = () => {} }: OpenRun): Promise<GatewayRun> {
+    const addresses = new PublicAddresses(ownAddresses())
     const run = new GatewayRun({
       runId,
+      egress,
+      world: { connect: connectTo, resolve: this.#resolve, isPublic: (address) => addresses.has(address) },
+      onEgress,
       model: { upstream: this.#upstream, credentials: this.#credentials },
       log: this.#log,
       onRequest,
@@ -53,4 +69,9 @@ export class Gateway {
     await Promise.all([...this.#runs].map((run) => run.close()))
     this.#upstream.close()
   }
+}
+
+/** They change while a host runs, so each run asks anew. */
+function ownAddresses(): string[] {
+  return Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map(({ address }) => address))
 }

@@ -7,7 +7,7 @@ const MODEL_PATHS = ['/v1/messages', '/v1/messages/count_tokens']
 
 /**
  * Where a request goes. The path must be one of ours letter by letter: nothing is decoded or normalised, so no encoded or
- * dotted spelling and no absolute address (`POST http://elsewhere/v1/messages`) can mean anything but a refusal.
+ * dotted spelling can mean anything but a refusal. Absolute addresses are the proxy's and never get here.
  */
 export function routeOf({ method, url }: { method: string; url: string }): Route {
   const queryAt = url.indexOf('?')

@@ -8,11 +8,19 @@ const extraMount = z.object({
   readonly: z.boolean().optional(),
 })
 
+const hostPattern = z
+  .string()
+  .max(253)
+  .regex(/^(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)+$/i, 'is a host such as example.com or *.example.com')
+
 /** What `groups.container_config` may hold. Unknown keys are dropped: no engine option can be smuggled in by a name. */
 export const containerConfig = z.object({
   timeout: z.int().min(1_000).optional(),
   additionalMounts: z.array(extraMount).max(64).optional(),
   network: z.enum(['gateway', 'bridge', 'none']).optional(),
+  egress: z
+    .object({ policy: z.enum(['open', 'allowlist', 'off']), allow: z.array(hostPattern).max(1_000).optional() })
+    .optional(),
   model: z.string().min(1).max(200).optional(),
   effort: z.enum(['low', 'medium', 'high', 'xhigh', 'max']).optional(),
   systemPrompt: z.string().max(20_000).optional(),

@@ -38,6 +38,7 @@ export class Turns {
   readonly #openOfChat: Statement
   readonly #openTasks: Statement
   readonly #hasOpen: Statement
+  readonly #lastFailure: Statement
   readonly #merge: Statement
   readonly #counts: Statement
 
@@ -65,6 +66,9 @@ export class Turns {
     )
     this.#hasOpen = db
       .prepare(`SELECT EXISTS (SELECT 1 FROM turns WHERE chat_jid = ? AND state IN ('pending', 'running'))`)
+      .pluck()
+    this.#lastFailure = db
+      .prepare("SELECT error FROM turns WHERE chat_jid = ? AND state = 'failed' ORDER BY id DESC LIMIT 1")
       .pluck()
     this.#merge = db.prepare('UPDATE turns SET merged_into = ? WHERE id = ?')
     this.#counts = db.prepare('SELECT state, count(*) AS n FROM turns GROUP BY state')
@@ -126,6 +130,11 @@ export class Turns {
   /** The runs of a group's tasks that wait in a lane, oldest first. */
   pendingTasks(folder: string, lane: TurnLane): StoredTurn[] {
     return this.#openTasks.all(folder, lane).map(toTurn)
+  }
+
+  /** Why the chat's newest failed turn failed. */
+  lastFailure(jid: string): string | undefined {
+    return (this.#lastFailure.get(jid) as string | null | undefined) ?? undefined
   }
 
   /** The turn ended with the answer of an earlier one. */

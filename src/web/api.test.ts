@@ -69,6 +69,15 @@ test('an outcome says why there is no answer', async (t) => {
   assert.equal(outcome?.type, 'failed')
 })
 
+test('an outcome that is asked for too late still says what must be put right', async (t) => {
+  const { app, post, desk } = api(t)
+  await post('/api/chats/local:main/messages', { text: 'hi' })
+  const image = 'the image is missing; run ./container/build.sh'
+  desk.finish([desk.claim('main', 'chat') ?? assert.fail('no work')], { type: 'failed', reason: 'setup', detail: image })
+  const lines = await linesOf(await app.request('/api/chats/local:main/outcome?seq=1'))
+  assert.deepEqual(lines, [{ type: 'failed', message: `setup: ${image}` }])
+})
+
 test('what cannot be used is answered with a status and a sentence', async (t) => {
   const { app, post } = api(t)
   const cases: [Response, number, RegExp][] = [

@@ -1,0 +1,194 @@
+import { lookup } from 'node:dns/promises'
+import { once } from 'node:events'
+import http, { type IncomingHttpHeaders, type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from 'node:http'
+import net from 'node:net'
+import type { Duplex } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { type Bandwidth, Bucket, Meter } from './bucket.ts'
+import { type EgressPolicy, policyProblem, type Target, targetOf } from './egress-target.ts'
+
+/** One connection of a container to the world, after its end. `why` is there when it was refused or broke. */
+export type EgressRecord = { host: string; port: number; address: string | null; up: number; down: number; why: string | null }
+
+export type EgressPorts = {
+  /** All addresses of a name; rejects when it has none. */
+  resolve(host: string): Promise<string[]>
+  /** May a container be connected to this address? */
+  isPublic(address: string): boolean
+  connect(to: { address: string; port: number }): net.Socket
+  onEnd(record: EgressRecord): void
+}
+
+export type EgressRules = EgressPolicy & { bandwidth: Bandwidth }
+
+/** The addresses of a name as this machine resolves it. */
+export async function resolveHost(host: string): Promise<string[]> {
+  return (await lookup(host, { all: true, verbatim: true })).map(({ address }) => address)
+}
+
+export function connectTo({ address, port }: { address: string; port: number }): net.Socket {
+  return net.connect({ host: address, port, noDelay: true })
+}
+
+const CONNECT_MS = 15_000
+/** A connection over which nothing goes for so long is forgotten. */
+const IDLE_MS = 600_000
+const HOP_BY_HOP = [
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'upgrade',
+]
+
+class Refusal extends Error {
+  readonly status: 403 | 502 | 504
+
+  constructor(status: 403 | 502 | 504, message: string) {
+    super(message)
+    this.status = status
+  }
+}
+
+/**
+ * The way of one run to the public web: an HTTP proxy. A name is resolved once, here, and connected to only at the address
+ * that was judged: what the name means a moment later, or to the container, is of no account.
+ */
+export class Egress {
+  readonly #rules: EgressRules
+  readonly #ports: EgressPorts
+  readonly #bucket: Bucket
+
+  constructor(rules: EgressRules, ports: EgressPorts) {
+    this.#rules = rules
+    this.#ports = ports
+    this.#bucket = new Bucket(rules.bandwidth)
+  }
+
+  /** `CONNECT host:port`: a tunnel. Never rejects. */
+  async tunnel({ request, client, head }: { request: IncomingMessage; client: Duplex; head: Buffer }): Promise<void> {
+    const trace = this.#trace(request.url ?? '')
+    client.on('error', () => client.destroy())
+    try {
+      const server = await this.#connect(request.url ?? '', trace)
+      client.once('close', () => server.destroy())
+      client.write('HTTP/1.1 200 Connection Established\r\n\r\n')
+      if (head.length > 0) server.write(head)
+      const [up, down] = [new Meter(this.#bucket), new Meter(this.#bucket)]
+      await Promise.allSettled([pipeline(client, up, server), pipeline(server, down, client)])
+      Object.assign(trace, { up: up.bytes + head.length, down: down.bytes })
+    } catch (error) {
+      trace.why = error instanceof Error ? error.message : String(error)
+      client.end(refusalHead(error))
+    } finally {
+      this.#ports.onEnd(trace)
+    }
+  }
+
+  /** `GET http://host/...`: a request that is passed on. Never rejects. */
+  async forward(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const [, authority = '', path = ''] = /^http:\/\/([^/?#]*)([/?][^#]*)?/i.exec(request.url ?? '') ?? []
+    const trace = this.#trace(authority)
+    try {
+      const socket = await this.#connect(authority, trace, 80)
+      response.once('close', () => socket.destroy())
+      const answer = await this.#exchange({ request, socket, path: path.startsWith('/') ? path : `/${path}`, authority, trace })
+      response.writeHead(answer.statusCode ?? 502, endToEnd(answer.headers))
+      const down = new Meter(this.#bucket)
+      await pipeline(answer, down, response)
+      trace.down = down.bytes
+    } catch (error) {
+      trace.why = error instanceof Error ? error.message : String(error)
+      refuseRequest(response, error)
+    } finally {
+      this.#ports.onEnd(trace)
+    }
+  }
+
+  async #exchange({ request, socket, path, authority, trace }: Exchange): Promise<IncomingMessage> {
+    const { method = 'GET', headers } = request
+    const outgoing = http.request({
+      ...{ method, path, createConnection: () => socket, setHost: false },
+      headers: { ...endToEnd(headers), host: authority, connection: 'close' },
+    })
+    const up = new Meter(this.#bucket)
+    const sent = pipeline(request, up, outgoing).then(() => (trace.up = up.bytes))
+    const answered = once(outgoing, 'response') as Promise<[IncomingMessage]>
+    await Promise.race([answered, sent.then(() => answered)])
+    return (await answered)[0]
+  }
+
+  #trace(authority: string): EgressRecord {
+    return { host: authority.slice(0, 260), port: 0, address: null, up: 0, down: 0, why: null }
+  }
+
+  async #connect(authority: string, trace: EgressRecord, defaultPort?: number): Promise<net.Socket> {
+    const target = targetOf(authority, defaultPort)
+    if (target.type === 'refused') throw new Refusal(403, target.why)
+    Object.assign(trace, { host: target.host, port: target.port })
+    const problem = policyProblem(target, this.#rules)
+    if (problem !== undefined) throw new Refusal(403, problem)
+    const address = await this.#address(target)
+    trace.address = address
+    const socket = this.#ports.connect({ address, port: target.port })
+    await connected(socket, target)
+    socket.setTimeout(IDLE_MS, () => socket.destroy())
+    return socket
+  }
+
+  /** One address decides: if any is not public, the name is not for us, or somebody plays with it. */
+  async #address({ host }: Target): Promise<string> {
+    const addresses = await this.#ports.resolve(host).catch((): string[] => [])
+    const [first] = addresses
+    if (first === undefined) throw new Refusal(502, `the name ${host} could not be resolved`)
+    if (!addresses.every((address) => this.#ports.isPublic(address)))
+      throw new Refusal(403, `${host} is not on the public internet, and nothing else is served`)
+    return addresses.find((address) => net.isIPv4(address)) ?? first
+  }
+}
+
+type Exchange = { request: IncomingMessage; socket: net.Socket; path: string; authority: string; trace: EgressRecord }
+
+/** Node's own messages name addresses, so the container gets words chosen here. */
+async function connected(socket: net.Socket, { host }: Target): Promise<void> {
+  const late = new Promise<never>((_, reject) => {
+    socket.setTimeout(CONNECT_MS, () => reject(new Refusal(504, `${host} did not answer in time`)))
+  })
+  try {
+    await Promise.race([once(socket, 'connect'), late])
+    socket.removeAllListeners('timeout')
+    socket.on('error', () => socket.destroy())
+  } catch (error) {
+    socket.destroy()
+    throw error instanceof Refusal ? error : new Refusal(502, `${host} could not be reached`)
+  }
+}
+
+/** What concerns one connection only stays on it. */
+function endToEnd(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
+  const named = (headers.connection ?? '').split(',').map((name) => name.trim().toLowerCase())
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !HOP_BY_HOP.includes(name) && !named.includes(name)))
+}
+
+const REASONS = { 403: 'Forbidden', 502: 'Bad Gateway', 504: 'Gateway Timeout' }
+
+function refusalText(error: unknown): { status: 403 | 502 | 504; text: string } {
+  const status = error instanceof Refusal ? error.status : 502
+  const why = error instanceof Refusal ? error.message : 'the connection broke'
+  return { status, text: `NanoClaw's gateway: ${why}.\n` }
+}
+
+function refusalHead(error: unknown): string {
+  const { status, text } = refusalText(error)
+  const head = [`HTTP/1.1 ${status} ${REASONS[status]}`, 'content-type: text/plain', `content-length: ${Buffer.byteLength(text)}`]
+  return [...head, 'connection: close', '', text].join('\r\n')
+}
+
+function refuseRequest(response: ServerResponse, error: unknown): void {
+  const { status, text } = refusalText(error)
+  if (response.headersSent) response.destroy()
+  else response.writeHead(status, { 'content-type': 'text/plain', connection: 'close' }).end(text)
+}
