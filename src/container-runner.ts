@@ -3,11 +3,11 @@ import { existsSync, lstatSync, readdirSync, rmSync, writeFileSync } from 'node:
 import path from 'node:path'
 import type { RunnerInput } from '@nanoclaw/protocol'
 import { AgentRun, type RunListener } from './container/agent-run.ts'
-import { writeFileAtomically } from './container/files.ts'
 import { type ContainerUser, ensureFolder } from './container/folders.ts'
 import { RunLog } from './container/run-log.ts'
 import type { Clock } from './domain/clock.ts'
 import type { Group } from './domain/group.ts'
+import { writeFileAtomically } from './files.ts'
 import type { Outcome } from './gateway/model-exchange.ts'
 import type { ContainerRuntime, ContainerSpec, Mount } from './runtimes/contract.ts'
 
