@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
 import SQLite from 'better-sqlite3'
@@ -10,8 +10,8 @@ import { temporaryFolder } from '../fakes/rooms.ts'
 import { at, V1Database } from '../fakes/v1-root.ts'
 import { digestOf } from './digest.ts'
 import { databaseIn } from './life.ts'
-import type { Operation, Recording } from './operations.ts'
-import { record } from './record.ts'
+import type { Recording } from './operations.ts'
+import { isSharedMemory, record } from './record.ts'
 import { type Found, type Search, searchImages } from './survival.ts'
 
 const PROGRAM = path.join(import.meta.dirname, 'life-program.ts')
@@ -45,12 +45,17 @@ function holdsEveryCommit({ operations }: Recording): Search['check'] {
   }
 }
 
-/** That, and a copy of the old database beside it, as it was; whether the cut came before, within or after the change. */
+/**
+ * That, and a copy of the old database beside it, as it was, whether the cut came before, within or after the change. What
+ * has the copy's name is whole from the first moment.
+ */
 function holdsTheOldOneToo(recording: Recording, { backup, old }: { backup: string; old: string }): Search['check'] {
   const holds = holdsEveryCommit(recording)
   return (found) => {
+    const copy = databaseIn(found.root) + backup
+    if (existsSync(copy)) assert.equal(digestOfFile(copy), old, 'the backup is not whole')
     holds(found)
-    assert.equal(digestOfFile(databaseIn(found.root) + backup), old, 'the backup is not what the database was')
+    assert.equal(digestOfFile(copy), old, 'the backup is not what the database was')
   }
 }
 
@@ -71,11 +76,11 @@ function survives(t: TestContext, search: Search): void {
   assert.ok(images > 100 || process.env.POWER_CASE, 'there were images to check')
 }
 
-/** A root whose database an earlier version of ours made, with something in it. */
+/** A root whose database an earlier version of ours made; it was killed, so that some of it is only in the log. */
 function earlierRoot(t: TestContext): { root: string; old: string } {
-  const root = temporaryFolder(t)
-  mkdirSync(path.dirname(databaseIn(root)))
-  const db = new SQLite(databaseIn(root))
+  const [root, running] = [temporaryFolder(t), temporaryFolder(t)]
+  mkdirSync(path.dirname(databaseIn(running)))
+  const db = new SQLite(databaseIn(running))
   db.pragma('journal_mode = WAL')
   db.exec(readFileSync(FIRST_MIGRATION, 'utf8'))
   db.pragma('user_version = 1')
@@ -85,6 +90,7 @@ function earlierRoot(t: TestContext): { root: string; old: string } {
   )
   for (let n = 0; n < 40; n++) add.run(`m${n}`, 'words '.repeat(n * 5))
   const old = digestOf(db)
+  cpSync(running, root, { recursive: true, filter: (file) => !isSharedMemory(file) })
   db.close()
   return { root, old }
 }
@@ -126,31 +132,26 @@ for (const synchronous of ['OFF', 'NORMAL'])
     assert.ok(failures.length > 0)
   })
 
-test('the search finds what goes wrong when any kind of sync is left out', (t) => {
-  const { root, old } = earlierRoot(t)
-  const recording = recordLife(root, { rounds: 2 })
-  for (const name of ['messages.db-wal', 'messages.db.before-2.tmp']) {
-    const missing = withoutSyncs(recording, ({ inode }) => inodesCalled(recording, name).has(inode))
-    const { failures } = searchImages({
-      recording: missing,
-      check: holdsTheOldOneToo(recording, { backup: '.before-2', old }),
-      perMoment: 20,
-    })
-    assert.ok(failures.length > 0, `${name} without syncs`)
+test('the search finds what is lost when the log, or the names in folders, are not synced', (t) => {
+  const recording = recordLife(temporaryFolder(t), { rounds: 2 })
+  const check = holdsEveryCommit(recording)
+  const folders = new Set(recording.operations.flatMap((operation) => ('folder' in operation ? [operation.folder] : [])))
+  for (const [what, inodes] of Object.entries({ folders, log: inodesCalled(recording, 'messages.db-wal') })) {
+    const { failures } = searchImages({ recording: withoutSyncs(recording, inodes), check, perMoment: 4 })
+    assert.ok(failures.length > 0, what)
   }
-  rmSync(root, { recursive: true })
-  mkdirSync(root)
-  const fresh = recordLife(root, { rounds: 1 })
-  const isFolder = (inode: number) => fresh.operations.some((operation) => 'folder' in operation && operation.folder === inode)
-  const lost = withoutSyncs(fresh, ({ inode }) => isFolder(inode))
-  assert.ok(searchImages({ recording: lost, check: holdsEveryCommit(fresh), perMoment: 4 }).failures.length > 0, 'folders')
 })
 
-function withoutSyncs(recording: Recording, unwanted: (sync: Extract<Operation, { type: 'sync' }>) => boolean): Recording {
-  return {
-    ...recording,
-    operations: recording.operations.filter((operation) => operation.type !== 'sync' || !unwanted(operation)),
-  }
+test('the search finds a backup that was not synced', (t) => {
+  const { root, old } = earlierRoot(t)
+  const recording = recordLife(root, { rounds: 2 })
+  const missing = withoutSyncs(recording, inodesCalled(recording, 'messages.db.before-2.tmp'))
+  const check = holdsTheOldOneToo(recording, { backup: '.before-2', old })
+  assert.ok(searchImages({ recording: missing, check, perMoment: 20 }).failures.length > 0)
+})
+
+function withoutSyncs({ start, operations }: Recording, inodes: Set<number>): Recording {
+  return { start, operations: operations.filter((operation) => operation.type !== 'sync' || !inodes.has(operation.inode)) }
 }
 
 function inodesCalled({ operations }: Recording, name: string): Set<number> {
