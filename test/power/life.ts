@@ -79,11 +79,11 @@ function* turn({
   let claimed: ClaimedTurn | undefined
   const folder = 'family'
   if (round % 7 === 3) {
-    yield () => void desk.claim(folder)
+    yield () => void desk.claim(folder, 'chat')
     yield () => void desk.recover()
   }
   yield () => {
-    claimed = desk.claim(folder)
+    claimed = desk.claim(folder, 'chat')
   }
   if (!claimed) throw new Error('there was no turn to claim')
   const running = claimed
