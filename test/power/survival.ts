@@ -40,7 +40,7 @@ export function searchImages({ recording, check, perMoment }: Search): Survival 
       const files = filesOf(disk.after(fate))
       if (!isNew({ files, told, seen })) continue
       survival.images++
-      const problem = problemOf({ files, told, random, check })
+      const problem = problemOf({ files, told, random: randomFrom(moment), check })
       if (problem) survival.failures.push(`POWER_CASE=${nameOf(moment, fate)} after ${told.length} words: ${problem}`)
       if (survival.failures.length >= ENOUGH_FAILURES) return survival
     }
