@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { constants, copyFileSync, existsSync, lstatSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { type ContainerUser, ensureFolder, handOver } from './container/folders.ts'
 import { AppError } from './domain/errors.ts'
+import { syncToDisk, writeFileDurably } from './files.ts'
 
 /**
  * What main may read of the project: the top-level entries that git tracks, or that a release lists in `files`.
@@ -39,7 +40,7 @@ function isPlain(file: string): boolean {
 /** Marks this installation's containers, so that another one's are never taken for ours. Made once, kept in `data/install-id`. */
 export function installId(root: string): string {
   const file = path.join(root, 'data', 'install-id')
-  if (!existsSync(file)) writeFileSync(file, randomUUID(), { mode: 0o600 })
+  if (!existsSync(file)) writeFileDurably(file, { text: randomUUID(), mode: 0o600 })
   return readFileSync(file, 'utf8').trim()
 }
 
@@ -54,15 +55,23 @@ export function preparePrivateFolder(folder: string): void {
 
 /** The folders of a root, with the memory files every installation starts with. What exists is left as it is. */
 export function prepareRoot({ root, project, owner }: { root: string; project: string; owner: ContainerUser }): void {
-  ensureFolder(root)
+  if (ensureFolder(root)) syncToDisk(path.dirname(root))
   for (const folder of ['data', 'store', 'logs', 'groups']) ensureFolder(path.join(root, folder))
+  syncToDisk(root)
   for (const group of ['main', 'global']) {
     const folder = path.join(root, 'groups', group)
     const memory = path.join(folder, 'CLAUDE.md')
     // An agent may have left a link in its place: that is told when the group starts, and keeps no other from working.
     if (lstatSync(folder, { throwIfNoEntry: false })?.isSymbolicLink()) continue
-    const isNew = ensureFolder(folder, { owner })
-    if (isNew) copyFileSync(path.join(project, 'groups', group, 'CLAUDE.md'), memory, constants.COPYFILE_EXCL)
+    ensureFolder(folder, { owner })
+    const template = path.join(project, 'groups', group, 'CLAUDE.md')
+    if (isUnused(folder)) writeFileDurably(memory, { text: readFileSync(template, 'utf8'), mode: 0o644, owner })
     if (isPlain(memory)) handOver(memory, { owner })
   }
+  syncToDisk(path.join(root, 'groups'))
+}
+
+/** New, or a crash came between making the folder and its memory: there is nothing in it, or only drafts. */
+function isUnused(folder: string): boolean {
+  return readdirSync(folder).every((name) => name.startsWith('CLAUDE.md.tmp-'))
 }

@@ -7,13 +7,15 @@ import { PROJECT } from '../src/config.ts'
 /** What each part of the host may import; a part is a folder or file of `src`. Its own files, and packages, always. */
 const MAY_IMPORT: Record<string, string[]> = {
   domain: [],
-  store: ['domain'],
+  'files.ts': [],
+  store: ['domain', 'files.ts'],
   channels: ['domain'],
   runtimes: ['domain'],
   gateway: ['domain'],
   container: ['domain', 'runtimes/contract.ts'],
   'container-runner.ts': [
     'domain',
+    'files.ts',
     'container',
     'runtimes/contract.ts',
     'gateway/model-exchange.ts',
@@ -21,12 +23,12 @@ const MAY_IMPORT: Record<string, string[]> = {
     'mount-security.ts',
   ],
   'mount-security.ts': ['domain'],
-  app: ['domain', 'store', 'container', 'container-runner.ts', 'channels/contract.ts', 'runtimes/contract.ts'],
+  app: ['domain', 'files.ts', 'store', 'container', 'container-runner.ts', 'channels/contract.ts', 'runtimes/contract.ts'],
   web: ['domain', 'store', 'app', 'channels/terminal.ts'],
   demo: ['domain'],
   'config.ts': ['domain'],
   'log.ts': ['config.ts', 'domain'],
-  'project.ts': ['domain', 'container'],
+  'project.ts': ['domain', 'files.ts', 'container'],
   'index.ts': ['*'],
   cli: ['*'],
 }

@@ -1,7 +1,7 @@
 import path from 'node:path'
-import { writeFileAtomically } from '../container/files.ts'
 import { ensureFolder } from '../container/folders.ts'
 import { errorText } from '../domain/errors.ts'
+import { writeFileAtomically } from '../files.ts'
 import type { Store } from '../store/store.ts'
 
 /** Written by the host, read by agents: the folder is read-only in their containers. */

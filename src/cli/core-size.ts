@@ -10,6 +10,8 @@ const CORE = [
   'src/container',
   'src/container-runner.ts',
   'src/mount-security.ts',
+  'src/files.ts',
+  'src/hostile-tree.ts',
   'src/gateway',
   'container/agent-runner/src',
   'protocol',

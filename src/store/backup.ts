@@ -1,6 +1,7 @@
-import { chmodSync, closeSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs'
+import { chmodSync, renameSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import type { Database } from 'better-sqlite3'
+import { syncToDisk } from '../files.ts'
 
 /**
  * A consistent copy of a database that is open, private to its owner, complete even after a power cut. One of an earlier
@@ -11,16 +12,7 @@ export function backUp(db: Database, backup: string): void {
   rmSync(unfinished, { force: true })
   db.prepare('VACUUM INTO ?').run(unfinished)
   chmodSync(unfinished, 0o600)
-  sync(unfinished)
+  syncToDisk(unfinished)
   renameSync(unfinished, backup)
-  sync(path.dirname(backup))
-}
-
-function sync(file: string): void {
-  const descriptor = openSync(file, 'r')
-  try {
-    fsyncSync(descriptor)
-  } finally {
-    closeSync(descriptor)
-  }
+  syncToDisk(path.dirname(backup))
 }

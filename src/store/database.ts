@@ -2,7 +2,9 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } f
 import path from 'node:path'
 import SQLite from 'better-sqlite3'
 import { AppError, errorText } from '../domain/errors.ts'
+import { syncToDisk } from '../files.ts'
 import { backUp } from './backup.ts'
+import { toldAsDisk } from './disk.ts'
 import { isV1 } from './v1/old-tables.ts'
 import { takeOver } from './v1/take-over.ts'
 
@@ -15,8 +17,7 @@ const MIGRATIONS = path.join(import.meta.dirname, 'migrations')
  */
 export function openDatabase(file: string, note: (text: string) => void = () => {}): SQLite.Database {
   try {
-    mkdirSync(path.dirname(file), { recursive: true })
-    const made = existsSync(file) ? whoMade(file) : 'us'
+    const made = existsSync(file) ? whoMade(file) : makeFolder(path.dirname(file))
     const db = new SQLite(file)
     try {
       return prepare({ db, file, made, note })
@@ -25,8 +26,16 @@ export function openDatabase(file: string, note: (text: string) => void = () => 
       throw error
     }
   } catch (error) {
-    throw error instanceof AppError ? error : unusable(file, error)
+    const told = toldAsDisk(error)
+    throw told instanceof AppError ? told : unusable(file, error)
   }
+}
+
+/** SQLite sees to it that a new file stays in its folder after a power cut; that the folder stays in its own is our part. */
+function makeFolder(folder: string): 'us' {
+  mkdirSync(folder, { recursive: true })
+  syncToDisk(path.dirname(folder))
+  return 'us'
 }
 
 type Opening = { db: SQLite.Database; file: string; made: 'us' | 'v1'; note: (text: string) => void }

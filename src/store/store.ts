@@ -1,7 +1,7 @@
-import SQLite from 'better-sqlite3'
-import { AppError } from '../domain/errors.ts'
+import type SQLite from 'better-sqlite3'
 import { Chats } from './chats.ts'
 import { openDatabase } from './database.ts'
+import { toldAsDisk } from './disk.ts'
 import { Facts } from './facts.ts'
 import { Groups } from './groups.ts'
 import { Messages } from './messages.ts'
@@ -44,20 +44,11 @@ export class Store {
     try {
       return this.#db.transaction(work).immediate() as T
     } catch (error) {
-      throw translate(error)
+      throw toldAsDisk(error)
     }
   }
 
   close(): void {
     this.#db.close()
   }
-}
-
-function translate(error: unknown): unknown {
-  if (!(error instanceof SQLite.SqliteError)) return error
-  if (error.code === 'SQLITE_FULL' || error.code.startsWith('SQLITE_IOERR')) {
-    const message = `The disk is full or failing (${error.code}): nothing was stored. Free some space; work goes on by itself after that.`
-    return new AppError({ code: 'store.disk', fault: 'user', message, cause: error })
-  }
-  return error
 }

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
+import { needProgram } from './program.ts'
 
 type TestContext = { after(fn: () => unknown): void }
 
@@ -11,7 +12,7 @@ export class TmuxTerminal {
   readonly #server = `nanoclaw-${randomUUID()}`
 
   private constructor() {
-    installTmux()
+    needProgram('tmux')
   }
 
   static open(
@@ -98,22 +99,4 @@ type Wanted = RegExp | string | ((screen: string) => boolean)
 function matcher(wanted: Wanted): (screen: string) => boolean {
   if (typeof wanted === 'function') return wanted
   return (screen) => (typeof wanted === 'string' ? screen.includes(wanted) : wanted.test(screen))
-}
-
-function installTmux(): void {
-  if (hasTmux()) return
-  if (process.platform !== 'linux' || process.getuid?.() !== 0)
-    throw new Error('This test needs tmux, and only root could install it: sudo apt-get install tmux (macOS: brew install tmux).')
-  const options = { stdio: 'pipe', env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } } as const
-  execFileSync('apt-get', ['update', '-q'], options)
-  execFileSync('apt-get', ['install', '-q', '-y', '--no-install-recommends', 'tmux'], options)
-}
-
-function hasTmux(): boolean {
-  try {
-    execFileSync('tmux', ['-V'], { stdio: 'ignore' })
-    return true
-  } catch {
-    return false
-  }
 }

@@ -1,16 +1,6 @@
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, realpathSync } from 'node:fs'
 import path from 'node:path'
+import { writeFileDurably } from '../../files.ts'
 
 /** The file's text with `name` set once; every other line stays as it is. */
 export function withVariable({ text, name, value }: { text: string; name: string; value: string }): string {
@@ -29,20 +19,5 @@ export function setVariable({ file, name, value }: { file: string; name: string;
   const target = existsSync(file) ? realpathSync(file) : file
   const text = existsSync(target) ? readFileSync(target, 'utf8') : ''
   mkdirSync(path.dirname(target), { recursive: true })
-  replaceFile(target, withVariable({ text, name, value }))
-}
-
-function replaceFile(target: string, text: string): void {
-  const draft = `${target}.${process.pid}.tmp`
-  const handle = openSync(draft, 'wx', 0o600)
-  try {
-    writeFileSync(handle, text)
-    fsyncSync(handle)
-    renameSync(draft, target)
-  } catch (error) {
-    rmSync(draft, { force: true })
-    throw error
-  } finally {
-    closeSync(handle)
-  }
+  writeFileDurably(target, { text: withVariable({ text, name, value }), mode: 0o600 })
 }
