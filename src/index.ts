@@ -101,7 +101,13 @@ async function startServices(base: Base): Promise<Host> {
   const runner = makeRunner({ base, gateway, snapshots })
   const queue: GroupQueue = makeQueue({ base, registry, feed, desk, courier, runner, showWork })
   const commands = makeCommands({ base, desk, queue, courier })
-  const inbox = new Inbox({ store, feed, wake: (folder) => queue.wake(folder), takeCommand: commands.take.bind(commands) })
+  const inbox = new Inbox({
+    store,
+    feed,
+    deliver: () => courier.deliver(),
+    wake: (folder) => queue.wake(folder),
+    takeCommand: commands.take.bind(commands),
+  })
   const receive = inbox.receive.bind(inbox)
   const life = new AbortController()
   let ready = false

@@ -29,7 +29,13 @@ function room(t: TestContext, { works = false } = {}) {
     { store, desk, queue, log, now: () => 1_000, deliver: () => {} },
     { root: folder, assistantName: 'Andy', timeZone: 'UTC' },
   )
-  const inbox = new Inbox({ store, feed, wake: () => asked.push('wake'), takeCommand: commands.take.bind(commands) })
+  const inbox = new Inbox({
+    deliver: () => {},
+    store,
+    feed,
+    wake: () => asked.push('wake'),
+    takeCommand: commands.take.bind(commands),
+  })
   let n = 0
   const say = (text: string, { fromMe = true, id = String(n++) } = {}) =>
     inbox.receive({ jid: JID, id, sender: 'a', senderName: 'Ann', text, sentAt: 0, fromMe }) ?? assert.fail('not stored')

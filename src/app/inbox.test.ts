@@ -14,7 +14,7 @@ function inbox(t: TestContext) {
   const events: FeedEvent[] = []
   for (const jid of ['tg:1', 'tg:2']) feed.subscribe(jid, (event) => events.push(event))
   const woken: string[] = []
-  const inbox = new Inbox({ store, feed, wake: (group) => woken.push(group), takeCommand: () => undefined })
+  const inbox = new Inbox({ deliver: () => {}, store, feed, wake: (group) => woken.push(group), takeCommand: () => undefined })
   const file = path.join(folder, 'messages.db')
   const onDisk = () => ['', '-wal'].map((suffix) => readFileSync(file + suffix, 'latin1')).join('')
   return { store, inbox, events, woken, onDisk }

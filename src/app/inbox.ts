@@ -10,6 +10,8 @@ export type InboxPorts = {
   store: Store
   feed: Feed
   wake(folder: string): void
+  /** Something may be delivered that could not be before. */
+  deliver(): void
   /** Takes a message that is a command, in its transaction; returns what is to be done after that. */
   takeCommand(stored: { message: Message; chat: RegisteredChat }): (() => void) | undefined
 }
@@ -35,6 +37,10 @@ export class Inbox implements Sink {
 
   async chat({ jid, name, isGroup }: { jid: string; name?: string; isGroup: boolean }): Promise<void> {
     this.#ports.store.chats.see({ jid, isGroup, ...(name === undefined ? {} : { name }) })
+  }
+
+  stateChanged(): void {
+    this.#ports.deliver()
   }
 
   /** The order number of a message of a registered chat; undefined for others, of which only the metadata is kept. */

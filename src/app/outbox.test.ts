@@ -2,34 +2,42 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ManualClock } from '../../test/fakes/clock.ts'
 import { storeWith, type TestContext } from '../../test/fakes/rooms.ts'
-import type { Channel } from '../channels/contract.ts'
+import { type Channel, type ChannelState, NotSent } from '../channels/contract.ts'
 import { AppError } from '../domain/errors.ts'
 import { Courier } from './outbox.ts'
 
 type Send = Channel['send']
 
 /** The real courier and store with one channel for `tg:` chats, whose sends the test plays. */
-function postOffice(t: TestContext, send: Send) {
+function postOffice(t: TestContext, send: Send, parts: Partial<Omit<Channel, 'state'>> = {}) {
   const { store } = storeWith(t, [])
   const clock = new ManualClock()
-  const channel: Channel = {
+  const channel = {
     name: 'fake',
-    capabilities: { delivery: 'keyed', maxText: 4_096 },
-    state: { state: 'online' },
+    capabilities: { delivery: 'keyed', maxText: 4_096 } as Channel['capabilities'],
+    state: { state: 'online' } as ChannelState,
     start: async () => {},
     send,
-    owns: (jid) => jid.startsWith('tg:'),
+    owns: (jid: string) => jid.startsWith('tg:'),
+    ...parts,
   }
   const log = { warn() {}, error() {} }
+  const other: Channel = {
+    ...channel,
+    name: 'other',
+    send: async () => ({ platformId: null }),
+    owns: (jid) => jid.startsWith('ot:'),
+  }
   const courier = new Courier({
     store,
     clock,
     log,
     random: () => 1,
-    channelOf: (jid) => (channel.owns(jid) ? channel : undefined),
+    channelOf: (jid) => [channel, other].find((one) => one.owns(jid)),
   })
   const post = (jid: string, text: string) => store.outbox.add({ jid, text, key: text, turnId: null, at: clock.now() })
-  return { store, clock, courier, post }
+  const states = () => store.outbox.counts()
+  return { store, clock, courier, post, channel, states }
 }
 
 async function settle(condition: () => boolean): Promise<void> {
@@ -72,10 +80,10 @@ test('a failed send is tried again later and later, with the same key, and the c
   post('tg:a', 'a2')
   courier.deliver()
   await settle(() => tries.length === 1)
-  await settle(() => store.outbox.nextDue() === clock.now() + 1_000)
+  await settle(() => store.outbox.nextDueAfter(clock.now()) === clock.now() + 1_000)
   clock.advance(1_000)
   await settle(() => tries.length === 2)
-  await settle(() => store.outbox.nextDue() === clock.now() + 2_000)
+  await settle(() => store.outbox.nextDueAfter(clock.now()) === clock.now() + 2_000)
   broken = false
   clock.advance(2_000)
   await settle(() => tries.length === 4)
@@ -100,4 +108,175 @@ test('a stop aborts what is under way and keeps it for the next start', async (t
   courier.deliver()
   await courier.stop()
   assert.deepEqual(store.outbox.counts(), { pending: 1, failed: 0, uncertain: 0 })
+})
+
+test('a repeat with an unknown outcome before it goes out under its key, or after a look back, or once and is recorded', async (t) => {
+  for (const [delivery, found, sends, states] of [
+    ['keyed', undefined, 2, { pending: 0, failed: 0, uncertain: 0 }],
+    ['readback', { platformId: 'there' }, 1, { pending: 0, failed: 0, uncertain: 0 }],
+    ['readback', undefined, 2, { pending: 0, failed: 0, uncertain: 0 }],
+    ['uncertain', undefined, 2, { pending: 0, failed: 0, uncertain: 1 }],
+  ] as const) {
+    const keys: string[] = []
+    const send: Send = async (_jid, _message, { idempotencyKey }) => {
+      if (keys.push(idempotencyKey) === 1) throw new Error('the answer was lost')
+      return { platformId: 'p' }
+    }
+    const office = postOffice(t, send, { capabilities: { delivery, maxText: 100 }, findSent: async () => found })
+    office.post('tg:a', 'k')
+    office.courier.deliver()
+    await settle(() => office.store.outbox.nextDueAfter(office.clock.now()) !== undefined)
+    office.clock.advance(1_000)
+    await settle(() => office.states().pending === 0)
+    assert.deepEqual([keys, office.states()], [Array(sends).fill('k'), states], delivery)
+  }
+})
+
+test('where nothing tells two attempts apart, an unknown outcome is repeated once and no more', async (t) => {
+  let sends = 0
+  const lost: Send = async () => {
+    sends++
+    throw new Error('the answer was lost')
+  }
+  const { courier, post, clock, states } = postOffice(t, lost, { capabilities: { delivery: 'uncertain', maxText: 100 } })
+  post('tg:a', 'k')
+  courier.deliver()
+  await settle(() => sends === 1 && states().pending === 1)
+  await settle(() => {
+    clock.advance(1_000)
+    return states().uncertain === 1
+  })
+  clock.advance(3_600_000)
+  assert.equal(sends, 2)
+})
+
+test('what certainly was not sent is repeated as often as it takes', async (t) => {
+  let sends = 0
+  const offline: Send = async () => {
+    if (++sends < 4) throw new NotSent({ code: 'x.offline', message: 'not connected' })
+    return { platformId: null }
+  }
+  const { courier, post, clock, states } = postOffice(t, offline, { capabilities: { delivery: 'uncertain', maxText: 100 } })
+  post('tg:a', 'k')
+  courier.deliver()
+  await settle(() => {
+    clock.advance(1_000)
+    return states().pending === 0
+  })
+  assert.deepEqual([sends, states()], [4, { pending: 0, failed: 0, uncertain: 0 }])
+})
+
+test('what was under way when the host was killed may have arrived', async (t) => {
+  const { store, courier, post, states } = postOffice(t, async () => ({ platformId: 'p' }), {
+    capabilities: { delivery: 'uncertain', maxText: 100 },
+  })
+  post('tg:a', 'k')
+  store.outbox.markSending(1)
+  assert.equal(store.outbox.reopen(), 1)
+  courier.deliver()
+  await settle(() => states().uncertain === 1)
+})
+
+test('a platform that says when is asked then, and not before', async (t) => {
+  const asked: number[] = []
+  const { courier, post, clock, states } = postOffice(t, async () => {
+    asked.push(clock.now())
+    if (asked.length === 1) throw new NotSent({ code: 'x.429', message: 'slow down', retryAt: clock.now() + 90_000 })
+    return { platformId: null }
+  })
+  post('tg:a', 'k')
+  courier.deliver()
+  await settle(() => {
+    clock.advance(1_000)
+    return states().pending === 0
+  })
+  assert.equal((asked[1] ?? 0) - (asked[0] ?? 0) >= 90_000, true)
+})
+
+test('a channel that is down holds its own rows only, and they go when it comes back', async (t) => {
+  const sent: string[] = []
+  const { courier, post, channel, states } = postOffice(t, async (_jid, { text }) => {
+    sent.push(text)
+    return { platformId: null }
+  })
+  channel.state = { state: 'retrying', at: 0, why: 'no network' }
+  post('tg:a', 'a')
+  post('ot:b', 'b')
+  courier.deliver()
+  await settle(() => states().pending === 1)
+  assert.deepEqual(sent, [])
+  channel.state = { state: 'online' }
+  courier.deliver()
+  await settle(() => states().pending === 0)
+})
+
+test('a channel whose sends fail is tried with one row at a time, and never twice in a second', async (t) => {
+  const asked: number[] = []
+  const { courier, post, clock } = postOffice(t, async () => {
+    asked.push(clock.now())
+    throw new Error('down')
+  })
+  for (let n = 0; n < 20; n++) post(`tg:${n}`, `k${n}`)
+  courier.deliver()
+  await settle(() => asked.length === 20)
+  for (let n = 0; n < 600; n++) {
+    clock.advance(100)
+    await new Promise(setImmediate)
+  }
+  const later = asked.slice(20)
+  assert.ok(later.length > 2, 'it is tried again')
+  assert.ok(later.every((at, n) => n === 0 || at - (later[n - 1] ?? 0) >= 1_000))
+})
+
+test('a text that is too long goes in parts, in its place, and a restart sends no part twice', async (t) => {
+  const sent: string[] = []
+  const { courier, post, store, states } = postOffice(
+    t,
+    async (_jid, { text }, { idempotencyKey }) => {
+      sent.push(`${idempotencyKey}: ${text.slice(0, 6)}`)
+      return { platformId: null }
+    },
+    { capabilities: { delivery: 'keyed', maxText: 60 } },
+  )
+  const long = ['first ', 'second ', 'third '].map((word) => word.repeat(6).trim()).join('\n\n')
+  store.outbox.add({ jid: 'tg:a', text: long, key: 'long', turnId: null, at: 0 })
+  post('tg:a', 'after')
+  courier.deliver()
+  await settle(() => states().pending === 0)
+  assert.deepEqual(sent, ['long: first ', 'long/2: second', 'long/3: third ', 'after: after'])
+})
+
+test('a disk that is full while a send is written down sends nothing twice', async (t) => {
+  let sends = 0
+  const { courier, post, store, clock, states } = postOffice(t, async () => {
+    sends++
+    return { platformId: 'p' }
+  })
+  const full = t.mock.method(store.outbox, 'markSent', () => {
+    throw new Error('SQLITE_FULL')
+  })
+  post('tg:a', 'k')
+  courier.deliver()
+  await settle(() => full.mock.callCount() === 1)
+  courier.deliver()
+  clock.advance(5_000)
+  await settle(() => full.mock.callCount() === 2)
+  full.mock.restore()
+  clock.advance(5_000)
+  await settle(() => states().pending === 0)
+  assert.equal(sends, 1)
+})
+
+test('a disk that is full before a send does not spin, and the send goes when there is room', async (t) => {
+  const { courier, post, store, clock, states } = postOffice(t, async () => ({ platformId: 'p' }))
+  const full = t.mock.method(store.outbox, 'markSending', () => {
+    throw new Error('SQLITE_FULL')
+  })
+  post('tg:a', 'k')
+  courier.deliver()
+  for (let n = 0; n < 100; n++) await new Promise(setImmediate)
+  assert.equal(full.mock.callCount(), 1)
+  full.mock.restore()
+  clock.advance(5_000)
+  await settle(() => states().pending === 0)
 })

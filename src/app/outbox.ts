@@ -1,6 +1,9 @@
 import type { Channel } from '../channels/contract.ts'
-import type { Clock } from '../domain/clock.ts'
+import { NotSent } from '../channels/contract.ts'
+import type { Clock, Instant } from '../domain/clock.ts'
+import { type AttemptEnd, afterAttempt, backOff, type NextStep } from '../domain/delivery.ts'
 import { AppError, errorText } from '../domain/errors.ts'
+import { splitText } from '../domain/split-text.ts'
 import type { Delivery } from '../store/outbox.ts'
 import type { Store } from '../store/store.ts'
 
@@ -12,13 +15,19 @@ export type CourierPorts = {
   log: { warn(text: string): void; error(text: string): void }
 }
 
-const FIRST_DELAY_MS = 1_000
-const LONGEST_DELAY_MS = 300_000
+/** A channel whose attempts fail: one row at a time is tried, and none before `notBefore`. */
+type Trouble = { failures: number; notBefore: Instant }
+
+/** Between two tries to write down what became of a send, when the disk is full. */
+const RECORD_RETRY_MS = 5_000
 
 /** Delivers what is committed: each chat in its own order, chats side by side, each row with its next step. */
 export class Courier {
   readonly #ports: CourierPorts
-  readonly #underWay = new Map<number, Promise<void>>()
+  /** By row. */
+  readonly #underWay = new Map<number, { channel: string; done: Promise<void> }>()
+  /** By channel. */
+  readonly #troubles = new Map<string, Trouble>()
   readonly #abort = new AbortController()
   #cancelTimer: () => void = () => {}
 
@@ -26,54 +35,122 @@ export class Courier {
     this.#ports = ports
   }
 
-  /** Sends everything that is due now, and sees to it that the rest is sent when it falls due. */
+  /** Sends everything that can be sent now, and sees to it that the rest is sent when it can be. */
   deliver(): void {
     const { store, clock } = this.#ports
     if (this.#abort.signal.aborted) return
-    for (const delivery of store.outbox.due(clock.now())) {
-      const done = this.#send(delivery)
-        .catch((error) => this.#ports.log.error(`Delivery ${delivery.seq}: ${errorText(error)}`))
-        .finally(() => this.#underWay.delete(delivery.seq))
-      this.#underWay.set(delivery.seq, done)
-    }
+    const now = clock.now()
+    for (const delivery of store.outbox.due(now)) if (!this.#underWay.has(delivery.seq)) this.#begin(delivery)
+    const held = [...this.#troubles.values()].map(({ notBefore }) => notBefore).filter((at) => at > now)
+    const next = Math.min(store.outbox.nextDueAfter(now) ?? Number.POSITIVE_INFINITY, ...held)
     this.#cancelTimer()
-    const next = store.outbox.nextDue()
-    if (next !== undefined) this.#cancelTimer = clock.wakeAt(next, () => this.deliver())
+    if (Number.isFinite(next)) this.#cancelTimer = clock.wakeAt(next, () => this.deliver())
   }
 
   /** Stops sending; what is under way is aborted and stays due. Resolves when nothing is under way. */
   async stop(): Promise<void> {
     this.#abort.abort()
     this.#cancelTimer()
-    await Promise.all(this.#underWay.values())
+    await Promise.all([...this.#underWay.values()].map(({ done }) => done))
   }
 
-  /** Rejects only when the store fails. Else the row has a next step, or an end. */
-  async #send(delivery: Delivery): Promise<void> {
-    const { store, clock, channelOf, log } = this.#ports
-    const { seq, jid, text, key } = delivery
-    const channel = channelOf(jid)
-    if (!channel) return store.outbox.close({ seq, state: 'failed', why: `no channel serves ${jid}` })
+  #begin(delivery: Delivery): void {
+    const channel = this.#ports.channelOf(delivery.jid)
+    if (channel && !this.#isOpen(channel)) return
+    const done = this.#send(delivery, channel)
+      .catch((error) => this.#ports.log.error(`Delivery ${delivery.seq}: ${errorText(error)}`))
+      .finally(() => {
+        this.#underWay.delete(delivery.seq)
+        queueMicrotask(() => this.deliver())
+      })
+    this.#underWay.set(delivery.seq, { channel: channel?.name ?? '', done })
+  }
+
+  /** A channel that is down, or in trouble, holds its own rows and nobody else's. */
+  #isOpen({ name, state }: Channel): boolean {
+    if (state.state !== 'online') return false
+    const trouble = this.#troubles.get(name)
+    if (!trouble) return true
+    const probing = [...this.#underWay.values()].some(({ channel }) => channel === name)
+    return !probing && trouble.notBefore <= this.#ports.clock.now()
+  }
+
+  /** Rejects only when the host stops while the store fails. Else the row has a next step, or an end. */
+  async #send(delivery: Delivery, channel: Channel | undefined): Promise<void> {
+    const { store } = this.#ports
+    const { seq, jid, text } = delivery
+    if (!channel) return this.#record(delivery, { type: 'failed', why: `no channel serves ${jid}` })
+    const parts = delivery.attempts === 0 ? splitText(text, channel.capabilities.maxText) : [text]
+    if (parts.length > 1) return this.#persist(() => store.tx(() => store.outbox.split(delivery, parts)))
+    await this.#persist(() => store.outbox.markSending(seq))
+    const end = await this.#attempt(delivery, channel)
+    this.#noteTrouble(channel, end)
+    const { delivery: guarantee } = channel.capabilities
+    await this.#record(delivery, afterAttempt(end, { guarantee, unsure: delivery.unsure }))
+  }
+
+  /** Never rejects: whatever is thrown tells how the attempt ended. */
+  async #attempt({ jid, text, file, key, unsure }: Delivery, channel: Channel): Promise<AttemptEnd> {
+    const { signal } = this.#abort
+    if (signal.aborted) return { type: 'not-sent', why: 'the host stopped before it was sent' }
     try {
-      store.outbox.markSending(seq)
-      const { platformId } = await channel.send(jid, { text }, { idempotencyKey: key, signal: this.#abort.signal })
-      store.outbox.markSent({ seq, platformId, at: clock.now() })
+      const lookBack = unsure && channel.capabilities.delivery === 'readback'
+      const found = lookBack ? await channel.findSent?.(jid, { idempotencyKey: key, text }, signal) : undefined
+      const receipt = found ?? (await channel.send(jid, { text, file }, { idempotencyKey: key, signal }))
+      return { type: 'sent', platformId: receipt.platformId }
     } catch (error) {
-      this.#failed(delivery, error)
+      const why = errorText(error)
+      const retryAt = error instanceof AppError ? error.retryAt : undefined
+      if (error instanceof NotSent) return { type: 'not-sent', why, retryAt }
+      return error instanceof AppError && error.fault === 'user' ? { type: 'refused', why } : { type: 'unknown', why, retryAt }
     }
-    if (!this.#abort.signal.aborted) queueMicrotask(() => this.deliver())
-    else log.warn(`Delivery ${seq} to ${jid} was interrupted by the stop; it is sent at the next start.`)
   }
 
-  #failed({ seq, jid, attempts }: Delivery, error: unknown): void {
+  #noteTrouble({ name }: Channel, end: AttemptEnd): void {
+    const { clock, random } = this.#ports
+    if (end.type === 'sent' || end.type === 'refused') return void this.#troubles.delete(name)
+    const known = this.#troubles.get(name)
+    // Many that were under way together failed of one cause.
+    if (known && known.notBefore > clock.now()) return
+    const failures = (known?.failures ?? 0) + 1
+    this.#troubles.set(name, { failures, notBefore: clock.now() + backOff(failures - 1, random) })
+  }
+
+  async #record(delivery: Delivery, step: NextStep): Promise<void> {
     const { store, clock, random, log } = this.#ports
-    const why = errorText(error)
-    if (error instanceof AppError && error.fault === 'user') {
-      log.error(`Delivery ${seq} to ${jid} failed for good: ${why}`)
-      return store.outbox.close({ seq, state: 'failed', why })
+    const { seq, jid, attempts } = delivery
+    const at = clock.now()
+    switch (step.type) {
+      case 'sent':
+        return this.#persist(() => store.outbox.markSent({ seq, platformId: step.platformId, at }))
+      case 'uncertain':
+        log.warn(`Delivery ${seq} to ${jid} may have arrived twice, or not: ${step.why}`)
+        return this.#persist(() => store.outbox.close({ seq, state: 'uncertain', at, ...step }))
+      case 'failed':
+        log.error(`Delivery ${seq} to ${jid} failed for good: ${step.why}`)
+        return this.#persist(() => store.outbox.close({ seq, state: 'failed', at, platformId: null, why: step.why }))
+      case 'again': {
+        const until = Math.max(step.retryAt ?? 0, at + backOff(attempts, random))
+        log.warn(`Delivery ${seq} to ${jid} is tried again in ${Math.round((until - at) / 1_000)} s: ${step.why}`)
+        return this.#persist(() => store.outbox.postpone({ seq, until, unsure: step.unsure, why: step.why }))
+      }
     }
-    const delay = Math.min(FIRST_DELAY_MS * 2 ** attempts, LONGEST_DELAY_MS) * (0.5 + random() / 2)
-    log.warn(`Delivery ${seq} to ${jid} failed, tried again in ${Math.round(delay / 1000)} s: ${why}`)
-    store.outbox.postpone({ seq, until: clock.now() + Math.round(delay), why })
+  }
+
+  /** What became of a send is kept until it can be written down: a full disk delays the chat, and sends nothing twice. */
+  async #persist(write: () => void): Promise<void> {
+    const { clock, log } = this.#ports
+    for (;;) {
+      try {
+        return write()
+      } catch (error) {
+        if (this.#abort.signal.aborted) throw error
+        log.error(`The outbox could not be written, it is tried again: ${errorText(error)}`)
+        await new Promise<void>((resolve) => {
+          clock.wakeAt(clock.now() + RECORD_RETRY_MS, resolve)
+          this.#abort.signal.addEventListener('abort', () => resolve(), { once: true })
+        })
+      }
+    }
   }
 }

@@ -1,7 +1,6 @@
+import type { DeliveryGuarantee } from '../domain/delivery.ts'
+import { AppError } from '../domain/errors.ts'
 import type { IncomingMessage } from '../domain/message.ts'
-
-/** How sure we can be that a send happens once: a key the platform honours, a look back, or neither. */
-export type DeliveryGuarantee = 'keyed' | 'readback' | 'uncertain'
 
 export type ChannelState =
   | { state: 'connecting' }
@@ -27,6 +26,8 @@ export interface Sink {
   deleted(message: { jid: string; id: string }): Promise<void>
   /** A chat was seen or renamed; nothing of what is said in it. */
   chat(chat: { jid: string; name?: string; isGroup: boolean }): Promise<void>
+  /** The channel's state is another one: what waits for it may go now. */
+  stateChanged(): void
 }
 
 /** A file on this host that is sent with the text as its caption. */
@@ -34,6 +35,18 @@ export type OutboundFile = { path: string; name: string; mimeType: string }
 export type Outbound = { text: string; file?: OutboundFile | undefined }
 /** The platform's id of what was sent, where it gives one. */
 export type Receipt = { platformId: string | null }
+
+/** The platform does not have the message, for certain: sending it again cannot double anything. */
+export class NotSent extends AppError {
+  constructor({
+    code,
+    message,
+    retryAt,
+    cause,
+  }: { code: string; message: string; retryAt?: number | undefined; cause?: unknown }) {
+    super({ code, fault: 'platform', message, retryAt, cause })
+  }
+}
 
 /** One way in and out. It never exits the process, and never holds another channel up. */
 export interface Channel {
@@ -44,7 +57,7 @@ export interface Channel {
   start(sink: Sink, signal: AbortSignal): Promise<void>
   /**
    * Rejects with an `AppError`; with fault `user` it will never succeed, anything else is tried again, not before its
-   * `retryAt`. The same key means the same message: what was sent under it must not be sent twice where `delivery` is `keyed`.
+   * `retryAt`. Only `NotSent` says that nothing arrived; after anything else it may have. The same key means the same message: what was sent under it must not be sent twice where `delivery` is `keyed`.
    */
   send(jid: string, message: Outbound, options: { idempotencyKey: string; signal: AbortSignal }): Promise<Receipt>
   /** With `readback`: the message that was sent under this key, if the platform has it. */

@@ -97,7 +97,7 @@ test("a chat's later delivery waits for its earlier ones; a key is delivered onc
     ['b1'],
     'nothing overtakes what is being sent',
   )
-  outbox.postpone({ seq: a1.seq, until: 100, why: 'busy' })
+  outbox.postpone({ unsure: false, seq: a1.seq, until: 100, why: 'busy' })
   assert.deepEqual(
     outbox.due(50).map((d) => d.key),
     ['b1'],

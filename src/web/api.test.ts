@@ -11,7 +11,7 @@ function api(t: TestContext) {
   const { store, folder: root } = storeWith(t, ['main'])
   const feed = new Feed()
   const woken: string[] = []
-  const inbox = new Inbox({ store, feed, wake: (folder) => woken.push(folder), takeCommand: () => undefined })
+  const inbox = new Inbox({ deliver: () => {}, store, feed, wake: (folder) => woken.push(folder), takeCommand: () => undefined })
   const desk = new TurnDesk(
     { store, feed, now: () => 1_000 },
     { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 5, installId: 'x' },

@@ -44,7 +44,7 @@ export function* stepsOf(store: Store, rounds: number): Generator<() => void> {
   const feed = new Feed()
   const ports = { store, feed, now: () => ++now }
   const desk = new TurnDesk(ports, { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 3, installId: 'power' })
-  const inbox = new Inbox({ store, feed, wake: () => {}, takeCommand: () => undefined })
+  const inbox = new Inbox({ deliver: () => {}, store, feed, wake: () => {}, takeCommand: () => undefined })
   yield () => store.tx(() => register(store))
   for (let round = 0; round < rounds; round++) {
     const id = `${store.chats.cursors(JID).answeredSeq}-${round}`

@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type AttemptEnd, afterAttempt, backOff, type DeliveryGuarantee } from './delivery.ts'
+
+const step = (type: AttemptEnd['type'], guarantee: DeliveryGuarantee, unsure: boolean) => {
+  const end: AttemptEnd = type === 'sent' ? { type, platformId: 'p' } : { type, why: 'why' }
+  const next = afterAttempt(end, { guarantee, unsure })
+  return next.type === 'again' ? `again${next.unsure ? ' unsure' : ''}` : next.type
+}
+
+test('every end of an attempt has its next step', () => {
+  for (const [end, guarantee, unsure, next] of [
+    ['sent', 'keyed', false, 'sent'],
+    ['sent', 'keyed', true, 'sent'],
+    ['sent', 'readback', true, 'sent'],
+    ['sent', 'uncertain', false, 'sent'],
+    ['sent', 'uncertain', true, 'uncertain'],
+    ['refused', 'keyed', true, 'failed'],
+    ['refused', 'uncertain', false, 'failed'],
+    ['refused', 'uncertain', true, 'uncertain'],
+    ['not-sent', 'uncertain', false, 'again'],
+    ['not-sent', 'uncertain', true, 'again unsure'],
+    ['unknown', 'keyed', true, 'again unsure'],
+    ['unknown', 'readback', true, 'again unsure'],
+    ['unknown', 'uncertain', false, 'again unsure'],
+    ['unknown', 'uncertain', true, 'uncertain'],
+  ] as const)
+    assert.equal(step(end, guarantee, unsure), next, `${end}, ${guarantee}, unsure ${unsure}`)
+})
+
+test('waiting grows from a second to five minutes, with half of it left to chance', () => {
+  assert.deepEqual([backOff(0, () => 0), backOff(0, () => 1)], [1_000, 1_000])
+  assert.deepEqual([backOff(3, () => 0), backOff(3, () => 1)], [4_000, 8_000])
+  assert.deepEqual([backOff(90, () => 0), backOff(90, () => 1)], [150_000, 300_000])
+})
