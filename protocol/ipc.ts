@@ -37,7 +37,7 @@ export const ipcFields = {
   ask_user: {
     question: z.string().trim().min(1).max(4_000),
     options,
-    timeoutMinutes: z.number().positive().max(10_080).default(60),
+    timeoutMinutes: z.number().positive().max(1_440).default(60),
     targetJid,
   },
   schedule_task: {
@@ -140,8 +140,11 @@ function camelCase(key: string): string {
   return key.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
 }
 
-/** In which of the two folders a request is written. */
-export function ipcFolderOf(type: IpcType): 'messages' | 'tasks' {
+/** The folders that requests lie in. The host reads any request in both. */
+export const ipcFolders = ['messages', 'tasks'] as const
+
+/** In which of them a request is written. */
+export function ipcFolderOf(type: IpcType): (typeof ipcFolders)[number] {
   return type === 'message' || type === 'file' || type === 'ask_user' ? 'messages' : 'tasks'
 }
 
