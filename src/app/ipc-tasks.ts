@@ -19,7 +19,7 @@ export type TaskView = {
   lastRun: Instant | null
 }
 export type TaskRunView = {
-  runAt: Instant
+  at: Instant
   durationMs: number | null
   status: string
   result: string | null
@@ -121,7 +121,7 @@ function history(
 ): IpcResult {
   const task = tasks.find(taskId)
   if (!task || !may(who, 'see-task', task.folder)) return unknownTask(taskId)
-  const runs = tasks.history(taskId, limit).map(({ runAt, ...run }) => ({ at: localTime(runAt, timeZone), ...run }))
+  const runs = tasks.history(taskId, limit).map((run) => ({ ...run, at: localTime(run.at, timeZone) }))
   return done(runs.length === 0 ? 'It has not run yet.' : `The newest ${runs.length} runs.`, { taskId, runs })
 }
 
