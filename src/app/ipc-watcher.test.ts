@@ -118,22 +118,43 @@ test('a crash between effect and removal does nothing twice; one before the comm
 })
 
 test('a file dropped by hand is carried out as often as it is dropped, and has its outcome in the log', async (t) => {
-  const { drop, attach, logged, store, boxOf } = office(t)
+  const { drop, attach, logged, store, boxOf, clock } = office(t)
   const run = attach('main')
+  const taken = (box: string) => () => {
+    clock.advance(100)
+    return readdirSync(boxOf('main', box)).length === 0
+  }
   for (let times = 1; times <= 2; times++) {
     drop('main', message('by hand'), { id: 'test', box: 'messages' })
-    await until(() => store.messages.latest('local:main', 9).length === times, 'it is sent')
-    await until(() => readdirSync(boxOf('main', 'messages')).length === 0, 'it is removed')
+    await until(taken('messages'), 'it is removed')
+    assert.equal(store.messages.latest('local:main', 9).length, times)
   }
   drop('main', '{"type": "mesage"}', { id: 'typo' })
-  await until(() => logged.length === 3, 'each has its line')
+  await until(taken('tasks'), 'it is removed, too')
+  assert.equal(logged.length, 3)
   assert.match(logged[0] ?? '', /Group main: request "test .*": done: Sent to local:main/)
   assert.match(logged[2] ?? '', /Group main: request "typo .*": malformed: type:/)
   assert.equal(run.replies.size, 0)
 })
 
+test('a file that a person is still writing is left until it is whole', async (t) => {
+  const { attach, ask, boxOf, clock, outbox, logged } = office(t)
+  const run = attach('main')
+  const file = path.join(boxOf('main'), 'slow.json')
+  const text = JSON.stringify(message('written slowly'))
+  for (const written of ['', text.slice(0, 10), text]) {
+    writeFileSync(file, written)
+    await ask('main', run, { type: 'list_tasks' })
+    clock.advance(400)
+    await ask('main', run, { type: 'list_tasks' })
+  }
+  assert.deepEqual([outbox(), logged], [[], []])
+  clock.advance(100)
+  await until(() => outbox().length === 1, 'it is carried out')
+})
+
 test('links, pipes and twins are removed unread; folders and strange names are left alone; none holds anything up', async (t) => {
-  const { boxOf, attach, ask, logged, root } = office(t)
+  const { boxOf, attach, ask, logged, root, clock } = office(t)
   const at = (name: string) => path.join(boxOf('family'), name)
   writeFileSync(path.join(root, 'secret'), JSON.stringify(message('the owner’s')))
   symlinkSync(path.join(root, 'secret'), at('link.json'))
@@ -146,6 +167,10 @@ test('links, pipes and twins are removed unread; folders and strange names are l
   writeFileSync(at('unfinished.json.tmp'), JSON.stringify(message('not yet')))
   const run = attach('family')
   assert.equal((await ask('family', run, message('after them'))).status, 'done')
+  await until(() => {
+    clock.advance(100)
+    return readdirSync(boxOf('family')).length === 2
+  }, 'the rest is gone')
   assert.deepEqual(readdirSync(boxOf('family')).sort(), ['folder.json', 'unfinished.json.tmp'])
   for (const name of ['link', 'twin', 'pipe', 'folder', 'huge'])
     assert.ok(

@@ -2,7 +2,7 @@ import { type FSWatcher, watch } from 'node:fs'
 import path from 'node:path'
 import { ipcFolders, MAX_IPC_BYTES } from '@nanoclaw/protocol'
 import type { AgentRun } from '../container/agent-run.ts'
-import type { Clock } from '../domain/clock.ts'
+import type { Clock, Instant } from '../domain/clock.ts'
 import { errorText } from '../domain/errors.ts'
 import { type Entry, readWhole, removeName, walk } from '../hostile-tree.ts'
 import { Allowance } from './ipc-allowance.ts'
@@ -23,6 +23,8 @@ const SLICE = 256
 const MAX_ENTRIES = 5_000
 /** When there was nothing to carry out, reading rests for so many times as long as it took: an agent cannot keep us at it. */
 const REST = 2
+/** A file that a person writes may be seen half written: it is taken when it was the same for so long. */
+const SETTLE_MS = 500
 const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i
 
 /**
@@ -86,6 +88,8 @@ class Mailbox {
   #stopped = false
   #endRest: () => void = () => {}
   #oddNames = 0
+  /** Files with names of people, as they were first seen. */
+  readonly #fresh = new Map<string, { changedAt: bigint; bytes: number; at: Instant }>()
 
   constructor({ folder, root, ports }: { folder: string; root: string; ports: WatcherPorts }) {
     this.#folder = folder
@@ -182,11 +186,26 @@ class Mailbox {
     const files: File[] = []
     for await (const entry of walk(place, { maxEntries: MAX_ENTRIES })) {
       if (!entry.name.endsWith('.json')) continue
-      if (entry.type === 'file') files.push(entry)
-      else await this.#refuse(place, entry)
+      if (entry.type === 'file' && this.#isWhole(place, entry)) files.push(entry)
+      if (entry.type !== 'file') await this.#refuse(place, entry)
       if (files.length >= SLICE) break
     }
     return files.sort((a, b) => Number(a.changedAt - b.changedAt))
+  }
+
+  /** Agents rename what they wrote; of other names it is not known, so they are looked at again a little later. */
+  #isWhole(place: string, { name, changedAt, bytes }: File): boolean {
+    if (isUuid(name)) return true
+    const { clock } = this.#ports
+    const file = path.join(place, name)
+    const known = this.#fresh.get(file)
+    const isSame = known?.changedAt === changedAt && known.bytes === bytes
+    if (isSame && clock.now() >= known.at + SETTLE_MS) return this.#fresh.delete(file)
+    if (isSame) return false
+    if (this.#fresh.size >= MAX_ENTRIES) this.#fresh.clear()
+    this.#fresh.set(file, { changedAt, bytes, at: clock.now() })
+    clock.wakeAt(clock.now() + SETTLE_MS, () => this.ring())
+    return false
   }
 
   /** Links, pipes and the like are removed unread; a folder, or a name that cannot be shown, is left alone. */
@@ -213,7 +232,7 @@ class Mailbox {
 
   async #read(place: string, { name, id }: { name: string; id: string }): Promise<void> {
     const { desk } = this.#ports
-    const byHand = !UUID.test(id)
+    const byHand = !isUuid(name)
     const spend = (bytes: number) => this.#allowance.take({ requests: 0, bytes })
     const found: Found = { folder: this.#folder, id, byHand, runs: [...this.runs], spend }
     const contents = await readWhole({ base: place, parts: [name] }, MAX_IPC_BYTES)
@@ -221,6 +240,10 @@ class Mailbox {
     // A person may use a name again: then it is another request.
     await desk.take(byHand ? { ...found, id: `${id} ${contents.version}` } : found, contents.bytes)
   }
+}
+
+function isUuid(name: string): boolean {
+  return UUID.test(path.basename(name, '.json'))
 }
 
 const MAX_ODD_NAMES = 20
