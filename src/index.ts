@@ -6,9 +6,15 @@ import { Commands } from './app/commands.ts'
 import { Feed } from './app/feed.ts'
 import { GroupQueue } from './app/group-queue.ts'
 import { ensureMain, GroupRegistry } from './app/groups.ts'
-import { Inbox } from './app/inbox.ts'
+import { Inbox, type InboxPorts } from './app/inbox.ts'
+import { IpcDesk } from './app/ipc-desk.ts'
+import type { Posting } from './app/ipc-speech.ts'
+import type { TaskPort } from './app/ipc-tasks.ts'
+import { IpcWatcher } from './app/ipc-watcher.ts'
 import { LoginWatch } from './app/login-watch.ts'
 import { Courier } from './app/outbox.ts'
+import { OutgoingFiles } from './app/outgoing-files.ts'
+import { QuestionDesk } from './app/questions.ts'
 import { removeOrphans } from './app/recovery.ts'
 import { Snapshots } from './app/snapshots.ts'
 import { hostStatus } from './app/status.ts'
@@ -18,7 +24,7 @@ import type { Channel } from './channels/contract.ts'
 import { TerminalChannel } from './channels/terminal.ts'
 import { type Config, PROJECT } from './config.ts'
 import { type ContainerUser, containerUser } from './container/folders.ts'
-import { ContainerRunner } from './container-runner.ts'
+import { ContainerRunner, type StartRequest } from './container-runner.ts'
 import { systemClock } from './domain/clock.ts'
 import { errorText } from './domain/errors.ts'
 import { fingerprintOf, HostCredentials, placeholderEnv } from './gateway/credentials.ts'
@@ -49,6 +55,10 @@ type Base = HostParts & { install: string; user: ContainerUser; store: Store; re
 
 /** The backstop behind all events: whatever a missed one left lying is found after this. */
 const SWEEP_MS = 60_000
+/** So long a channel may take to name its chats. */
+const SYNC_MS = 60_000
+/** A request of an agent is recognised for so long after its file was last seen. */
+const IPC_MEMORY_MS = 24 * 60 * 60_000
 
 /** Starts the host in the documented order. Throws an `AppError`, with nothing left running, when it cannot. */
 export async function startHost(parts: HostParts): Promise<Host> {
@@ -94,19 +104,23 @@ async function startServices(base: Base): Promise<Host> {
   const channels: Channel[] = [new TerminalChannel()]
   const channelOf = (jid: string) => channels.find((channel) => channel.owns(jid))
   const showWork = (jid: string) => showTyping({ channel: channelOf(jid), jid, clock: systemClock })
-  const courier = makeCourier(base, channelOf)
+  const files = new OutgoingFiles(config.root)
+  files.keepOnly(store.outbox.openFiles())
+  const courier = makeCourier({ base, channelOf, files })
   const desk = makeDesk(base, feed)
   const snapshots = new Snapshots({ store, root: config.root, now: systemClock.now, log })
   const registry = makeRegistry({ base, queue: () => queue, changed: () => snapshots.writeAll() })
   const runner = makeRunner({ base, gateway, snapshots })
-  const queue: GroupQueue = makeQueue({ base, registry, feed, desk, courier, runner, showWork })
+  const { ipc, questions } = makeIpc({ base, feed, desk, courier, files, registry, snapshots, channels })
+  const queue: GroupQueue = makeQueue({ base, registry, feed, desk, courier, runner, showWork, ipc })
   const commands = makeCommands({ base, desk, queue, courier })
+  const takeCommand: InboxPorts['takeCommand'] = (stored) => commands.take(stored) ?? questions.take(stored)
   const inbox = new Inbox({
     store,
     feed,
+    takeCommand,
     deliver: () => courier.deliver(),
     wake: (folder) => queue.wake(folder),
-    takeCommand: commands.take.bind(commands),
   })
   const receive = inbox.receive.bind(inbox)
   const life = new AbortController()
@@ -136,7 +150,10 @@ async function startServices(base: Base): Promise<Host> {
     wakeAll()
     courier.deliver()
     login.check()
+    ipc.sweep()
+    store.ipcRequests.prune(systemClock.now() - IPC_MEMORY_MS)
   }
+  ipc.readAll(store.groups.all().map(({ folder }) => folder))
   const sweeping = setInterval(sweep, SWEEP_MS)
   const control = await serveControl({ app: api, socket: config.paths.controlSocket })
   sweep()
@@ -149,6 +166,7 @@ async function startServices(base: Base): Promise<Host> {
     clearInterval(sweeping)
     login.close()
     await queue.shutdown({ graceMs: config.shutdownGraceMs, now })
+    await ipc.stop()
     life.abort()
     await courier.stop()
     await control.close()
@@ -163,8 +181,11 @@ function makeGateway({ config, log }: Base): Gateway {
   return new Gateway({ upstream: config.modelUrl, credentials: credentialsOf(config), log: withFields(log) })
 }
 
-function makeCourier({ store, log }: Base, channelOf: (jid: string) => Channel | undefined): Courier {
-  return new Courier({ store, channelOf, log, clock: systemClock, random: Math.random })
+type CourierParts = { base: Base; channelOf(jid: string): Channel | undefined; files: OutgoingFiles }
+
+function makeCourier({ base: { store, log }, channelOf, files }: CourierParts): Courier {
+  const forget = files.remove.bind(files)
+  return new Courier({ store, channelOf, log, forget, clock: systemClock, random: Math.random })
 }
 
 function makeDesk({ config, store, install }: Base, feed: Feed): TurnDesk {
@@ -200,13 +221,20 @@ type QueueParts = {
   courier: Courier
   runner: ContainerRunner
   showWork(jid: string): () => void
+  ipc: IpcWatcher
 }
 
-function makeQueue({ base: { config, log, store }, registry, feed, desk, courier, runner, showWork }: QueueParts): GroupQueue {
+function makeQueue(parts: QueueParts): GroupQueue {
+  const { registry, feed, desk, courier, runner, showWork, ipc } = parts
+  const { config, log, store } = parts.base
   const { root, assistantName, containerTimeoutMs: timeoutMs, maxContainers, idleTimeoutMs } = config
   const lane = {
     log,
-    start: runner.start.bind(runner),
+    start: async (request: StartRequest, signal?: AbortSignal) => {
+      const run = await runner.start(request, signal)
+      ipc.attach(request.group.folder, run)
+      return run
+    },
     onSession: desk.sessionNamed.bind(desk),
     onActivity: (jid: string, activity: ActivityFrame) => feed.publish(jid, activity),
   }
@@ -219,6 +247,47 @@ function makeQueue({ base: { config, log, store }, registry, feed, desk, courier
     { desk, clock: systemClock, log, lane, isMain, showWork, deliver: afterTurn },
     { root, assistantName, timeoutMs, maxContainers, idleTimeoutMs },
   )
+}
+
+type IpcParts = {
+  base: Base
+  feed: Feed
+  desk: TurnDesk
+  courier: Courier
+  files: OutgoingFiles
+  registry: GroupRegistry
+  snapshots: Snapshots
+  channels: readonly Channel[]
+}
+
+/** What agents ask for: read from their folders, decided, carried out and answered. */
+function makeIpc({ base: { config, log, store }, feed, desk, courier, files, registry, snapshots, channels }: IpcParts) {
+  const { root, timeZone, assistantName } = config
+  const { now } = systemClock
+  const post = (posting: Posting) => store.outbox.add(posting)
+  const speech = { store, feed, post, now, assistantName }
+  const deliver = () => courier.deliver()
+  const questions = new QuestionDesk({ store, clock: systemClock, speech, desk, deliver, log })
+  const refreshGroups = async () => {
+    const asked = await Promise.allSettled(channels.map((channel) => channel.syncGroups?.(AbortSignal.timeout(SYNC_MS))))
+    snapshots.writeAll()
+    const failed = asked.find((one) => one.status === 'rejected')
+    if (failed) throw failed.reason
+  }
+  const tasks = taskPort(store)
+  const office = { store, speech, registry, tasks, questions, files, timeZone, deliver, refreshGroups, now, log }
+  return { questions, ipc: new IpcWatcher({ desk: new IpcDesk(office), clock: systemClock, log }, root) }
+}
+
+/** Until the book of tasks is there, agents can look at tasks only. */
+function taskPort({ tasks }: Store): TaskPort {
+  const change = () => ({ type: 'refused' as const, why: 'Tasks cannot be changed by agents yet.' })
+  return {
+    find: (id) => tasks.find(id),
+    list: (folder) => (folder === undefined ? tasks.all() : tasks.ofGroup(folder)),
+    history: (id, limit) => tasks.history(id, limit),
+    ...{ schedule: change, update: change, pause: change, resume: change, cancel: change, runNow: change },
+  }
 }
 
 function makeCommands({

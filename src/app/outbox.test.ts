@@ -33,6 +33,7 @@ function postOffice(t: TestContext, send: Send, parts: Partial<Omit<Channel, 'st
     clock,
     log,
     random: () => 1,
+    forget: () => {},
     channelOf: (jid) => [channel, other].find((one) => one.owns(jid)),
   })
   const post = (jid: string, text: string) => store.outbox.add({ jid, text, key: text, turnId: null, at: clock.now() })

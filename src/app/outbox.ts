@@ -4,7 +4,7 @@ import type { Clock, Instant } from '../domain/clock.ts'
 import { type AttemptEnd, afterAttempt, backOff, type NextStep } from '../domain/delivery.ts'
 import { AppError, errorText } from '../domain/errors.ts'
 import { splitText } from '../domain/split-text.ts'
-import type { Delivery } from '../store/outbox.ts'
+import type { Delivery, DeliveryFile } from '../store/outbox.ts'
 import type { Store } from '../store/store.ts'
 
 export type CourierPorts = {
@@ -12,6 +12,8 @@ export type CourierPorts = {
   clock: Clock
   channelOf(jid: string): Channel | undefined
   random(): number
+  /** A copy of a file that was sent, or never will be, is needed no more. */
+  forget(file: DeliveryFile): void
   log: { warn(text: string): void; error(text: string): void }
 }
 
@@ -86,7 +88,9 @@ export class Courier {
     const end = await this.#attempt(delivery, channel)
     this.#noteTrouble(channel, end)
     const { delivery: guarantee } = channel.capabilities
-    await this.#record(delivery, afterAttempt(end, { guarantee, unsure: delivery.unsure }))
+    const step = afterAttempt(end, { guarantee, unsure: delivery.unsure })
+    await this.#record(delivery, step)
+    if (delivery.file && step.type !== 'again') this.#ports.forget(delivery.file)
   }
 
   /** Never rejects: whatever is thrown tells how the attempt ended. */

@@ -109,7 +109,7 @@ export class TurnDesk {
         const { jid, messages } = work
         const id = work.turn ?? this.#add({ group, jid, messages })
         const started = this.#started({ group, jid, id, lane: 'chat', runId: undefined })
-        return { ...started, prompt: this.#prompt(group, messages), throughSeq: messages.at(-1)?.seq ?? 0, task: undefined }
+        return { ...started, prompt: this.#prompt(id, messages), throughSeq: messages.at(-1)?.seq ?? 0, task: undefined }
       }
     }
   }
@@ -133,14 +133,22 @@ export class TurnDesk {
   }
 
   /** What the agent reads; a command to its own program reaches that as it is. */
-  #prompt({ folder }: Group, messages: readonly Message[]): string {
+  #prompt(turn: TurnId, messages: readonly Message[]): string {
+    const { groups, questions } = this.#ports.store
     const [first] = messages
-    if (!first) return ''
-    const { timeZone } = this.#rules
-    const trigger = this.#ports.store.groups.chat(first.jid)?.trigger ?? `@${this.#rules.assistantName}`
-    const command = messages.length === 1 && first.fromMe ? agentCommandOf(first.text, trigger) : undefined
-    const severalChats = this.#ports.store.groups.chatsOf(folder).length > 1
-    return command ?? promptOf({ messages, timeZone, chat: severalChats ? first.jid : undefined })
+    const chat = first && groups.chat(first.jid)
+    if (!chat) return ''
+    const { timeZone, assistantName } = this.#rules
+    const isOwners = messages.length === 1 && first.fromMe
+    const command = isOwners ? agentCommandOf(first.text, chat.trigger ?? `@${assistantName}`) : undefined
+    if (command !== undefined) return command
+    const severalChats = groups.chatsOf(chat.folder).length > 1
+    return promptOf({
+      messages,
+      timeZone,
+      chat: severalChats ? chat.jid : undefined,
+      answers: questions.tellIn({ folder: chat.folder, jid: chat.jid, turn }),
+    })
   }
 
   /** The same turn and try always give the same uuid, so a transcript can be asked for it after a crash. */

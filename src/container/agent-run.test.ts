@@ -136,6 +136,54 @@ test('a turn over its time is interrupted, then killed, and fails as a timeout',
   assert.equal(end.type === 'failed' && end.reason, 'timeout')
 })
 
+test('the time of a turn stands still while it waits for a person, for each of those it waits for', async (t) => {
+  const { run, clock } = start(t)
+  const outcome = ask(run, request)
+  clock.advance(50_000)
+  const [first, second] = [run.pauseTimer(), run.pauseTimer()]
+  clock.advance(3_600_000)
+  first()
+  first()
+  clock.advance(3_600_000)
+  second()
+  clock.advance(9_999)
+  assert.deepEqual(run.turn, request)
+  clock.advance(5_001)
+  const end = await outcome
+  assert.equal(end.type === 'failed' && end.reason, 'timeout')
+  run.pauseTimer()()
+})
+
+test('a turn cannot wait for people for ever, and a pause of one turn is none of the next', async (t) => {
+  const { run, container, clock } = start(t)
+  run.push(request)
+  const resume = run.pauseTimer()
+  container.result({ result: 'ok', consumed: [UUID] })
+  await run.settled()
+  const outcome = ask(run, request)
+  resume()
+  run.pauseTimer()
+  clock.advance(24 * 3_600_000 + 59_999)
+  assert.ok(run.turn)
+  clock.advance(5_001)
+  const end = await outcome
+  assert.equal(end.type === 'failed' && end.reason, 'timeout')
+})
+
+test('a reply goes in as a frame; a container that reads none, or is gone, gets no more', async (t) => {
+  const { run, container } = start(t)
+  run.push(request)
+  assert.ok(run.reply({ id: 'x', ok: true, result: { status: 'done' } }))
+  await container.nextTurn()
+  assert.deepEqual(await container.next(), { type: 'reply', id: 'x', ok: true, result: { status: 'done' } })
+  let sent = 0
+  while (sent < 100 && run.reply({ id: 'x', ok: true, result: 'x'.repeat(1_000_000) })) sent++
+  assert.ok(sent > 3 && sent < 10, String(sent))
+  container.exit()
+  await run.ended
+  assert.equal(run.reply({ id: 'x', ok: true, result: null }), false)
+})
+
 test('a crash is told with the last words of stderr, and memory and engine as what they are', async (t) => {
   const crashed = start(t)
   const crash = ask(crashed.run, request)

@@ -43,6 +43,10 @@ const INTERRUPT_GRACE_MS = 5_000
 const MAX_NOISE_BYTES = 16 * 1024 * 1024
 /** Fewer than the 64 messages that a result can name. */
 const MAX_IN_FLIGHT = 32
+/** All the time that a turn may wait for people: an agent must not keep its place for ever by asking. */
+const MAX_PAUSE_MS = 24 * 60 * 60_000
+/** A container that leaves more than this unread gets no more replies. */
+const MAX_UNREAD_BYTES = 4 * 1024 * 1024
 /** stderr lines are log text; a longer one is cut. */
 const MAX_LOG_LINE_BYTES = 64 * 1024
 
@@ -61,6 +65,11 @@ export type Settled = { uuids: string[]; outcome: TurnOutcome }
 
 type InFlight = {
   request: TurnRequest
+  /** When its time is over; while it is paused, that moment moves on, but never beyond `latest`. */
+  deadline: number
+  latest: number
+  pauses: number
+  pausedAt: number
   ending?: 'stopped' | 'timeout'
   /** The runner said that it crashed; why may be known only when the container is gone. */
   crashed?: TurnOutcome
@@ -118,12 +127,43 @@ export class AgentRun {
     return !this.#over && head !== undefined && !head.ending && this.#inFlight.length < MAX_IN_FLIGHT
   }
 
+  /** The turn that runs, and its chat. */
+  get turn(): { uuid: string; chatJid: string } | undefined {
+    return this.#inFlight[0]?.request
+  }
+
+  /** Answers a request of the agent. False when nobody is there to read it. */
+  reply({ id, ok, result }: { id: string; ok: boolean; result: unknown }): boolean {
+    const { writable, writableLength } = this.#container.stdin
+    if (this.#over || !writable || writableLength > MAX_UNREAD_BYTES) return false
+    this.#send({ type: 'reply', id, ok, result })
+    return true
+  }
+
+  /** The time of the running turn stands still while it waits for a person. Returns what lets it go on. */
+  pauseTimer(): () => void {
+    const head = this.#inFlight[0]
+    if (!head || head.ending) return () => {}
+    if (head.pauses++ === 0) {
+      head.pausedAt = this.#clock.now()
+      this.#arm(head.latest)
+    }
+    let over = false
+    return () => {
+      if (over || this.#inFlight[0] !== head || head.ending) return
+      over = true
+      if (--head.pauses > 0) return
+      head.deadline = Math.min(head.deadline + this.#clock.now() - head.pausedAt, head.latest)
+      this.#arm(head.deadline)
+    }
+  }
+
   /** A turn goes in, or a follow-up of the one that runs. Its end comes by `settled`. */
   push(request: TurnRequest): void {
     const { uuid, prompt, chatJid, earlier, script } = request
     const isFollowUp = this.#inFlight.length > 0
     if (isFollowUp ? !this.takesFollowUps : !this.usable) throw new Error(`run ${this.name} cannot take a turn now`)
-    this.#inFlight.push({ request })
+    this.#inFlight.push({ request, deadline: 0, latest: 0, pauses: 0, pausedAt: 0 })
     this.#log.section('input', prompt)
     this.#send(isFollowUp ? { type: 'followup', uuid, prompt } : { type: 'turn', uuid, prompt, chatJid, earlier, script })
     if (!isFollowUp) this.#timeHead()
@@ -142,10 +182,15 @@ export class AgentRun {
 
   /** The time of a turn runs from when it is the oldest in flight; follow-ups do not prolong it. */
   #timeHead(): void {
-    this.#cancelTimer()
     const head = this.#inFlight[0]
-    if (!head) return
-    const at = this.#clock.now() + head.request.timeoutMs
+    if (!head) return this.#cancelTimer()
+    head.deadline = this.#clock.now() + head.request.timeoutMs
+    head.latest = head.deadline + MAX_PAUSE_MS
+    this.#arm(head.deadline)
+  }
+
+  #arm(at: number): void {
+    this.#cancelTimer()
     this.#cancelTimer = this.#clock.wakeAt(at, () => this.#interrupt('timeout'))
   }
 

@@ -31,3 +31,7 @@ test('everybody may stop, ask and be helped; only the owner starts over', () => 
     assert.ok(mayCommand({ name: command }, { fromMe: true }))
   }
 })
+
+test('words that mean something to JavaScript are no commands', () => {
+  for (const text of ['constructor', '__proto__', 'toString']) assert.equal(commandOf(text, '@Andy'), undefined)
+})

@@ -4,13 +4,13 @@ import { triggerOf } from './routing.ts'
 /** What a person tells the host itself, not the agent: it works also when the agent hangs. */
 export type Command = { name: 'stop' | 'status' | 'help' | 'new' | 'new hard' }
 
-const COMMANDS: Record<string, Command['name']> = {
-  '/stop': 'stop',
-  '/status': 'status',
-  '/help': 'help',
-  '/new': 'new',
-  '/new hard': 'new hard',
-}
+const COMMANDS = new Map<string, Command['name']>([
+  ['/stop', 'stop'],
+  ['/status', 'status'],
+  ['/help', 'help'],
+  ['/new', 'new'],
+  ['/new hard', 'new hard'],
+])
 /** Everybody who may call the assistant may use these; the others are the owner's. */
 const FOR_EVERYBODY: readonly Command['name'][] = ['stop', 'status', 'help']
 
@@ -25,7 +25,7 @@ export const COMMAND_HELP = [
 
 /** The command a message is, also behind the trigger; undefined when it is for the agent. */
 export function commandOf(text: string, trigger: string): Command | undefined {
-  const name = COMMANDS[bareText(text, trigger)]
+  const name = COMMANDS.get(bareText(text, trigger))
   return name && { name }
 }
 

@@ -10,15 +10,18 @@ type Prompt = {
   timeZone: string
   /** The chat's JID, where a group has several. */
   chat?: string | undefined
+  /** What people chose since, of what the agent asked before. */
+  answers?: readonly { question: string; answer: string | null }[]
 }
 
 /** The text the agent gets for a batch of messages: `<context timezone>` and `<messages>`, XML-escaped, local times. */
-export function promptOf({ messages, timeZone, chat }: Prompt): string {
+export function promptOf({ messages, timeZone, chat, answers = [] }: Prompt): string {
   const tags = newestTags(messages, timeZone)
   const leftOut = messages.slice(0, messages.length - tags.length)
   const chatAttribute = chat ? ` chat="${attribute(chat)}"` : ''
   const context = `<context timezone="${attribute(timeZone)}"${chatAttribute}/>`
-  return [context, '<messages>', ...leftOutNote(leftOut, timeZone), ...tags, '</messages>'].join('\n')
+  const chosen = answers.map(({ question, answer }) => `<answer to="${attribute(question)}">${escapeXml(answer ?? '')}</answer>`)
+  return [context, ...chosen, '<messages>', ...leftOutNote(leftOut, timeZone), ...tags, '</messages>'].join('\n')
 }
 
 type TaskPrompt = { id: string; prompt: string; jid: string; timeZone: string; at: number }

@@ -58,8 +58,8 @@ export class Messages {
     return { seq: this.#find.get(message.jid, message.id) as number, isNew: false }
   }
 
-  /** Stores the answer of a turn. */
-  addAnswer(message: IncomingMessage, turnId: TurnId): Message {
+  /** Stores what the assistant says: the answer of a turn, or with null something of no turn, which is context for the next. */
+  addAnswer(message: IncomingMessage, turnId: TurnId | null): Message {
     const { lastInsertRowid } = this.#insert(message, { fromAssistant: true, turnId })
     return { ...message, seq: Number(lastInsertRowid), fromAssistant: true }
   }

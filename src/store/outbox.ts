@@ -60,6 +60,7 @@ export class Outbox {
   readonly #troubles: Statement
   readonly #tellable: Statement
   readonly #told: Statement
+  readonly #openFiles: Statement
 
   constructor(db: Database) {
     this.#add = db.prepare(`
@@ -91,6 +92,9 @@ export class Outbox {
     )
     const untold = "jid = ? AND state = 'failed' AND turn_id IS NOT NULL AND (told_in IS NULL OR told_in = ?)"
     this.#tellable = db.prepare(`SELECT ${UNDELIVERED} FROM outbox WHERE ${untold} ORDER BY seq LIMIT 10`)
+    this.#openFiles = db
+      .prepare("SELECT file_path FROM outbox WHERE file_path IS NOT NULL AND state IN ('pending', 'sending')")
+      .pluck()
     this.#told = db.prepare(`UPDATE outbox SET told_in = ? WHERE ${untold}`)
   }
 
@@ -147,6 +151,11 @@ export class Outbox {
   /** The newest ones that were closed undelivered, or nobody knows, since a moment. */
   troublesSince(since: number, limit: number): Undelivered[] {
     return this.#troubles.all(since, limit).map((found) => undelivered.parse(found))
+  }
+
+  /** The files that are still to be sent. */
+  openFiles(): string[] {
+    return this.#openFiles.all() as string[]
   }
 
   /** What a chat did not get of its agent's words; each is told to the agent in one turn, however often that is tried. */

@@ -4,8 +4,11 @@ import { openDatabase } from './database.ts'
 import { toldAsDisk } from './disk.ts'
 import { Facts } from './facts.ts'
 import { Groups } from './groups.ts'
+import { History } from './history.ts'
+import { IpcRequests } from './ipc-requests.ts'
 import { Messages } from './messages.ts'
 import { Outbox } from './outbox.ts'
+import { Questions } from './questions.ts'
 import { Sessions } from './sessions.ts'
 import { Tasks } from './tasks.ts'
 import { Turns } from './turns.ts'
@@ -14,8 +17,11 @@ import { Turns } from './turns.ts'
 export class Store {
   readonly chats: Chats
   readonly groups: Groups
+  readonly history: History
+  readonly ipcRequests: IpcRequests
   readonly messages: Messages
   readonly outbox: Outbox
+  readonly questions: Questions
   readonly sessions: Sessions
   readonly tasks: Tasks
   readonly turns: Turns
@@ -26,8 +32,11 @@ export class Store {
     this.#db = db
     this.chats = new Chats(db)
     this.groups = new Groups(db)
+    this.history = new History(db)
+    this.ipcRequests = new IpcRequests(db)
     this.messages = new Messages(db)
     this.outbox = new Outbox(db)
+    this.questions = new Questions(db)
     this.sessions = new Sessions(db)
     this.tasks = new Tasks(db)
     this.turns = new Turns(db)

@@ -1,0 +1,253 @@
+import { type FSWatcher, watch } from 'node:fs'
+import path from 'node:path'
+import { ipcFolders, MAX_IPC_BYTES } from '@nanoclaw/protocol'
+import type { AgentRun } from '../container/agent-run.ts'
+import type { Clock, Instant } from '../domain/clock.ts'
+import { errorText } from '../domain/errors.ts'
+import { type Entry, readWhole, removeName, walk } from '../hostile-tree.ts'
+import { Allowance } from './ipc-allowance.ts'
+import type { Found, IpcDesk, Runs } from './ipc-desk.ts'
+
+export type WatcherPorts = {
+  desk: Pick<IpcDesk, 'take' | 'answer'>
+  clock: Clock
+  log: { info(text: string): void; warn(text: string): void; error(text: string): void }
+}
+
+type Run = Runs[number] & Pick<AgentRun, 'ended'>
+type File = Extract<Entry, { type: 'file' }>
+
+/** So many requests are taken from a folder at a time, oldest first. */
+const SLICE = 256
+/** More names than this in a folder are not looked at before others went. */
+const MAX_ENTRIES = 5_000
+/** When there was nothing to carry out, reading rests for so many times as long as it took: an agent cannot keep us at it. */
+const REST = 2
+/** A file that a person writes may be seen half written: it is taken when it was the same for so long. */
+const SETTLE_MS = 500
+const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i
+
+/**
+ * Brings agents' requests from their folders to the desk: by event while a container of the group runs, and by sweep. The
+ * host never writes there. It removes a request when it has been answered, also one that makes no sense: what was wrong
+ * with it is in the answer, or else in the log.
+ */
+export class IpcWatcher {
+  readonly #ports: WatcherPorts
+  readonly #root: string
+  readonly #mailboxes = new Map<string, Mailbox>()
+
+  constructor(ports: WatcherPorts, root: string) {
+    this.#ports = ports
+    this.#root = root
+  }
+
+  /** A container of this group runs: its requests are acted on at once until it ends. */
+  attach(folder: string, run: Run): void {
+    const mailbox = this.#mailbox(folder)
+    mailbox.runs.add(run)
+    mailbox.ring()
+    void run.ended.then(() => {
+      mailbox.runs.delete(run)
+      mailbox.ring()
+    })
+  }
+
+  /** Reads these groups once, whether a container runs or not. */
+  readAll(folders: readonly string[]): void {
+    for (const folder of folders) this.#mailbox(folder).ring()
+  }
+
+  /** The backstop behind the events, which can be missed. */
+  sweep(): void {
+    for (const mailbox of this.#mailboxes.values()) if (mailbox.runs.size > 0) mailbox.ring()
+  }
+
+  /** Resolves when nothing is being carried out any more. */
+  async stop(): Promise<void> {
+    await Promise.all([...this.#mailboxes.values()].map((mailbox) => mailbox.stop()))
+  }
+
+  #mailbox(folder: string): Mailbox {
+    const mailbox = this.#mailboxes.get(folder) ?? new Mailbox({ folder, root: this.#root, ports: this.#ports })
+    this.#mailboxes.set(folder, mailbox)
+    return mailbox
+  }
+}
+
+/** The two folders of one group. Groups are read side by side, each in its own order: none waits for another. */
+class Mailbox {
+  readonly runs = new Set<Run>()
+  readonly #folder: string
+  readonly #places: readonly string[]
+  readonly #ports: WatcherPorts
+  readonly #allowance: Allowance
+  readonly #watchers = new Map<string, FSWatcher>()
+  #rung = false
+  #working: Promise<void> | undefined
+  #stopped = false
+  #endRest: () => void = () => {}
+  #oddNames = 0
+  /** Files with names of people, as they were first seen. */
+  readonly #fresh = new Map<string, { changedAt: bigint; bytes: number; at: Instant }>()
+
+  constructor({ folder, root, ports }: { folder: string; root: string; ports: WatcherPorts }) {
+    this.#folder = folder
+    this.#ports = ports
+    this.#places = ipcFolders.map((name) => path.join(root, 'data', 'ipc', folder, name))
+    this.#allowance = new Allowance(ports.clock)
+  }
+
+  /** There may be something to read. */
+  ring(): void {
+    this.#rung = true
+    if (!this.#stopped) this.#working ??= this.#work()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#unwatch()
+    this.#endRest()
+    await this.#working
+  }
+
+  async #work(): Promise<void> {
+    try {
+      while (this.#rung && !this.#stopped) {
+        this.#rung = false
+        const before = this.#ports.clock.now()
+        // Watched first: what comes while we read is noticed.
+        if (this.runs.size > 0) this.#watch()
+        else this.#unwatch()
+        let taken = 0
+        for (const place of this.#places) taken += await this.#empty(place)
+        if (taken === 0) await this.#rest((this.#ports.clock.now() - before) * REST)
+      }
+    } catch (error) {
+      this.#ports.log.error(
+        `Group ${this.#folder}: its requests could not be read, and stay until the next sweep: ${errorText(error)}`,
+      )
+    } finally {
+      this.#working = undefined
+    }
+  }
+
+  #rest(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#endRest = resolve
+      if (ms <= 0 || this.#stopped) return resolve()
+      this.#ports.clock.wakeAt(this.#ports.clock.now() + ms, resolve)
+    })
+  }
+
+  /** One event is enough: the watch ends with it and begins anew with the next reading, so a flood of events costs nothing. */
+  #watch(): void {
+    for (const place of this.#places.filter((one) => !this.#watchers.has(one))) {
+      try {
+        const watcher = watch(place, () => this.#heard(place))
+        watcher.on('error', () => this.#heard(place))
+        this.#watchers.set(place, watcher)
+      } catch (error) {
+        this.#ports.log.warn(
+          `Group ${this.#folder}: ${place} cannot be watched, so requests wait for the sweep: ${errorText(error)}`,
+        )
+      }
+    }
+  }
+
+  #heard(place: string): void {
+    this.#watchers.get(place)?.close()
+    this.#watchers.delete(place)
+    this.ring()
+  }
+
+  #unwatch(): void {
+    for (const watcher of this.#watchers.values()) watcher.close()
+    this.#watchers.clear()
+  }
+
+  /** Takes slice after slice until nothing is left, each oldest first. Returns how many were carried out. */
+  async #empty(place: string): Promise<number> {
+    let [taken, dropped] = [0, 0]
+    for (let more = true; more; ) {
+      const files = await this.#slice(place)
+      more = files.length >= SLICE
+      for (const file of files) {
+        if (this.#stopped) return taken
+        if (await this.#take(place, file)) taken++
+        else dropped++
+      }
+    }
+    if (dropped > 0) this.#ports.log.warn(`Group ${this.#folder}: ${dropped} requests too many were dropped unread.`)
+    return taken
+  }
+
+  async #slice(place: string): Promise<File[]> {
+    const files: File[] = []
+    for await (const entry of walk(place, { maxEntries: MAX_ENTRIES })) {
+      if (!entry.name.endsWith('.json')) continue
+      if (entry.type === 'file' && this.#isWhole(place, entry)) files.push(entry)
+      if (entry.type !== 'file') await this.#refuse(place, entry)
+      if (files.length >= SLICE) break
+    }
+    return files.sort((a, b) => Number(a.changedAt - b.changedAt))
+  }
+
+  /** Agents rename what they wrote; of other names it is not known, so they are looked at again a little later. */
+  #isWhole(place: string, { name, changedAt, bytes }: File): boolean {
+    if (isUuid(name)) return true
+    const { clock } = this.#ports
+    const file = path.join(place, name)
+    const known = this.#fresh.get(file)
+    const isSame = known?.changedAt === changedAt && known.bytes === bytes
+    if (isSame && clock.now() >= known.at + SETTLE_MS) return this.#fresh.delete(file)
+    if (isSame) return false
+    if (this.#fresh.size >= MAX_ENTRIES) this.#fresh.clear()
+    this.#fresh.set(file, { changedAt, bytes, at: clock.now() })
+    clock.wakeAt(clock.now() + SETTLE_MS, () => this.ring())
+    return false
+  }
+
+  /** Links, pipes and the like are removed unread; a folder, or a name that cannot be shown, is left alone. */
+  async #refuse(place: string, entry: Entry): Promise<void> {
+    const removed = await removeName(place, entry.name).then(
+      () => 'removed',
+      () => 'left alone',
+    )
+    // An agent could make any number of them; the first ones say enough.
+    if (this.#oddNames++ >= MAX_ODD_NAMES) return
+    const why = entry.type === 'refused' ? entry.why : 'it is a folder'
+    this.#ports.log.warn(`Group ${this.#folder}: ${JSON.stringify(entry.name)} is no request, and was ${removed}: ${why}.`)
+  }
+
+  /** False when it was one too many. */
+  async #take(place: string, { name, bytes }: File): Promise<boolean> {
+    const id = path.basename(name, '.json')
+    const allowed = this.#allowance.take({ requests: 1, bytes: Math.min(bytes, MAX_IPC_BYTES) })
+    if (allowed) await this.#read(place, { name, id })
+    else for (const run of this.runs) run.reply({ id, ok: false, result: TOO_MANY })
+    await removeName(place, name)
+    return allowed
+  }
+
+  async #read(place: string, { name, id }: { name: string; id: string }): Promise<void> {
+    const { desk } = this.#ports
+    const byHand = !isUuid(name)
+    const spend = (bytes: number) => this.#allowance.take({ requests: 0, bytes })
+    const found: Found = { folder: this.#folder, id, byHand, runs: [...this.runs], spend }
+    const contents = await readWhole({ base: place, parts: [name] }, MAX_IPC_BYTES)
+    if (contents.type === 'refused') return desk.answer(found, { status: 'malformed', text: `It was not read: ${contents.why}.` })
+    // A person may use a name again: then it is another request.
+    await desk.take(byHand ? { ...found, id: `${id} ${contents.version}` } : found, contents.bytes)
+  }
+}
+
+function isUuid(name: string): boolean {
+  return UUID.test(path.basename(name, '.json'))
+}
+
+const MAX_ODD_NAMES = 20
+const TOO_MANY = {
+  status: 'refused' as const,
+  text: 'Too many requests: it was dropped unread. At most 1,000 at once and 100 a minute are taken; wait, and ask for less.',
+}

@@ -1,0 +1,49 @@
+import type { Database, Statement } from 'better-sqlite3'
+import { z } from 'zod'
+
+/** Something that was said, as a search finds it. */
+export type Said = { jid: string; senderName: string; text: string; sentAt: number }
+
+const row = z.object({ jid: z.string(), senderName: z.string(), text: z.string(), sentAt: z.int() })
+/** The index knows pieces of three characters; words that are shorter are looked for in what was said last. */
+const SHORTEST_INDEXED = 3
+const LOOKED_AT = 20_000
+
+/** What was said in a group's chats, searched by its text. */
+export class History {
+  readonly #indexed: Statement
+  readonly #newest: Statement
+
+  constructor(db: Database) {
+    const columns = 'm.chat_jid AS jid, m.sender_name AS senderName, m.content AS text, m.timestamp AS sentAt'
+    const ofGroup = 'm.chat_jid IN (SELECT jid FROM registered_groups WHERE folder = :folder)'
+    this.#indexed = db.prepare(`
+      SELECT ${columns} FROM messages_text AS t JOIN messages AS m ON m.seq = t.rowid
+      WHERE messages_text MATCH :words AND ${ofGroup} ORDER BY t.rowid DESC LIMIT ${LOOKED_AT}`)
+    this.#newest = db.prepare(`SELECT ${columns} FROM messages AS m WHERE ${ofGroup} ORDER BY m.seq DESC LIMIT ${LOOKED_AT}`)
+  }
+
+  /** Messages with all words of the query in them, newest first. Any text is a query: nothing in it is an operator. */
+  search({ folder, query, limit }: { folder: string; query: string; limit: number }): Said[] {
+    const words = query.replaceAll('\0', '').split(/\s+/u).filter(Boolean)
+    const [short, long] = [words.filter((word) => isShort(word)), words.filter((word) => !isShort(word))]
+    if (words.length === 0) return []
+    const rows =
+      long.length > 0 ? this.#indexed.iterate({ folder, words: long.map(quoted).join(' ') }) : this.#newest.iterate({ folder })
+    const found: Said[] = []
+    for (const raw of rows) {
+      const said = row.parse(raw)
+      if (short.every((word) => said.text.toLowerCase().includes(word.toLowerCase()))) found.push(said)
+      if (found.length >= limit) break
+    }
+    return found
+  }
+}
+
+function isShort(word: string): boolean {
+  return [...word].length < SHORTEST_INDEXED
+}
+
+function quoted(word: string): string {
+  return `"${word.replaceAll('"', '""')}"`
+}
