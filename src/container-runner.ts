@@ -221,7 +221,7 @@ class ModelWitness {
 }
 
 function firstLine({ group, lane, chatJid, sessionId, assistantName }: StartRequest): RunnerInput {
-  const { model, effort, systemPrompt } = group.config
+  const { model, effort, systemPrompt, mcpServers } = group.config
   const input = {
     groupFolder: group.folder,
     chatJid,
@@ -232,6 +232,7 @@ function firstLine({ group, lane, chatJid, sessionId, assistantName }: StartRequ
     model,
     effort,
     systemPrompt,
+    mcpServers,
   }
   return withoutUndefined(input) as RunnerInput
 }

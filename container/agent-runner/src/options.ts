@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import type { EffortLevel, Options, PreCompactHookInput } from '@anthropic-ai/claude-agent-sdk'
-import type { runnerInput } from '@nanoclaw/protocol'
+import type { McpServers, runnerInput } from '@nanoclaw/protocol'
 import type { z } from 'zod'
 import type { Emit } from './frames.ts'
 import { archiveConversation } from './transcript.ts'
@@ -59,10 +59,18 @@ export function claudeOptions({ input, env, emit }: { input: Input; env: Record<
     includePartialMessages: true,
     hooks: { PreCompact: [{ hooks: [async (hook) => beforeCompaction(hook as PreCompactHookInput, { input, emit })] }] },
     stderr: (text) => process.stderr.write(text),
+    ...(input.mcpServers ? groupServers(input.mcpServers) : {}),
     ...(input.model ? { model: input.model } : {}),
     ...(input.effort ? { effort: input.effort } : {}),
     ...(input.sessionId ? { resume: input.sessionId } : {}),
   }
+}
+
+/** The servers of the group's own settings. The first prompt waits for them, so that it has their tools. */
+function groupServers(servers: McpServers): Pick<Options, 'mcpServers' | 'mcpServersDelivery'> {
+  const entries = Object.entries(servers).map(([name, server]) => [name, { ...server, alwaysLoad: true }] as const)
+  // Not on the command line, where every process could read their secrets.
+  return { mcpServers: Object.fromEntries(entries), mcpServersDelivery: 'initialize' }
 }
 
 /** What the agent is told beyond its own CLAUDE.md: who it is, and the memory all groups share. */
