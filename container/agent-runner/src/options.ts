@@ -76,7 +76,8 @@ function groupServers(servers: McpServers): Pick<Options, 'mcpServers' | 'mcpSer
 /** What the agent is told beyond its own CLAUDE.md: who it is, and the memory all groups share. */
 function systemPrompt(input: Input): string {
   const shared = input.isMain ? `${WORKSPACE}/project/groups/global/CLAUDE.md` : `${WORKSPACE}/global/CLAUDE.md`
-  return [`You are ${input.assistantName}.`, memory(shared), input.systemPrompt].filter(Boolean).join('\n\n')
+  const who = `You are ${input.assistantName}. You are in the chat ${input.chatJid}, unless a message's <context> names another.`
+  return [who, memory(shared), input.systemPrompt].filter(Boolean).join('\n\n')
 }
 
 function memory(file: string): string {
