@@ -8,7 +8,7 @@ type Server = ReturnType<Sdk['createSdkMcpServer']>
 type ToolResult = { content: { type: 'text'; text: string }[]; isError?: boolean }
 
 const MINUTE_MS = 60_000
-/** Claude Code gives a call up after this. More than the longest question to a person (a week), as we answer every call. */
+/** Claude Code gives a call up after this: never before we do, however long a question to a person may stay open. */
 const CALL_LIMIT_MS = 8 * 24 * 60 * MINUTE_MS
 
 /** The MCP server `nanoclaw` in this process: what the agent and its subagents can ask of the host. */

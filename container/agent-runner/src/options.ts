@@ -68,7 +68,10 @@ export function claudeOptions({ input, env, emit }: { input: Input; env: Record<
 
 /** The servers of the group's own settings. The first prompt waits for them, so that it has their tools. */
 function groupServers(servers: McpServers): Pick<Options, 'mcpServers' | 'mcpServersDelivery'> {
-  const entries = Object.entries(servers).map(([name, server]) => [name, { ...server, alwaysLoad: true }] as const)
+  const entries = Object.entries(servers).map(([name, server]) => {
+    const typed = 'url' in server ? { ...server, type: 'http' as const } : server
+    return [name, { ...typed, alwaysLoad: true }] as const
+  })
   // Not on the command line, where every process could read their secrets.
   return { mcpServers: Object.fromEntries(entries), mcpServersDelivery: 'initialize' }
 }
