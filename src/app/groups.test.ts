@@ -133,7 +133,10 @@ test('settings that mean nothing are refused, and none of them is stored', (t) =
     [{ target: 'family', name: 'New', config: { network: 'host' } }, /network/],
     [{ target: 'family', config: { mcpServers: { nanoclaw: { command: 'x' } } } }, /mcpServers\.nanoclaw: .*not "nanoclaw"/],
     [{ target: 'family', config: { mcpServers: { 'My Server': { command: 'x' } } } }, /mcpServers\.My Server: a name is/],
-    [{ target: 'family', config: { mcpServers: { x: { command: 'x', privileged: true } } } }, /mcpServers\.x: give \{"command"/],
+    [
+      { target: 'family', config: { mcpServers: { x: { command: 'x', privileged: true } } } },
+      /mcpServers\.x: Unrecognized key: "privileged"/,
+    ],
     [{ target: 'family', config: { mcpServers: { x: { url: 'file:///etc/passwd' } } } }, /mcpServers\.x/],
     [{ target: 'family', name: 'New', trigger: '', config: {} }, /./],
     [{ target: 'main', main: false }, /always one main/],
