@@ -2,7 +2,9 @@ import { Cron } from 'croner'
 import type { Instant } from './clock.ts'
 import { errorText } from './errors.ts'
 import { localTime } from './prompt.ts'
-import type { WrittenSchedule } from './task.ts'
+
+/** As a person or an agent wrote it; it need not make sense. */
+export type WrittenSchedule = { type: string; value: string }
 
 /** When a task is due, in a form that can be computed with. */
 export type Schedule = { type: 'cron'; pattern: Cron } | { type: 'interval'; everyMs: number } | { type: 'once'; at: Instant }
