@@ -44,19 +44,13 @@ export function parseSchedule({ type, value }: WrittenSchedule, zone: string): P
   }
 }
 
-/** The first moment of a new schedule; a past time is a problem. */
-export function firstMoment(
-  written: WrittenSchedule,
-  { now, zone }: { now: Instant; zone: string },
-): { type: 'moment'; at: Instant } | ScheduleProblem {
+/** Why a schedule has no moment after `now`: it cannot be read, or it is over. */
+export function whyNoMoment(written: WrittenSchedule, { now, zone }: { now: Instant; zone: string }): ScheduleProblem {
   const parsed = parseSchedule(written, zone)
   if (parsed.type === 'problem') return parsed
-  const at = nextMoment(parsed.schedule, { after: now, anchor: now })
-  if (at !== undefined) return { type: 'moment', at }
-  const clock = `it is ${localTime(now, zone)} (${zone}) now`
-  const why =
-    parsed.schedule.type === 'once' ? `"${written.value}" is past; ${clock}` : `"${written.value}" never comes; ${clock}`
-  return problem(why)
+  const { schedule } = parsed
+  const what = schedule.type !== 'once' ? 'never comes' : schedule.at <= now ? 'is past' : 'was run already'
+  return problem(`"${written.value}" ${what}; it is ${localTime(now, zone)} (${zone}) now`)
 }
 
 /**
