@@ -16,8 +16,10 @@ import { Courier } from './app/outbox.ts'
 import { OutgoingFiles } from './app/outgoing-files.ts'
 import { QuestionDesk } from './app/questions.ts'
 import { removeOrphans } from './app/recovery.ts'
+import { Scheduler } from './app/scheduler.ts'
 import { Snapshots } from './app/snapshots.ts'
 import { hostStatus } from './app/status.ts'
+import { newTaskId, TaskBook } from './app/tasks.ts'
 import { TurnDesk } from './app/turn-desk.ts'
 import { showTyping } from './app/typing.ts'
 import type { Channel } from './channels/contract.ts'
@@ -123,11 +125,13 @@ async function startServices(base: Base): Promise<Host> {
     wake: (folder) => queue.wake(folder),
   })
   const receive = inbox.receive.bind(inbox)
+  const { scheduler, tasks } = makeTasks({ base, queue, courier, snapshots })
   const life = new AbortController()
   let ready = false
   const status = () => hostStatus({ store, queue, channels, root: config.root, version: packageJson.version, ready })
   const api = controlApi({
     registry,
+    tasks,
     assistantName: config.assistantName,
     store,
     feed,
@@ -148,6 +152,7 @@ async function startServices(base: Base): Promise<Host> {
   const login = makeLoginWatch(base, wakeAll)
   const sweep = () => {
     wakeAll()
+    scheduler.wake()
     courier.deliver()
     login.check()
     ipc.sweep()
@@ -156,6 +161,7 @@ async function startServices(base: Base): Promise<Host> {
   ipc.readAll(store.groups.all().map(({ folder }) => folder))
   const sweeping = setInterval(sweep, SWEEP_MS)
   const control = await serveControl({ app: api, socket: config.paths.controlSocket })
+  scheduler.start()
   sweep()
   ready = true
   log.info('Ready')
@@ -164,6 +170,7 @@ async function startServices(base: Base): Promise<Host> {
     ready = false
     log.info('Stopping')
     clearInterval(sweeping)
+    scheduler.stop()
     login.close()
     await queue.shutdown({ graceMs: config.shutdownGraceMs, now })
     await ipc.stop()
@@ -336,6 +343,23 @@ function makeLoginWatch({ config, log, store }: Base, wakeAll: () => void): { ch
     log.debug('There is no ~/.claude to watch; a new login there is noticed within a minute')
   }
   return { check, close: () => watcher?.close() }
+}
+
+type TaskParts = { base: Base; queue: GroupQueue; courier: Courier; snapshots: Snapshots }
+
+function makeTasks({ base: { config, log, store }, queue, courier, snapshots }: TaskParts): {
+  scheduler: Scheduler
+  tasks: TaskBook
+} {
+  const wake = (folder: string) => queue.wake(folder)
+  const written = (folder: string) => snapshots.writeTasks(folder)
+  const deliver = () => courier.deliver()
+  const scheduler = new Scheduler({ store, clock: systemClock, log, wake, deliver, changed: written }, config)
+  const changed = (folder: string) => {
+    written(folder)
+    scheduler.wake()
+  }
+  return { scheduler, tasks: new TaskBook({ store, now: systemClock.now, newId: newTaskId, wake, changed }, config) }
 }
 
 function credentialsOf({ apiKey, oauthToken, userHome }: Config): HostCredentials {

@@ -1,4 +1,7 @@
+import { randomBytes } from 'node:crypto'
+import type { Change, TaskDeed } from '@nanoclaw/protocol'
 import type { Instant } from '../domain/clock.ts'
+import { AppError } from '../domain/errors.ts'
 import { localTime } from '../domain/prompt.ts'
 import type { WrittenSchedule } from '../domain/schedule.ts'
 import type { Store } from '../store/store.ts'
@@ -66,7 +69,7 @@ export class TaskBook {
       const problem = this.#problem({ prompt, script }) ?? this.#capProblem(folder)
       if (problem) return problem
       const home = homeProblem(store, task)
-      if (home !== undefined) return { type: 'refused', why: `Nothing was scheduled: ${home}.` }
+      if (home !== undefined) return { type: 'refused', why: `This cannot be scheduled: ${home}.` }
       const planned = this.#planned(task)
       if (planned.type === 'refused') return planned
       store.tasks.add(planned.task)
@@ -168,12 +171,12 @@ export class TaskBook {
     // A new beat begins now, whatever the old one was.
     const fresh: Task = { ...task, status: 'active', reason: null, nextRun: now() }
     const next = nextOf(store, { task: fresh, after: now(), zone: this.#zone })
-    if (next.type === 'problem') return { type: 'refused', why: `Nothing was scheduled: ${next.why}.`, field: next.field }
+    if (next.type === 'problem') return { type: 'refused', why: `This cannot be scheduled: ${next.why}.`, field: next.field }
     return { type: 'task', task: { ...fresh, nextRun: next.at } }
   }
 
   #problem({ prompt, script }: TaskPatch): Refusal | undefined {
-    const refuse = (field: string, why: string): Refusal => ({ type: 'refused', why: `Nothing was scheduled: ${why}.`, field })
+    const refuse = (field: string, why: string): Refusal => ({ type: 'refused', why: `This cannot be scheduled: ${why}.`, field })
     if (prompt?.trim() === '') return refuse('prompt', 'the prompt is empty; it says what is to be done when the time comes')
     if ((prompt?.length ?? 0) > LONGEST_TEXT) return refuse('prompt', `the prompt has more than ${LONGEST_TEXT} characters`)
     if ((script?.length ?? 0) > LONGEST_TEXT) return refuse('script', `the script has more than ${LONGEST_TEXT} characters`)
@@ -200,4 +203,16 @@ type Planned = { type: 'task'; task: Task } | Refusal
 
 function done(task: Task, text: string): TaskChange {
   return { type: 'done', task, text }
+}
+
+export function newTaskId(): string {
+  return `task-${randomBytes(6).toString('hex')}`
+}
+
+/** The owner's deeds. What is refused is an error; with `input.`, the command line ends with 2. */
+export function changeTask(book: TaskBook, { id, deed }: { id: string; deed: TaskDeed }): Change {
+  const deeds = { pause: book.pause, resume: book.resume, cancel: book.cancel, run: book.runNow }
+  const change = deeds[deed].call(book, id)
+  if (change.type === 'refused') throw new AppError({ code: 'input.task', fault: 'user', message: change.why })
+  return { text: change.text, notes: [] }
 }
