@@ -219,6 +219,17 @@ test('an active task without a next run, as v1 left some, gets one', (t) => {
   assert.deepEqual([find().nextRun, runs()], [NOW + HOUR, []])
 })
 
+test('a moment that somebody wrote back into the database is not run again', (t) => {
+  const { store, clock, scheduler, add, end, find, runs, errors } = office(t)
+  add()
+  scheduler.start()
+  clock.advance(HOUR)
+  end()
+  store.tasks.save({ ...find(), nextRun: NOW + HOUR })
+  scheduler.wake()
+  assert.deepEqual([runs().length, find().nextRun, errors], [1, NOW + 2 * HOUR, []])
+})
+
 test('nothing happens after the stop', (t) => {
   const { clock, scheduler, add, runs } = office(t)
   add()
