@@ -9,7 +9,6 @@ import { ensureMain, GroupRegistry } from './app/groups.ts'
 import { Inbox, type InboxPorts } from './app/inbox.ts'
 import { IpcDesk } from './app/ipc-desk.ts'
 import type { Posting } from './app/ipc-speech.ts'
-import type { TaskPort } from './app/ipc-tasks.ts'
 import { IpcWatcher } from './app/ipc-watcher.ts'
 import { LoginWatch } from './app/login-watch.ts'
 import { Courier } from './app/outbox.ts'
@@ -113,7 +112,8 @@ async function startServices(base: Base): Promise<Host> {
   const snapshots = new Snapshots({ store, root: config.root, now: systemClock.now, log })
   const registry = makeRegistry({ base, queue: () => queue, changed: () => snapshots.writeAll() })
   const runner = makeRunner({ base, gateway, snapshots })
-  const { ipc, questions } = makeIpc({ base, feed, desk, courier, files, registry, snapshots, channels })
+  const { scheduler, tasks } = makeTasks({ base, queue: () => queue, courier, snapshots })
+  const { ipc, questions } = makeIpc({ base, feed, desk, courier, files, registry, tasks, snapshots, channels })
   const queue: GroupQueue = makeQueue({ base, registry, feed, desk, courier, runner, showWork, ipc })
   const commands = makeCommands({ base, desk, queue, courier })
   const takeCommand: InboxPorts['takeCommand'] = (stored) => commands.take(stored) ?? questions.take(stored)
@@ -125,7 +125,6 @@ async function startServices(base: Base): Promise<Host> {
     wake: (folder) => queue.wake(folder),
   })
   const receive = inbox.receive.bind(inbox)
-  const { scheduler, tasks } = makeTasks({ base, queue, courier, snapshots })
   const life = new AbortController()
   let ready = false
   const status = () => hostStatus({ store, queue, channels, root: config.root, version: packageJson.version, ready })
@@ -263,12 +262,13 @@ type IpcParts = {
   courier: Courier
   files: OutgoingFiles
   registry: GroupRegistry
+  tasks: TaskBook
   snapshots: Snapshots
   channels: readonly Channel[]
 }
 
 /** What agents ask for: read from their folders, decided, carried out and answered. */
-function makeIpc({ base: { config, log, store }, feed, desk, courier, files, registry, snapshots, channels }: IpcParts) {
+function makeIpc({ base: { config, log, store }, feed, desk, courier, files, registry, tasks, snapshots, channels }: IpcParts) {
   const { root, timeZone, assistantName } = config
   const { now } = systemClock
   const post = (posting: Posting) => store.outbox.add(posting)
@@ -281,20 +281,8 @@ function makeIpc({ base: { config, log, store }, feed, desk, courier, files, reg
     const failed = asked.find((one) => one.status === 'rejected')
     if (failed) throw failed.reason
   }
-  const tasks = taskPort(store)
   const office = { store, speech, registry, tasks, questions, files, timeZone, deliver, refreshGroups, now, log }
   return { questions, ipc: new IpcWatcher({ desk: new IpcDesk(office), clock: systemClock, log }, root) }
-}
-
-/** Until the book of tasks is there, agents can look at tasks only. */
-function taskPort({ tasks }: Store): TaskPort {
-  const change = () => ({ type: 'refused' as const, why: 'Tasks cannot be changed by agents yet.' })
-  return {
-    find: (id) => tasks.find(id),
-    list: (folder) => (folder === undefined ? tasks.all() : tasks.ofGroup(folder)),
-    history: (id, limit) => tasks.history(id, limit),
-    ...{ schedule: change, update: change, pause: change, resume: change, cancel: change, runNow: change },
-  }
 }
 
 function makeCommands({
@@ -345,13 +333,13 @@ function makeLoginWatch({ config, log, store }: Base, wakeAll: () => void): { ch
   return { check, close: () => watcher?.close() }
 }
 
-type TaskParts = { base: Base; queue: GroupQueue; courier: Courier; snapshots: Snapshots }
+type TaskParts = { base: Base; queue(): GroupQueue; courier: Courier; snapshots: Snapshots }
 
 function makeTasks({ base: { config, log, store }, queue, courier, snapshots }: TaskParts): {
   scheduler: Scheduler
   tasks: TaskBook
 } {
-  const wake = (folder: string) => queue.wake(folder)
+  const wake = (folder: string) => queue().wake(folder)
   const written = (folder: string) => snapshots.writeTasks(folder)
   const deliver = () => courier.deliver()
   const scheduler = new Scheduler({ store, clock: systemClock, log, wake, deliver, changed: written }, config)
@@ -359,7 +347,16 @@ function makeTasks({ base: { config, log, store }, queue, courier, snapshots }: 
     written(folder)
     scheduler.wake()
   }
-  return { scheduler, tasks: new TaskBook({ store, now: systemClock.now, newId: newTaskId, wake, changed }, config) }
+  const tasks = new TaskBook(
+    { store, now: systemClock.now, newId: newTaskId, wake: later(wake), changed: later(changed) },
+    config,
+  )
+  return { scheduler, tasks }
+}
+
+/** After the transaction that asks for it: a request of an agent is carried out and recorded in one. */
+function later(work: (folder: string) => void): (folder: string) => void {
+  return (folder) => queueMicrotask(() => work(folder))
 }
 
 function credentialsOf({ apiKey, oauthToken, userHome }: Config): HostCredentials {

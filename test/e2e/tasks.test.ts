@@ -72,3 +72,17 @@ test('a task whose host is killed in the middle of it is finished by the next, w
   await until(async () => (await runsOf(host))[0]?.status === 'success', 'the run ends')
   assert.deepEqual([(await runsOf(host)).length, answers(host).length], [1, 1])
 })
+
+test('what an agent schedules is done at its time', async (t) => {
+  const host = await TestHost.create(t)
+  await host.start()
+  const scheduleValue = new Date(Date.now() + 8_000).toISOString()
+  const wish = { prompt: '!echo good morning', scheduleType: 'once', scheduleValue }
+  const said = await host.say(`!tool mcp__nanoclaw__schedule_task ${JSON.stringify(wish)}`)
+  assert.match(said, /Task task-[0-9a-f]{12} is scheduled. Next run: \d{4}/)
+  await until(() => answers(host).at(-1) === 'good morning', 'the task runs')
+  assert.deepEqual(
+    (await ask<TaskDetail[]>(host, 'list')).map(({ status }) => status),
+    ['completed'],
+  )
+})
