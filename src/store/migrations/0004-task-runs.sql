@@ -24,3 +24,10 @@ CREATE INDEX task_run_logs_task ON task_run_logs (task_id, run_at);
 CREATE INDEX task_run_logs_running ON task_run_logs (task_id) WHERE status = 'running';
 -- No moment of a schedule is acted on twice.
 CREATE UNIQUE INDEX task_run_logs_due ON task_run_logs (task_id, due_at) WHERE due_at IS NOT NULL;
+
+-- The turn into whose run a follow-up went: what was in flight together may have one answer.
+ALTER TABLE turns ADD COLUMN joined INTEGER REFERENCES turns (id);
+CREATE INDEX turns_joined ON turns (joined) WHERE joined IS NOT NULL;
+-- Names the answer in its transcript: found there again for another turn, it is not said again.
+ALTER TABLE turns ADD COLUMN answer_id TEXT;
+CREATE INDEX turns_answer ON turns (chat_jid, answer_id) WHERE answer_id IS NOT NULL;
