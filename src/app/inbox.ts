@@ -31,9 +31,9 @@ export class Inbox implements Sink {
     this.receive(message)
   }
 
-  async edited(_change: { jid: string; id: string; text: string }): Promise<void> {}
+  async edited(_change: { jid: string; id: string; sender: string; text: string }): Promise<void> {}
 
-  async deleted(_message: { jid: string; id: string }): Promise<void> {}
+  async deleted(_message: { jid: string; id: string; sender: string }): Promise<void> {}
 
   async chat({ jid, name, isGroup }: { jid: string; name?: string; isGroup: boolean }): Promise<void> {
     this.#ports.store.chats.see({ jid, isGroup, ...(name === undefined ? {} : { name }) })
