@@ -82,8 +82,10 @@ export class Link {
     const { now } = ports.clock
     const step = afterEnding({ ending, attempts, now: now(), random: ports.random() })
     if (step.type === 'stop') return this.#end(step.state)
-    if (step.at > now()) this.#set({ state: 'retrying', at: step.at, why: step.why })
-    await wait({ clock: ports.clock, at: step.at, signal }).catch(() => {})
+    if (step.at > now()) {
+      this.#set({ state: 'retrying', at: step.at, why: step.why })
+      await wait({ clock: ports.clock, at: step.at, signal }).catch(() => {})
+    }
     return step.attempts
   }
 

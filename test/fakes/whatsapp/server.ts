@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { deflateSync } from 'node:zlib'
 import { type BinaryNode, Curve, jidDecode, proto, S_WHATSAPP_NET } from 'baileys'
 import { type WebSocket, WebSocketServer } from 'ws'
+import { until } from '../host-process.ts'
 import { Connection } from './connection.ts'
 import { MediaHost } from './media-host.ts'
 import { bytes, child, children, node, result, seconds } from './nodes.ts'
@@ -43,8 +44,6 @@ export type Mishap = 'swallowed' | 'delivered-unconfirmed' | { refusedWith: stri
 export type ServerOptions = {
   /** People are named by their LID, and the phone number stands beside it; else the other way round. */
   lidAddressing?: boolean
-  /** LIDs come without the phone number beside them. */
-  hidesPhones?: boolean
 }
 
 /**
@@ -63,6 +62,8 @@ export class FakeWhatsApp {
   garbleNext = false
   /** The code with which the next connection is ended before it is let in. */
   refuseNext: string | undefined
+  /** LIDs come without the phone number beside them. */
+  hidesPhones = false
   readonly #options: ServerOptions
   readonly #accounts = new Map<string, Account>()
   readonly #clients = new Set<Client>()
@@ -121,11 +122,12 @@ export class FakeWhatsApp {
     this.#link({ client, phone, candidate })
   }
 
-  /** The owner types the code that the device shows. */
+  /** The owner types the code that the device shows, as soon as the phone knows that there is one. */
   async type(code: string, phone: Phone): Promise<void> {
-    const client = [...this.#clients].find((one) => one.code?.user === phone.user)
-    if (!client?.code) throw new Error('no device asked for a code for this number')
-    client.connection.send(await client.code.typed(phone, code))
+    const asking = () => [...this.#clients].find((one) => one.code?.user === phone.user)
+    await until(() => asking() !== undefined, 'a device asked for a code')
+    const client = asking()
+    if (client?.code) client.connection.send(await client.code.typed(phone, code))
   }
 
   // ---- what people do
@@ -402,7 +404,7 @@ export class FakeWhatsApp {
         chunkOrder: 1,
         conversations: [{ id: people[0]?.pn ?? '', messages: [{ message: old }] }],
         pushnames: people.map(({ pn, name }) => ({ id: pn, pushname: name })),
-        phoneNumberToLidMappings: this.#options.hidesPhones ? [] : people.map(({ pn, lid }) => ({ pnJid: pn, lidJid: lid })),
+        phoneNumberToLidMappings: this.hidesPhones ? [] : people.map(({ pn, lid }) => ({ pnJid: pn, lidJid: lid })),
       }).finish()
       const initialHistBootstrapInlinePayload = deflateSync(history)
       const historySyncNotification = { syncType, chunkOrder: 1, progress: 100, initialHistBootstrapInlinePayload }
@@ -526,7 +528,7 @@ export class FakeWhatsApp {
   /** How a message names its sender: by LID or phone number, with the other one beside it. */
   #addressOf({ pn, lid }: Phone, role: 'sender' | 'participant'): Attrs {
     if (!this.#options.lidAddressing) return { from: pn, [`${role}_lid`]: lid, addressing_mode: 'pn' }
-    return { from: lid, addressing_mode: 'lid', ...(this.#options.hidesPhones ? {} : { [`${role}_pn`]: pn }) }
+    return { from: lid, addressing_mode: 'lid', ...(this.hidesPhones ? {} : { [`${role}_pn`]: pn }) }
   }
 
   #devicesOf(phone: Phone): Device[] {
