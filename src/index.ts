@@ -12,6 +12,7 @@ import type { Posting } from './app/ipc-speech.ts'
 import type { TaskPort } from './app/ipc-tasks.ts'
 import { IpcWatcher } from './app/ipc-watcher.ts'
 import { LoginWatch } from './app/login-watch.ts'
+import { tellMain } from './app/notices.ts'
 import { Courier } from './app/outbox.ts'
 import { OutgoingFiles } from './app/outgoing-files.ts'
 import { QuestionDesk } from './app/questions.ts'
@@ -20,8 +21,10 @@ import { Snapshots } from './app/snapshots.ts'
 import { hostStatus } from './app/status.ts'
 import { TurnDesk } from './app/turn-desk.ts'
 import { showTyping } from './app/typing.ts'
-import type { Channel } from './channels/contract.ts'
+import type { Channel, ChannelState } from './channels/contract.ts'
 import { TerminalChannel } from './channels/terminal.ts'
+import { WhatsAppChannel } from './channels/whatsapp/channel.ts'
+import type { ChannelLog } from './channels/whatsapp/ports.ts'
 import { type Config, PROJECT } from './config.ts'
 import { type ContainerUser, containerUser } from './container/folders.ts'
 import { ContainerRunner, type StartRequest } from './container-runner.ts'
@@ -101,12 +104,20 @@ async function startServices(base: Base): Promise<Host> {
   ensureMain(store, systemClock.now())
   const feed = new Feed()
   const gateway = makeGateway(base)
-  const channels: Channel[] = [new TerminalChannel()]
+  const whatsapp = makeWhatsApp({ ...base, onState: (state) => tellOfChannel(whatsapp, state) })
+  const channels: Channel[] = [new TerminalChannel(), whatsapp]
   const channelOf = (jid: string) => channels.find((channel) => channel.owns(jid))
   const showWork = (jid: string) => showTyping({ channel: channelOf(jid), jid, clock: systemClock })
   const files = new OutgoingFiles(config.root)
   files.keepOnly(store.outbox.openFiles())
   const courier = makeCourier({ base, channelOf, files })
+  const notices = { store, feed, assistantName: config.assistantName, now: systemClock.now, deliver: () => courier.deliver() }
+  const tellOfChannel = (channel: Channel, state: ChannelState) => {
+    const text = callsForPerson(channel, state)
+    if (text === undefined) return
+    log.error(text)
+    tellMain(notices, text, (jid) => !channel.owns(jid))
+  }
   const desk = makeDesk(base, feed)
   const snapshots = new Snapshots({ store, root: config.root, now: systemClock.now, log })
   const registry = makeRegistry({ base, queue: () => queue, changed: () => snapshots.writeAll() })
@@ -125,10 +136,12 @@ async function startServices(base: Base): Promise<Host> {
   const receive = inbox.receive.bind(inbox)
   const life = new AbortController()
   let ready = false
-  const status = () => hostStatus({ store, queue, channels, root: config.root, version: packageJson.version, ready })
+  const inUse = () => channels.filter((channel) => channel.inUse ?? true)
+  const status = () => hostStatus({ store, queue, channels: inUse(), root: config.root, version: packageJson.version, ready })
   const api = controlApi({
     registry,
     assistantName: config.assistantName,
+    channels,
     store,
     feed,
     receive,
@@ -169,6 +182,7 @@ async function startServices(base: Base): Promise<Host> {
     await ipc.stop()
     life.abort()
     await courier.stop()
+    for (const channel of channels) await channel.stop?.()
     await control.close()
     await gateway.close()
     base.release()
@@ -186,6 +200,26 @@ type CourierParts = { base: Base; channelOf(jid: string): Channel | undefined; f
 function makeCourier({ base: { store, log }, channelOf, files }: CourierParts): Courier {
   const forget = files.remove.bind(files)
   return new Courier({ store, channelOf, log, forget, clock: systemClock, random: Math.random })
+}
+
+type WhatsAppWiring = Pick<Base, 'config' | 'store'> & { log: ChannelLog; onState?: (state: ChannelState) => void }
+
+export function makeWhatsApp({ config, store, log, onState }: WhatsAppWiring): WhatsAppChannel {
+  const { root, assistantName, hasOwnNumber, whatsapp } = config
+  const authFolder = path.join(root, 'store', 'auth')
+  const attachmentsFolder = path.join(root, 'data', 'attachments')
+  const registration = (jid: string) => {
+    const chat = store.groups.chat(jid)
+    return chat && { folder: chat.folder, trigger: chat.trigger ?? `@${assistantName}` }
+  }
+  const settings = { authFolder, attachmentsFolder, assistantName, hasOwnNumber, ...whatsapp }
+  return new WhatsAppChannel({ settings, ports: { clock: systemClock, random: Math.random, log, registration }, onState })
+}
+
+/** What only a person can put right about a channel, in words; undefined for what passes by itself. */
+function callsForPerson({ name }: Channel, state: ChannelState): string | undefined {
+  if (state.state !== 'logged-out' && state.state !== 'conflict') return undefined
+  return `The channel ${name} stopped: ${state.why}`
 }
 
 function makeDesk({ config, store, install }: Base, feed: Feed): TurnDesk {

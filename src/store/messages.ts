@@ -64,6 +64,12 @@ export class Messages {
     return { ...message, seq: Number(lastInsertRowid), fromAssistant: true }
   }
 
+  /** Stores what the host itself says in a chat. */
+  addNotice(message: IncomingMessage): Message {
+    const { lastInsertRowid } = this.#insert(message, { fromAssistant: true, turnId: null })
+    return { ...message, seq: Number(lastInsertRowid), fromAssistant: true }
+  }
+
   #insert(message: IncomingMessage, { fromAssistant, turnId }: { fromAssistant: boolean; turnId: TurnId | null }) {
     return this.#add.run({ ...message, fromMe: message.fromMe ? 1 : 0, fromAssistant: fromAssistant ? 1 : 0, turnId })
   }

@@ -24,6 +24,7 @@ function api(t: TestContext) {
   const app = controlApi({
     registry,
     assistantName: 'Andy',
+    channels: [],
     store,
     feed,
     receive: inbox.receive.bind(inbox),
