@@ -22,6 +22,8 @@ export type LinkParts = {
   onOnline(socket: WASocket): void
 }
 
+/** Baileys' word for it. */
+const CODES_USED_UP = 'QR refs attempts ended'
 /** What a closing handshake may take before we go without it. */
 const CLOSING_MS = 2_000
 
@@ -92,7 +94,7 @@ export class Link {
   #pairingFailed({ code, reason }: Ending): 'over' {
     const { auth } = this.#parts
     auth.reset(auth.ended)
-    const why = code === 408 ? 'nobody scanned or typed the code in time' : `WhatsApp ended the connection: ${reason} (${code})`
+    const why = reason === CODES_USED_UP ? 'nobody used the code in time' : `the connection ended: ${reason} (${code})`
     this.#pairing?.tell({ type: 'failed', why })
     return this.#end(auth.ended === undefined ? { state: 'needs-pairing' } : { state: 'logged-out', why: auth.ended })
   }

@@ -27,13 +27,17 @@ export function libraryLog(log: ChannelLog): LibraryLog {
 
 const METHODS = ['log', 'info', 'warn', 'error', 'debug', 'trace'] as const
 
-type Console = Record<(typeof METHODS)[number], (...args: unknown[]) => void>
+type Console = Record<(typeof METHODS)[number], (...args: unknown[]) => void> & { [MUTED]?: true }
+
+const MUTED = Symbol('libsignal is muted')
 
 /**
  * Makes libsignal's words to the console go nowhere: it prints whole sessions, private keys included, and has no setting
  * for it. Everybody else's words pass. It stays for as long as the process: a session may be closed after the channel is.
  */
 export function muteLibsignal(target: Console): void {
+  if (target[MUTED]) return
+  target[MUTED] = true
   for (const method of METHODS) {
     const original = target[method]
     target[method] = (...args) => {

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { deflateSync } from 'node:zlib'
 import { type BinaryNode, Curve, jidDecode, proto, S_WHATSAPP_NET } from 'baileys'
 import { type WebSocket, WebSocketServer } from 'ws'
+import { muteLibsignal } from '../../../src/channels/whatsapp/quiet-library.ts'
 import { until } from '../host-process.ts'
 import { Connection } from './connection.ts'
 import { MediaHost } from './media-host.ts'
@@ -78,6 +79,7 @@ export class FakeWhatsApp {
   }
 
   static async start(t: { after(fn: () => unknown): void }, options: ServerOptions = {}): Promise<FakeWhatsApp> {
+    muteLibsignal(console)
     const server = new FakeWhatsApp(options)
     await new Promise<void>((resolve) => server.#http.listen(0, '127.0.0.1', resolve))
     t.after(() => server.close())

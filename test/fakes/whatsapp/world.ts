@@ -49,8 +49,8 @@ export class Notebook implements Sink {
 export type WorldOptions = ServerOptions & {
   settings?: Partial<WhatsAppSettings>
   clock?: Clock
+  random?: () => number
   registered?: Record<string, { folder: string; trigger: string }>
-  code?: boolean
 }
 
 /** A WhatsApp with a few people on it, and the channel, which is to be linked to Olga's account. */
@@ -100,7 +100,7 @@ export class World {
     const note = (text: string) => this.log.push(text)
     const ports: WhatsAppPorts = {
       clock: this.#options.clock ?? systemClock,
-      random: () => 0,
+      random: this.#options.random ?? (() => 0),
       log: { debug: note, info: note, warn: note, error: note },
       registration: (jid) => this.registered[jid],
     }
