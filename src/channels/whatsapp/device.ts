@@ -29,6 +29,8 @@ export type DeviceParts = {
 }
 
 const DAY_MS = 86_400_000
+/** A log-out waits so long for the connection; after that, only the phone can remove the device. */
+const REACHED_WITHIN_MS = 15_000
 
 /** The linked device: its database, its connection, and what goes in and out. Only here the WhatsApp library is loaded. */
 export class Device {
@@ -108,7 +110,7 @@ export class Device {
 
   /** Removes this device from the account, as far as WhatsApp can be reached, and forgets it here. */
   async logout(): Promise<void> {
-    const socket = this.#link.current
+    const socket = await this.#link.online(AbortSignal.timeout(REACHED_WITHIN_MS)).catch(() => undefined)
     if (socket) {
       await socket.logout().catch((error) => this.#warn('WhatsApp was not told of the log-out', error))
       await this.#running

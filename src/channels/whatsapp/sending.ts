@@ -16,7 +16,7 @@ export type SendingParts = {
 }
 
 type Options = { idempotencyKey: string; signal: AbortSignal }
-type Dispatch = { jid: string; id: string; content: AnyMessageContent; ackWithinMs: number; signal: AbortSignal }
+type Dispatch = { jid: string; id: string; content: () => AnyMessageContent; ackWithinMs: number; signal: AbortSignal }
 
 /** What WhatsApp answers to a message under its id. */
 const answered = z.object({ attrs: z.object({ error: z.string().optional() }) })
@@ -43,7 +43,7 @@ export class Sending {
     const id = messageIdFor(idempotencyKey)
     if (sent.stateOf(id) === 'accepted') return { platformId: id }
     const ackWithinMs = message.file ? FILE_ACK_WITHIN_MS : ACK_WITHIN_MS
-    await this.#dispatch({ jid, id, content: contentFor(message, prefix), ackWithinMs, signal })
+    await this.#dispatch({ jid, id, content: () => contentFor(message, prefix), ackWithinMs, signal })
     return { platformId: id }
   }
 
@@ -63,7 +63,7 @@ export class Sending {
   }
 
   #again(jid: string, content: AnyMessageContent, { idempotencyKey, signal }: Options): Promise<void> {
-    return this.#dispatch({ jid, id: messageIdFor(idempotencyKey), content, ackWithinMs: ACK_WITHIN_MS, signal })
+    return this.#dispatch({ jid, id: messageIdFor(idempotencyKey), content: () => content, ackWithinMs: ACK_WITHIN_MS, signal })
   }
 
   async #dispatch({ jid, id, content, ackWithinMs, signal }: Dispatch): Promise<void> {
@@ -71,9 +71,10 @@ export class Sending {
     try {
       await this.#pace.turn(signal)
       const socket = await online(AbortSignal.any([signal, AbortSignal.timeout(ONLINE_WITHIN_MS)]))
+      const made = content()
       sent.begin({ id, jid, at: clock.now() })
       const ack = socket.waitForMessage<unknown>(id, ackWithinMs)
-      const [message, answer] = await aborting(Promise.all([socket.sendMessage(jid, content, { messageId: id }), ack]), signal)
+      const [message, answer] = await aborting(Promise.all([socket.sendMessage(jid, made, { messageId: id }), ack]), signal)
       if (answer === undefined) throw unanswered()
       const { attrs } = answered.parse(answer)
       if (attrs.error !== undefined) throw refused(attrs.error)
@@ -121,11 +122,17 @@ function explained(error: unknown): AppError {
   if (error instanceof AppError) return error
   const code = error instanceof Error && 'data' in error ? String(error.data) : ''
   if (code in FOR_GOOD) return refused(code)
-  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return noFile(error)
+  if (error instanceof Error && 'code' in error && ['ENOENT', 'ELOOP', 'EISDIR'].includes(String(error.code)))
+    return noFile(error)
   const why = error instanceof DOMException && error.name === 'TimeoutError' ? 'it is not connected' : errorText(error)
   return new AppError({ code: 'whatsapp.failed', fault: 'platform', message: `WhatsApp: ${why}.`, cause: error })
 }
 
 function noFile(cause: Error): AppError {
-  return new AppError({ code: 'whatsapp.no-file', fault: 'user', message: `The file is not there: ${cause.message}.`, cause })
+  return new AppError({
+    code: 'whatsapp.no-file',
+    fault: 'user',
+    message: `There is no such file to send: ${cause.message}.`,
+    cause,
+  })
 }
