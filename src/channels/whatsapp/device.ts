@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs'
 import path from 'node:path'
 import { makeCacheableSignalKeyStore } from 'baileys'
 import type { Database } from 'better-sqlite3'
+import type { Instant } from '../../domain/clock.ts'
 import { errorText } from '../../domain/errors.ts'
 import type { ChannelState, Sink } from '../contract.ts'
 import { Addresses } from './addresses.ts'
@@ -19,7 +20,7 @@ import type { WhatsAppPorts, WhatsAppSettings } from './ports.ts'
 import { libraryLog, muteLibsignal } from './quiet-library.ts'
 import { Sending } from './sending.ts'
 import { Journal, RetryCounts, SentMessages } from './traffic.ts'
-import { importV1State } from './v1-state.ts'
+import { readV1State, retireV1State } from './v1-state.ts'
 
 export type DeviceParts = {
   settings: WhatsAppSettings
@@ -28,7 +29,8 @@ export type DeviceParts = {
   onState(state: ChannelState): void
 }
 
-const DAY_MS = 86_400_000
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
 /** A log-out waits so long for the connection; after that, only the phone can remove the device. */
 const REACHED_WITHIN_MS = 15_000
 
@@ -43,6 +45,7 @@ export class Device {
   readonly #parts: DeviceParts
   #running: Promise<void> | undefined
   #cancelSync: (() => void) | undefined
+  #nextSync: Instant = 0
 
   private constructor(parts: DeviceParts, db: Database) {
     const { settings, ports, sink, onState } = parts
@@ -81,12 +84,25 @@ export class Device {
     muteLibsignal(console)
     const { authFolder } = parts.settings
     const device = new Device(parts, openWhatsAppDatabase(databaseFile(authFolder)))
-    const imported = device.#auth.linked ? undefined : await importV1State(authFolder)
-    if (imported) {
-      device.#auth.adopt(imported)
-      parts.ports.log.info('WhatsApp: the linked device of v1 was taken over from store/auth')
+    try {
+      await device.#takeOverV1(authFolder)
+      return device
+    } catch (error) {
+      await device.close()
+      throw error
     }
-    return device
+  }
+
+  /** Once: a state whose device was removed since must not come back at the next start. */
+  async #takeOverV1(authFolder: string): Promise<void> {
+    const auth = this.#auth
+    const isNew = !auth.linked && auth.ended === undefined
+    const state = isNew ? await readV1State(authFolder) : undefined
+    if (state) {
+      auth.adopt(state)
+      this.#parts.ports.log.info('WhatsApp: the linked device of v1 was taken over from store/auth')
+    }
+    if (auth.linked) await retireV1State(authFolder)
   }
 
   /** Connects, and stays connected until the signal aborts. `over` is called when it ends for good before that. */
@@ -153,12 +169,16 @@ export class Device {
     this.#intake.recover().catch((error) => this.#warn('The journal could not be read', error))
   }
 
+  /** At the first connection and daily from then on, not at each: WhatsApp does not like to be asked often. */
   #syncDaily(): void {
     const { clock } = this.#parts.ports
-    this.#cancelSync?.()
-    this.#cancelSync = clock.wakeAt(clock.now() + DAY_MS, () => this.#syncDaily())
     const socket = this.#link.current
-    if (socket) this.#groups.sync(socket).catch((error) => this.#warn('The names of the groups could not be read', error))
+    if (socket && clock.now() >= this.#nextSync) {
+      this.#nextSync = clock.now() + DAY_MS
+      this.#groups.sync(socket).catch((error) => this.#warn('The names of the groups could not be read', error))
+    }
+    this.#cancelSync?.()
+    this.#cancelSync = clock.wakeAt(Math.max(this.#nextSync, clock.now() + HOUR_MS), () => this.#syncDaily())
   }
 
   #warn(what: string, error: unknown): void {

@@ -1,4 +1,5 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { readdir, readFile, rename } from 'node:fs/promises'
 import path from 'node:path'
 import { type AuthenticationCreds, BufferJSON, type SignalDataSet, type SignalDataTypeMap } from 'baileys'
 import { AppError, errorText } from '../../domain/errors.ts'
@@ -18,10 +19,10 @@ const TYPES = [
 ] as const satisfies readonly (keyof SignalDataTypeMap)[]
 
 /**
- * Reads the state that v1 kept in `store/auth`, one JSON file a key (`pre-key-12.json`). Its files stay as they are.
- * Undefined when there is none. File names had `/` written as `__` and `:` as `-`.
+ * Reads the state that v1 kept in `store/auth`, one JSON file a key (`pre-key-12.json`). Undefined when there
+ * is none. File names had `/` written as `__` and `:` as `-`.
  */
-export async function importV1State(folder: string): Promise<{ creds: AuthenticationCreds; keys: SignalDataSet } | undefined> {
+export async function readV1State(folder: string): Promise<{ creds: AuthenticationCreds; keys: SignalDataSet } | undefined> {
   const names = await readdir(folder)
   if (!names.includes('creds.json')) return undefined
   const creds = (await readJson(path.join(folder, 'creds.json'))) as AuthenticationCreds
@@ -35,6 +36,12 @@ export async function importV1State(folder: string): Promise<{ creds: Authentica
     keys[type] = { ...keys[type], [id]: await readJson(path.join(folder, name)) }
   }
   return { creds, keys: keys as SignalDataSet }
+}
+
+/** Marks the state as taken over; the keys in its files are used up from the first message on. */
+export async function retireV1State(folder: string): Promise<void> {
+  const creds = path.join(folder, 'creds.json')
+  if (existsSync(creds)) await rename(creds, `${creds}.taken-over`)
 }
 
 /** Of the ids, groups' sender keys have a `:` (`123@g.us::4915::7`), sessions and the rest do not (`4915.7`). */
