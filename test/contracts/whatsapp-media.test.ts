@@ -111,3 +111,16 @@ test('files of chats that nobody registered are not fetched', async (t) => {
   assert.equal((await world.heard('a stranger')).text, 'a stranger')
   await until(() => world.server.unconfirmed(world.olga).length === 0, 'it is confirmed')
 })
+
+test('a stop while a file is being fetched does not wait for it, and the next start fetches it again', async (t) => {
+  const world = await withMedia(t)
+  const { imageMessage } = await sendFile(world, { name: 'a.png', mimeType: 'image/png', content: PNG })
+  world.server.media.held = true
+  await world.server.write(world.alice, world.olga, { imageMessage: { ...imageMessage, caption: 'interrupted' } })
+  await until(() => world.server.media.asked === 1, 'the file is asked for')
+  await world.stop()
+  assert.deepEqual(world.notebook.texts, [])
+  world.server.media.held = false
+  await world.restart()
+  assert.match((await world.heard('interrupted')).text, /image\/png, 50 KB\] interrupted$/)
+})

@@ -20,6 +20,7 @@ function cupboard(t: TestContext, limits = {}) {
       message,
       media: { kind: 'image', name: undefined, bytes: content.length, seconds: undefined, ...media },
       sha256,
+      signal: new AbortController().signal,
       fetch: async () => Readable.from([content]),
     })
   return { root, keep }
@@ -46,7 +47,14 @@ test('what is too large, too slow or altered is not kept, and the text says why'
   assert.ok(!existsSync(path.join(root, 'family/M1')))
   const slow = new Attachments(root, { fileBytes: 10, totalBytes: 10, timeoutMs: 1 })
   const media: Media = { kind: 'voice', name: undefined, bytes: 1, seconds: 3 }
-  const never = { folder: 'f', message: 'M', media, sha256: undefined, fetch: () => new Promise<Readable>(() => {}) }
+  const never = {
+    folder: 'f',
+    message: 'M',
+    media,
+    sha256: undefined,
+    signal: new AbortController().signal,
+    fetch: () => new Promise<Readable>(() => {}),
+  }
   const keepAlive = setInterval(() => {}, 1_000)
   assert.match(await slow.keep(never), /^\[Voice note of 3 s: it could not be downloaded, it took too long\]$/)
   clearInterval(keepAlive)

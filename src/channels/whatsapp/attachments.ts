@@ -24,14 +24,17 @@ const WORDS: Record<MediaKind, string> = {
   sticker: 'Sticker',
 }
 
-/** A file that is to be fetched: from where, and what its content must hash to. */
+/** A file that is to be fetched, and what its content must hash to. */
 export type Incoming = {
   folder: string
   message: string
   media: Media
   sha256: Uint8Array | undefined
+  signal: AbortSignal
   fetch(): Promise<Readable>
 }
+
+type Download = Pick<Incoming, 'sha256' | 'fetch' | 'signal'> & { partial: string }
 
 /** Keeps what people send, a folder for each message, and says where it is in words for the agent. */
 export class Attachments {
@@ -43,7 +46,7 @@ export class Attachments {
     this.#limits = limits
   }
 
-  /** `[Image: /workspace/attachments/3A../image.jpg, image/jpeg, 12 KB]`, or why it is not there. Never rejects. */
+  /** `[Image: /workspace/attachments/3A../image.jpg, image/jpeg, 12 KB]`, or why it is not there. Rejects only when `signal` aborts. */
   async keep(incoming: Incoming): Promise<string> {
     const { media } = incoming
     const what = media.seconds === undefined ? WORDS[media.kind] : `${WORDS[media.kind]} of ${media.seconds} s`
@@ -53,17 +56,18 @@ export class Attachments {
       await this.#makeRoom()
       return `[${what}: ${SEEN_AT}/${kept.path}, ${kept.type.mimeType}, ${size(kept.bytes)}]`
     } catch (error) {
+      incoming.signal.throwIfAborted()
       const name = media.name === undefined ? '' : ` ${safeName(media.name)}`
       return `[${what}${name}: it could not be downloaded, ${errorText(error).replaceAll('[', '(').replaceAll(']', ')')}]`
     }
   }
 
-  async #store({ folder, message, media, sha256, fetch }: Incoming) {
+  async #store({ folder, message, media, ...source }: Incoming) {
     const target = path.join(this.#root, safeName(folder), safeName(message))
     await mkdir(target, { recursive: true, mode: 0o755 })
     const partial = path.join(target, '.partial')
     try {
-      const bytes = await this.#download({ partial, sha256, fetch })
+      const bytes = await this.#download({ partial, ...source })
       const type = await typeOf(partial)
       const name = nameFor(media, type)
       await rename(partial, path.join(target, name))
@@ -74,8 +78,8 @@ export class Attachments {
     }
   }
 
-  async #download({ partial, sha256, fetch }: Pick<Incoming, 'sha256' | 'fetch'> & { partial: string }): Promise<number> {
-    const signal = AbortSignal.timeout(this.#limits.timeoutMs)
+  async #download({ partial, sha256, fetch, signal: stopped }: Download): Promise<number> {
+    const signal = AbortSignal.any([stopped, AbortSignal.timeout(this.#limits.timeoutMs)])
     const hash = createHash('sha256')
     let bytes = 0
     const count = new Transform({

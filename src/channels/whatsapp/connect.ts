@@ -51,6 +51,7 @@ export function connect(parts: ConnectParts): WASocket {
       makeSignalRepository: keepingRepository({ parts, origins, giveUp: (error) => void socket.end(error) }),
     }),
   )
+  tolerate(socket, (error) => void socket.end(error))
   // Before Baileys' own listener: it decrypts the parts one by one, without saying whose they are.
   socket.ws.prependListener('CB:message', (stanza: BinaryNode) => {
     if (stanza.attrs.category === 'peer' || !Array.isArray(stanza.content)) return
@@ -96,6 +97,15 @@ function withCapturedRejections(make: () => WASocket): WASocket {
 }
 
 type Decryption = { ciphertext: Uint8Array; name: string; decrypt(): Promise<Uint8Array> }
+/** To those errors somebody must listen, also when the connection is over and Baileys has removed all listeners. */
+function tolerate(socket: WASocket, onError: (error: Error) => void): void {
+  const listen = (listener: (error: Error) => void) => Reflect.apply(socket.ev.on, socket.ev, ['error', listener])
+  listen(onError)
+  socket.ev.on('connection.update', ({ connection }) => {
+    if (connection === 'close') setImmediate(() => listen(() => {}))
+  })
+}
+
 type Keeping = { parts: ConnectParts; origins: WeakMap<Uint8Array, Origin>; giveUp(error: Error): void }
 
 /**

@@ -43,6 +43,7 @@ export class Device {
   readonly #intake: Intake
   readonly #groups: Groups
   readonly #parts: DeviceParts
+  readonly #closing = new AbortController()
   #running: Promise<void> | undefined
   #cancelSync: (() => void) | undefined
   #nextSync: Instant = 0
@@ -58,7 +59,8 @@ export class Device {
     this.#groups = new Groups(sink)
     const addresses = new Addresses(auth, (jid) => ports.registration(jid) !== undefined)
     const attachments = new Attachments(settings.attachmentsFolder)
-    const downloads = new Downloads((signal) => this.#link.online(signal))
+    const online = (signal: AbortSignal) => this.#link.online(signal)
+    const downloads = new Downloads({ online, signal: this.#closing.signal })
     this.#intake = new Intake({ auth, journal, sent, addresses, attachments, downloads, sink, ports, settings })
     const keys = makeCacheableSignalKeyStore(auth.keys, libraryLog(ports.log), new BoundedCache())
     const retries = new RetryCounts(db, ports.clock.now)
@@ -75,7 +77,6 @@ export class Device {
         this.#syncDaily()
       },
     })
-    const online = (signal: AbortSignal) => this.#link.online(signal)
     this.sending = new Sending({ sent, clock: ports.clock, prefix: prefixOf(settings), online })
   }
 
@@ -159,6 +160,7 @@ export class Device {
   async close(): Promise<void> {
     this.#cancelSync?.()
     await this.#running
+    this.#closing.abort()
     await this.#intake.stop()
     const isOfUse = this.#auth.linked || this.#auth.ended !== undefined
     this.#db.close()

@@ -22,28 +22,36 @@ const MEDIA_TYPES: Record<string, MediaType> = {
 /** The codes by which WhatsApp says that it no longer has a file; the sender's phone may still have it. */
 const GONE = new Set([404, 410])
 
-/** Fetches the files of messages, from WhatsApp alone. */
+/** A message's file: what it must hash to, and the way to it. Whatever `signal` ends is to be taken up later. */
+export type Source = { sha256: Uint8Array | undefined; signal: AbortSignal; fetch(): Promise<Readable> }
+
+/** Fetches the files of messages, from WhatsApp alone, until the signal aborts. */
 export class Downloads {
-  readonly #socket: (signal: AbortSignal) => Promise<WASocket>
+  readonly #online: (signal: AbortSignal) => Promise<WASocket>
+  readonly #signal: AbortSignal
 
-  /** `socket` resolves with a connection that is online. */
-  constructor(socket: (signal: AbortSignal) => Promise<WASocket>) {
-    this.#socket = socket
+  constructor({ online, signal }: { online: (signal: AbortSignal) => Promise<WASocket>; signal: AbortSignal }) {
+    this.#online = online
+    this.#signal = signal
   }
 
-  of(message: WAMessage): { sha256: Uint8Array | undefined; fetch(): Promise<Readable> } {
-    return { sha256: partOf(message).fileSha256 ?? undefined, fetch: () => this.#fetch(message) }
+  /** Waits for the connection: a message that a crash left behind is read before there is one. */
+  async of(message: WAMessage): Promise<Source> {
+    const socket = this.#online(this.#signal)
+    // No connection to come: the message goes on without its file.
+    await socket.catch(() => this.#signal.throwIfAborted())
+    const fetch = async () => fetchFile(message, await socket)
+    return { sha256: partOf(message).fileSha256 ?? undefined, signal: this.#signal, fetch }
   }
+}
 
-  async #fetch(message: WAMessage): Promise<Readable> {
-    const socket = await this.#socket(AbortSignal.timeout(60_000))
-    await socket.refreshMediaConn(false)
-    try {
-      return await download(message, socket.getMediaHost())
-    } catch (error) {
-      if (!GONE.has(statusOf(error) ?? 0)) throw error
-      return download(await socket.updateMediaMessage(message), socket.getMediaHost())
-    }
+async function fetchFile(message: WAMessage, socket: WASocket): Promise<Readable> {
+  await socket.refreshMediaConn(false)
+  try {
+    return await download(message, socket.getMediaHost())
+  } catch (error) {
+    if (!GONE.has(statusOf(error) ?? 0)) throw error
+    return download(await socket.updateMediaMessage(message), socket.getMediaHost())
   }
 }
 

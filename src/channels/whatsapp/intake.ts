@@ -38,6 +38,7 @@ export class Intake {
   /** The names that the host was told. */
   readonly #names = new BoundedCache()
   #cancelRetry: (() => void) | undefined
+  #stopped = false
 
   constructor(parts: IntakeParts) {
     this.#parts = parts
@@ -67,8 +68,9 @@ export class Intake {
     for (const received of await this.#parts.journal.all()) void this.take(received)
   }
 
-  /** Resolves when nothing is being handed on. */
+  /** Resolves when nothing is being handed on. What is not handed on by then stays in the journal. */
   async stop(): Promise<void> {
+    this.#stopped = true
     this.#cancelRetry?.()
     await Promise.all(this.#chats.values())
   }
@@ -80,6 +82,7 @@ export class Intake {
       await this.#read(received)
       journal.remove(received.seq)
     } catch (error) {
+      if (this.#stopped) return
       const { id } = received.stanza.attrs
       // Nobody can take it, also not later; the host has said why.
       const hopeless = error instanceof AppError && error.fault === 'user' && error.code.startsWith('message.')
@@ -169,7 +172,8 @@ export class Intake {
   async #nameChat({ jid, fromMe, message }: Said): Promise<void> {
     const isGroup = jid.endsWith('@g.us')
     const name = isGroup || fromMe ? undefined : (message.pushName ?? undefined)
-    if (this.#names.get(jid) === (name ?? '')) return
+    const known = this.#names.get<string>(jid)
+    if (known !== undefined && (name === undefined || name === known)) return
     this.#names.set(jid, name ?? '')
     await this.#parts.sink.chat({ jid, isGroup, ...(name === undefined ? {} : { name }) })
   }
@@ -179,7 +183,8 @@ export class Intake {
     const { attachments, downloads, ports } = this.#parts
     const folder = ports.registration(said.jid)?.folder
     if (folder === undefined) return ''
-    return attachments.keep({ folder, message: said.id, media, ...downloads.of(said.message) })
+    const source = await downloads.of(said.message)
+    return attachments.keep({ folder, message: said.id, media, ...source })
   }
 
   #quote(context: proto.IContextInfo | undefined): string | undefined {

@@ -13,7 +13,9 @@ import { node } from './nodes.ts'
 export class MediaHost {
   readonly files = new Map<string, Buffer>()
   #server: Server | undefined
-  #gone = false
+  /** While it is set, files are asked for and not given. */
+  held = false
+  asked = 0
 
   async start(): Promise<void> {
     const { key, cert } = selfSigned()
@@ -27,11 +29,6 @@ export class MediaHost {
     this.#server?.close()
   }
 
-  /** From now on no file can be fetched. */
-  lose(): void {
-    this.#gone = true
-  }
-
   get host(): string {
     return `127.0.0.1:${(this.#server?.address() as AddressInfo | null)?.port}`
   }
@@ -43,7 +40,9 @@ export class MediaHost {
   #serve(request: IncomingMessage, response: ServerResponse): void {
     const name = (request.url ?? '').split('?')[0] ?? ''
     if (request.method === 'GET') {
-      const file = this.#gone ? undefined : this.files.get(name)
+      this.asked++
+      if (this.held) return
+      const file = this.files.get(name)
       response.statusCode = file ? 200 : 404
       response.end(file)
       return
