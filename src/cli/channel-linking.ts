@@ -52,7 +52,10 @@ async function withoutHost({ config, say }: Where, use: (linking: Linking) => Pr
   const whatsapp = makeWhatsApp({ config, store, log })
   try {
     ensureMain(store, Date.now())
-    await whatsapp.start(new Inbox({ store, feed: new Feed(), wake: () => {}, takeCommand: () => undefined }), life.signal)
+    await whatsapp.start(
+      new Inbox({ store, feed: new Feed(), wake: () => {}, deliver: () => {}, takeCommand: () => undefined }),
+      life.signal,
+    )
     await use({
       login: ({ phone, signal }) => loginEvents((tell) => whatsapp.login({ phone, tell, signal })),
       logout: async (name) => {

@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import SQLite from 'better-sqlite3'
+import { NotSent } from '../../src/channels/contract.ts'
 import { systemClock } from '../../src/domain/clock.ts'
 import { Store } from '../../src/store/store.ts'
 import { ManualClock } from '../fakes/clock.ts'
@@ -19,6 +20,9 @@ for (const mishap of ['swallowed', 'delivered-unconfirmed'] satisfies Mishap[]) 
     const world = await World.linked(t, { clock: fastClock() })
     world.server.nextMishap = mishap
     await assert.rejects(world.send(world.alice.pn, 'once', 'key'))
+    await until(() => world.channel.state.state !== 'online', 'the link is gone')
+    await assert.rejects(world.send(world.alice.pn, 'once', 'key'), NotSent)
+    await world.online()
     const { platformId } = await world.send(world.alice.pn, 'once', 'key')
     assert.deepEqual(shownTexts(world.alice), ['once'])
     assert.equal(world.alice.shown[0]?.id, platformId)
@@ -55,16 +59,19 @@ test('messages that are under way when the link drops arrive once, in their orde
   await until(() => world.server.unconfirmed(world.olga).length === 0, 'all are confirmed')
 })
 
-test('what cannot be stored is kept, and told again until it can', async (t) => {
+test('what cannot be stored is kept and told again until it can, and what came later waits behind it', async (t) => {
   const clock = new ManualClock()
   const world = await World.linked(t, { clock })
   world.notebook.full = new Error('the disk is full')
   await world.server.write(world.alice, world.olga, 'kept')
   await until(() => world.notebook.told === 1, 'it was tried')
   world.notebook.full = undefined
+  await world.server.write(world.alice, world.olga, 'what came later')
+  await until(() => world.server.unconfirmed(world.olga).length === 0, 'both are in the journal')
+  assert.deepEqual(world.notebook.texts, [])
   clock.advance(30_000)
-  await world.heard('kept')
-  assert.equal(world.notebook.messages.length, 1)
+  await world.heard('what came later')
+  assert.deepEqual(world.notebook.texts, ['kept', 'what came later'])
 })
 
 test('what was confirmed but not yet told is told after a restart', async (t) => {

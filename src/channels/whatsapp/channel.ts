@@ -149,6 +149,7 @@ export class WhatsAppChannel implements Channel {
   #setState(state: ChannelState): void {
     this.#state = state
     this.#parts.onState?.(state)
+    this.#sink?.stateChanged()
   }
 }
 

@@ -77,7 +77,7 @@ export class Device {
         this.#syncDaily()
       },
     })
-    this.sending = new Sending({ sent, clock: ports.clock, prefix: prefixOf(settings), online })
+    this.sending = new Sending({ sent, clock: ports.clock, prefix: prefixOf(settings), socket: () => this.#link.require() })
   }
 
   /** Opens the database, taking over what v1 left. Throws an `AppError` when another process has it. */

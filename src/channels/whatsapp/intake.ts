@@ -35,6 +35,8 @@ export class Intake {
   /** The last piece of work of each chat that has any. */
   readonly #chats = new Map<string, Promise<void>>()
   readonly #underWay = new Set<number>()
+  /** Chats with a message that could not be handed on: what came later waits behind it. */
+  readonly #stuck = new Set<string>()
   /** The names that the host was told. */
   readonly #names = new BoundedCache()
   #cancelRetry: (() => void) | undefined
@@ -54,7 +56,7 @@ export class Intake {
     const chat = stanza.attrs.recipient ?? stanza.attrs.from ?? ''
     const waits = this.#chats.has(chat)
     this.#underWay.add(seq)
-    const work = (this.#chats.get(chat) ?? Promise.resolve()).then(() => this.#handOn(received))
+    const work = (this.#chats.get(chat) ?? Promise.resolve()).then(() => this.#handOn(received, chat))
     const done = work.finally(() => {
       this.#underWay.delete(seq)
       if (this.#chats.get(chat) === done) this.#chats.delete(chat)
@@ -65,7 +67,9 @@ export class Intake {
 
   /** Takes up what an earlier run, or a lost connection, left. */
   async recover(): Promise<void> {
-    for (const received of await this.#parts.journal.all()) void this.take(received)
+    const left = await this.#parts.journal.all()
+    this.#stuck.clear()
+    for (const received of left) void this.take(received)
   }
 
   /** Resolves when nothing is being handed on. What is not handed on by then stays in the journal. */
@@ -76,8 +80,9 @@ export class Intake {
   }
 
   /** Never rejects. */
-  async #handOn(received: Received): Promise<void> {
+  async #handOn(received: Received, chat: string): Promise<void> {
     const { journal, ports } = this.#parts
+    if (this.#stuck.has(chat)) return
     try {
       await this.#read(received)
       journal.remove(received.seq)
@@ -87,8 +92,9 @@ export class Intake {
       // Nobody can take it, also not later; the host has said why.
       const hopeless = error instanceof AppError && error.fault === 'user' && error.code.startsWith('message.')
       ports.log.error(`WhatsApp message ${id} could not be stored${hopeless ? '' : ' and is tried again'}: ${errorText(error)}`)
-      if (hopeless) journal.remove(received.seq)
-      else this.#tryAgain()
+      if (hopeless) return journal.remove(received.seq)
+      this.#stuck.add(chat)
+      this.#tryAgain()
     }
   }
 

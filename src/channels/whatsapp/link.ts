@@ -3,7 +3,7 @@ import type { LoginEvent } from '@nanoclaw/protocol'
 import type { WASocket } from 'baileys'
 import type { Instant } from '../../domain/clock.ts'
 import { AppError, errorText } from '../../domain/errors.ts'
-import type { ChannelState } from '../contract.ts'
+import { type ChannelState, NotSent } from '../contract.ts'
 import type { AuthState } from './auth-state.ts'
 import { statusOf } from './downloads.ts'
 import { wait } from './pace.ts'
@@ -62,6 +62,12 @@ export class Link {
 
   get current(): WASocket | undefined {
     return this.#online
+  }
+
+  /** The socket, now. */
+  require(): WASocket {
+    if (this.#online) return this.#online
+    throw offline(this.#hopeless ?? 'it is connecting')
   }
 
   /** The socket as soon as it is online. Rejects at once when nothing but a person can bring it back. */
@@ -187,6 +193,6 @@ function busy(): AppError {
   })
 }
 
-function offline(why: string): AppError {
-  return new AppError({ code: 'whatsapp.offline', fault: 'platform', message: `WhatsApp is not connected: ${why}.` })
+function offline(why: string): NotSent {
+  return new NotSent({ code: 'whatsapp.offline', message: `WhatsApp is not connected: ${why}.` })
 }

@@ -11,8 +11,8 @@ export type SendingParts = {
   sent: SentMessages
   clock: Clock
   prefix: string
-  /** Resolves when the connection is online. */
-  online(signal: AbortSignal): Promise<WASocket>
+  /** The connection; throws `NotSent` when there is none. */
+  socket(): WASocket
 }
 
 type Options = { idempotencyKey: string; signal: AbortSignal }
@@ -21,8 +21,6 @@ type Dispatch = { jid: string; id: string; content: () => AnyMessageContent; ack
 /** What WhatsApp answers to a message under its id. */
 const answered = z.object({ attrs: z.object({ error: z.string().optional() }) })
 
-/** How long a message waits for the connection before the host is told to try later. */
-const ONLINE_WITHIN_MS = 30_000
 const ACK_WITHIN_MS = 30_000
 /** A file has to be uploaded before. */
 const FILE_ACK_WITHIN_MS = 900_000
@@ -67,10 +65,10 @@ export class Sending {
   }
 
   async #dispatch({ jid, id, content, ackWithinMs, signal }: Dispatch): Promise<void> {
-    const { sent, clock, online } = this.#parts
+    const { sent, clock } = this.#parts
     try {
       await this.#pace.turn(signal)
-      const socket = await online(AbortSignal.any([signal, AbortSignal.timeout(ONLINE_WITHIN_MS)]))
+      const socket = this.#parts.socket()
       const made = content()
       sent.begin({ id, jid, at: clock.now() })
       const ack = socket.waitForMessage<unknown>(id, ackWithinMs)
@@ -124,8 +122,7 @@ function explained(error: unknown): AppError {
   if (code in FOR_GOOD) return refused(code)
   if (error instanceof Error && 'code' in error && ['ENOENT', 'ELOOP', 'EISDIR'].includes(String(error.code)))
     return noFile(error)
-  const why = error instanceof DOMException && error.name === 'TimeoutError' ? 'it is not connected' : errorText(error)
-  return new AppError({ code: 'whatsapp.failed', fault: 'platform', message: `WhatsApp: ${why}.`, cause: error })
+  return new AppError({ code: 'whatsapp.failed', fault: 'platform', message: `WhatsApp: ${errorText(error)}.`, cause: error })
 }
 
 function noFile(cause: Error): AppError {

@@ -533,8 +533,9 @@ export class FakeWhatsApp {
     return { from: lid, addressing_mode: 'lid', ...(this.hidesPhones ? {} : { [`${role}_pn`]: pn }) }
   }
 
+  /** Those that have said with which keys one writes to them; a device that was killed before that never will. */
   #devicesOf(phone: Phone): Device[] {
-    return [...this.#accountOf(phone).devices.values()]
+    return [...this.#accountOf(phone).devices.values()].filter(({ keys }) => keys.preKeys.length > 0)
   }
 
   #membersDevices(group: string): Device[] {

@@ -41,6 +41,8 @@ export class Notebook implements Sink {
     this.names.set(jid, name ?? this.names.get(jid))
   }
 
+  stateChanged(): void {}
+
   get texts(): string[] {
     return this.messages.map(({ text }) => text)
   }
