@@ -65,6 +65,7 @@ export class FakeWhatsApp {
   refuseNext: string | undefined
   /** LIDs come without the phone number beside them. */
   hidesPhones = false
+  #isDown = false
   readonly #options: ServerOptions
   readonly #accounts = new Map<string, Account>()
   readonly #clients = new Set<Client>()
@@ -202,6 +203,23 @@ export class FakeWhatsApp {
     for (const { connection } of this.#clients) connection.drop()
   }
 
+  /** The network is gone: connections break, and none can be made, until `up`. */
+  down(): void {
+    this.#isDown = true
+    this.dropAll()
+  }
+
+  up(): void {
+    this.#isDown = false
+  }
+
+  /** WhatsApp delivers a message again, as it does when it is not sure that it arrived. */
+  async redeliver(id: string): Promise<void> {
+    const original = this.#repeatable.get(id)
+    if (!original) throw new Error(`there was no message ${id}`)
+    for (const { devices } of this.#accounts.values()) for (const device of devices.values()) await this.#repeat(device, id)
+  }
+
   /** Ends every device's connection with a code. */
   endAll(code: number): void {
     for (const { connection } of this.#clients) {
@@ -246,6 +264,7 @@ export class FakeWhatsApp {
 
   #connected(ws: WebSocket): void {
     this.connections++
+    if (this.#isDown) return ws.terminate()
     const handlers = {
       onClient: (hello: { identity: Buffer; payload: proto.ClientPayload }) => this.#hello(client, hello),
       onNode: (stanza: BinaryNode) => this.#take(client, stanza),
