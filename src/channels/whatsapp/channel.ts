@@ -93,7 +93,7 @@ export class WhatsAppChannel implements Channel {
   }
 
   async syncGroups(signal: AbortSignal): Promise<void> {
-    await (await this.#opened()).syncGroups(signal)
+    await (await this.#device)?.syncGroups(signal)
   }
 
   /** Links an account, or tells that one is. Resolves after `tell` got `online` or `failed`. */
