@@ -63,6 +63,7 @@ export class WorkFinder {
   /** The one thing a chat waits for: its oldest pending turn, or else a turn to be made of its unanswered messages. */
   ofChat(group: Group, chat: RegisteredChat): Work | undefined {
     const { jid } = chat
+    if (this.#isParked(jid)) return undefined
     const pending = this.#store.turns.openOf(jid).find(({ turn }) => turn.state === 'pending')?.turn
     if (pending?.state === 'pending') {
       const messages = this.#store.messages.ofTurn(pending.id)
@@ -73,11 +74,16 @@ export class WorkFinder {
     return messages.length > 0 ? { type: 'messages', jid, at: this.#now(), turn: undefined, messages } : undefined
   }
 
+  /** It waits for what a person must put right, and nobody has said anything since it was told so. */
+  #isParked(jid: string): boolean {
+    const { answeredSeq, parkedSeq } = this.#store.chats.cursors(jid)
+    if (parkedSeq === 0) return false
+    return (this.#store.messages.unanswered(jid, answeredSeq).at(-1)?.seq ?? 0) <= parkedSeq
+  }
+
   #batch(group: Group, chat: RegisteredChat): Message[] {
     const { chats, messages } = this.#store
-    const { answeredSeq, parkedSeq } = chats.cursors(chat.jid)
-    const unanswered = messages.unanswered(chat.jid, answeredSeq)
-    if ((unanswered.at(-1)?.seq ?? 0) <= parkedSeq) return []
+    const unanswered = messages.unanswered(chat.jid, chats.cursors(chat.jid).answeredSeq)
     const batch = nextBatch({ messages: unanswered, chat, isMain: group.isMain, assistantName: this.#assistantName })
     return this.#untilAgentCommand(batch, chat.trigger ?? `@${this.#assistantName}`)
   }

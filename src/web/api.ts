@@ -10,10 +10,12 @@ import type { Store } from '../store/store.ts'
 import { channelsApi, type Linkable } from './channels-api.ts'
 import { type GroupsApiPorts, groupsApi } from './groups-api.ts'
 import { ndjson } from './ndjson.ts'
+import { type TasksApiPorts, tasksApi } from './tasks-api.ts'
 
 export type ApiPorts = {
   store: Store
   registry: GroupsApiPorts['registry']
+  tasks: TasksApiPorts['tasks']
   assistantName: string
   channels: readonly Linkable[]
   feed: Feed
@@ -34,6 +36,7 @@ export function controlApi(ports: ApiPorts): Hono {
     .notFound((c) => c.json({ error: { code: 'api.unknown', message: `There is no ${c.req.method} ${c.req.path}.` } }, 404))
     .route('/', groupsApi(ports))
     .route('/', channelsApi(ports.channels))
+    .route('/', tasksApi(ports))
     .get('/api/status', (c) => c.json(ports.status()))
     .get('/api/chats/:jid/messages', (c) => {
       const messages = store.messages.latest(registered(store, c), limit.parse(c.req.query('limit')))
