@@ -83,13 +83,13 @@ export class TurnDesk {
 
   /** Says in the waiting chat that it was heard; once for each message it waits with. */
   tellPlace(folder: string, place: number): void {
-    const { store, feed, now } = this.#ports
+    const { store, feed } = this.#ports
     const next = this.look(folder, 'chat')
     const last = next.type === 'work' && next.work.type === 'messages' ? next.work.messages.at(-1) : undefined
     if (!last) return
     const { jid, seq } = last
     const text = `I am busy in other chats; you are number ${place} in the queue.`
-    store.tx(() => store.outbox.add({ jid, text, key: `place-${seq}`, turnId: null, at: now() }))
+    store.tx(() => this.#ledger.tell({ jid, text, key: `place-${seq}`, turnId: null }))
     feed.publish(jid, { type: 'turn', state: 'waiting', throughSeq: seq, detail: text })
   }
 
@@ -129,7 +129,7 @@ export class TurnDesk {
     const uuid = uuids.pop() ?? ''
     const sessionId =
       lane === 'isolated' && runId !== undefined ? store.tasks.sessionOfRun(runId) : store.sessions.get(group.folder)
-    return { turn, group, jid, uuid, earlier: uuids, sessionId, lane }
+    return { turn, group, jid, uuid, earlier: uuids.slice(store.turns.staleTries(id)), sessionId, lane }
   }
 
   /** What the agent reads; a command to its own program reaches that as it is. */

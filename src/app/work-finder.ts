@@ -24,6 +24,8 @@ export class WorkFinder {
   readonly #store: Store
   readonly #now: () => Instant
   readonly #assistantName: string
+  /** Up to where nothing unanswered calls the assistant, by chat, and by which rule: what was looked at once is not read again. */
+  readonly #quiet = new Map<string, { rule: string; through: number }>()
 
   constructor({ store, now, assistantName }: { store: Store; now: () => Instant; assistantName: string }) {
     this.#store = store
@@ -66,7 +68,7 @@ export class WorkFinder {
     const pending = this.#store.turns.openOf(jid).find(({ turn }) => turn.state === 'pending')?.turn
     if (pending?.state === 'pending') {
       const messages = this.#store.messages.ofTurn(pending.id)
-      if (messages.length === 0) return { type: 'void', jid, at: pending.notBefore, turn: pending.id }
+      if (messages.length === 0) return { type: 'void', jid, at: this.#now(), turn: pending.id }
       return { type: 'messages', jid, at: pending.notBefore, turn: pending.id, messages }
     }
     const messages = this.#batch(group, chat)
@@ -74,12 +76,21 @@ export class WorkFinder {
   }
 
   #batch(group: Group, chat: RegisteredChat): Message[] {
-    const { chats, messages } = this.#store
-    const { answeredSeq, parkedSeq } = chats.cursors(chat.jid)
-    const unanswered = messages.unanswered(chat.jid, answeredSeq)
-    if ((unanswered.at(-1)?.seq ?? 0) <= parkedSeq) return []
-    const batch = nextBatch({ messages: unanswered, chat, isMain: group.isMain, assistantName: this.#assistantName })
-    return this.#untilAgentCommand(batch, chat.trigger ?? `@${this.#assistantName}`)
+    const { jid } = chat
+    const { messages, chats } = this.#store
+    const batchOf = (found: Message[]) =>
+      nextBatch({ messages: found, chat, isMain: group.isMain, assistantName: this.#assistantName })
+    const { answeredSeq, parkedSeq } = chats.cursors(jid)
+    const from = Math.max(answeredSeq, parkedSeq)
+    const rule = JSON.stringify([chat.trigger, chat.requiresTrigger, group.isMain, parkedSeq])
+    const known = this.#quiet.get(jid)
+    const through = Math.max(from, known?.rule === rule ? known.through : 0)
+    const fresh = messages.unanswered(jid, through)
+    if (batchOf([...messages.unansweredEdited(jid, from), ...fresh]).length === 0) {
+      this.#quiet.set(jid, { rule, through: fresh.at(-1)?.seq ?? through })
+      return []
+    }
+    return this.#untilAgentCommand(batchOf(messages.unanswered(jid, answeredSeq)), chat.trigger ?? `@${this.#assistantName}`)
   }
 
   /** A command to the agent's own program is a turn of its own: what was said before it is answered first. */
