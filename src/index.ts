@@ -12,12 +12,13 @@ import type { Posting } from './app/ipc-speech.ts'
 import type { TaskPort } from './app/ipc-tasks.ts'
 import { IpcWatcher } from './app/ipc-watcher.ts'
 import { LoginWatch } from './app/login-watch.ts'
+import { keepMigrationNotes } from './app/migration-notes.ts'
 import { Courier } from './app/outbox.ts'
 import { OutgoingFiles } from './app/outgoing-files.ts'
 import { QuestionDesk } from './app/questions.ts'
 import { removeOrphans } from './app/recovery.ts'
 import { Snapshots } from './app/snapshots.ts'
-import { hostStatus } from './app/status.ts'
+import { ChannelTimes, hostStatus } from './app/status.ts'
 import { TurnDesk } from './app/turn-desk.ts'
 import { showTyping } from './app/typing.ts'
 import type { Channel } from './channels/contract.ts'
@@ -84,7 +85,12 @@ async function openBase({ config, log, runtime, channels = [] }: HostParts): Pro
     log.info(`NanoClaw ${packageJson.version} starts on ${root}, with ${engine.name} ${engine.version}`)
     await removeOrphans({ runtime, installId: install, root, log })
     rmSync(paths.runs, { recursive: true, force: true })
-    const store = Store.open(paths.database, log.info)
+    const notes: string[] = []
+    const store = Store.open(paths.database, (text) => {
+      log.info(text)
+      notes.push(text)
+    })
+    keepMigrationNotes(store, notes, systemClock.now())
     const release = () => {
       store.close()
       lock.release()
@@ -119,13 +125,20 @@ async function startServices(base: Base): Promise<Host> {
     store,
     feed,
     takeCommand,
-    deliver: () => courier.deliver(),
+    deliver: () => {
+      since.look(channels, systemClock.now())
+      courier.deliver()
+    },
     wake: (folder) => queue.wake(folder),
   })
   const receive = inbox.receive.bind(inbox)
   const life = new AbortController()
+  const since = new ChannelTimes()
   let ready = false
-  const status = () => hostStatus({ store, queue, channels, root: config.root, version: packageJson.version, ready })
+  const status = () => {
+    const { now } = systemClock
+    return hostStatus({ store, queue, channels, since, now, root: config.root, version: packageJson.version, ready })
+  }
   const api = controlApi({
     registry,
     assistantName: config.assistantName,
