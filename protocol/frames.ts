@@ -14,6 +14,8 @@ const turn = z.object({
   chatJid: z.string(),
   /** Uuids of earlier tries of the same batch, oldest first: the runner looks for them in the transcript. */
   earlier: z.array(uuid).default([]),
+  /** Uuids of other turns that were in flight together with an earlier try: they may have one answer. */
+  siblings: z.array(uuid).default([]),
   /**
    * Bash, run before the model is asked. When its last line is `{"wakeAgent": false}`, the turn succeeds with no text and
    * the model is never asked; `{"wakeAgent": true, "data": ...}` adds the data to the prompt; anything else, what went wrong.
@@ -98,6 +100,8 @@ export const runnerFrame = z.discriminatedUnion('type', [
     /** Text for a person; the class beside it is for the host. In a manual run this is all there is to read. */
     error: z.string().optional(),
     errorClass: failureClass.optional(),
+    /** The answer's entry in the transcript: found there again for another turn, it is one answer to both. */
+    answerId: z.string().max(200).optional(),
     /** The uuids of the pushed messages that this result consumed, in order. */
     consumed: z.array(z.string()).default([]),
     usage: usage.optional(),

@@ -9,7 +9,6 @@ import { ensureMain, GroupRegistry } from './app/groups.ts'
 import { Inbox, type InboxPorts } from './app/inbox.ts'
 import { IpcDesk } from './app/ipc-desk.ts'
 import type { Posting } from './app/ipc-speech.ts'
-import type { TaskPort } from './app/ipc-tasks.ts'
 import { IpcWatcher } from './app/ipc-watcher.ts'
 import { LoginWatch } from './app/login-watch.ts'
 import { keepMigrationNotes } from './app/migration-notes.ts'
@@ -17,8 +16,10 @@ import { Courier } from './app/outbox.ts'
 import { OutgoingFiles } from './app/outgoing-files.ts'
 import { QuestionDesk } from './app/questions.ts'
 import { removeOrphans } from './app/recovery.ts'
+import { Scheduler } from './app/scheduler.ts'
 import { Snapshots } from './app/snapshots.ts'
 import { ChannelTimes, hostStatus } from './app/status.ts'
+import { newTaskId, TaskBook } from './app/tasks.ts'
 import { TurnDesk } from './app/turn-desk.ts'
 import { showTyping } from './app/typing.ts'
 import type { Channel } from './channels/contract.ts'
@@ -117,7 +118,8 @@ async function startServices(base: Base): Promise<Host> {
   const snapshots = new Snapshots({ store, root: config.root, now: systemClock.now, log })
   const registry = makeRegistry({ base, queue: () => queue, changed: () => snapshots.writeAll() })
   const runner = makeRunner({ base, gateway, snapshots })
-  const { ipc, questions } = makeIpc({ base, feed, desk, courier, files, registry, snapshots, channels })
+  const { scheduler, tasks } = makeTasks({ base, queue: () => queue, courier, snapshots })
+  const { ipc, questions } = makeIpc({ base, feed, desk, courier, files, registry, tasks, snapshots, channels })
   const queue: GroupQueue = makeQueue({ base, registry, feed, desk, courier, runner, showWork, ipc })
   const commands = makeCommands({ base, desk, queue, courier })
   const takeCommand: InboxPorts['takeCommand'] = (stored) => commands.take(stored) ?? questions.take(stored)
@@ -141,6 +143,7 @@ async function startServices(base: Base): Promise<Host> {
   }
   const api = controlApi({
     registry,
+    tasks,
     assistantName: config.assistantName,
     store,
     feed,
@@ -161,6 +164,7 @@ async function startServices(base: Base): Promise<Host> {
   const login = makeLoginWatch(base, wakeAll)
   const sweep = () => {
     wakeAll()
+    scheduler.wake()
     courier.deliver()
     login.check()
     ipc.sweep()
@@ -169,6 +173,7 @@ async function startServices(base: Base): Promise<Host> {
   ipc.readAll(store.groups.all().map(({ folder }) => folder))
   const sweeping = setInterval(sweep, SWEEP_MS)
   const control = await serveControl({ app: api, socket: config.paths.controlSocket })
+  scheduler.start()
   sweep()
   ready = true
   log.info('Ready')
@@ -177,6 +182,7 @@ async function startServices(base: Base): Promise<Host> {
     ready = false
     log.info('Stopping')
     clearInterval(sweeping)
+    scheduler.stop()
     login.close()
     await queue.shutdown({ graceMs: config.shutdownGraceMs, now })
     await ipc.stop()
@@ -270,12 +276,13 @@ type IpcParts = {
   courier: Courier
   files: OutgoingFiles
   registry: GroupRegistry
+  tasks: TaskBook
   snapshots: Snapshots
   channels: readonly Channel[]
 }
 
 /** What agents ask for: read from their folders, decided, carried out and answered. */
-function makeIpc({ base: { config, log, store }, feed, desk, courier, files, registry, snapshots, channels }: IpcParts) {
+function makeIpc({ base: { config, log, store }, feed, desk, courier, files, registry, tasks, snapshots, channels }: IpcParts) {
   const { root, timeZone, assistantName } = config
   const { now } = systemClock
   const post = (posting: Posting) => store.outbox.add(posting)
@@ -288,20 +295,8 @@ function makeIpc({ base: { config, log, store }, feed, desk, courier, files, reg
     const failed = asked.find((one) => one.status === 'rejected')
     if (failed) throw failed.reason
   }
-  const tasks = taskPort(store)
   const office = { store, speech, registry, tasks, questions, files, timeZone, deliver, refreshGroups, now, log }
   return { questions, ipc: new IpcWatcher({ desk: new IpcDesk(office), clock: systemClock, log }, root) }
-}
-
-/** Until the book of tasks is there, agents can look at tasks only. */
-function taskPort({ tasks }: Store): TaskPort {
-  const change = () => ({ type: 'refused' as const, why: 'Tasks cannot be changed by agents yet.' })
-  return {
-    find: (id) => tasks.find(id),
-    list: (folder) => (folder === undefined ? tasks.all() : tasks.ofGroup(folder)),
-    history: (id, limit) => tasks.history(id, limit),
-    ...{ schedule: change, update: change, pause: change, resume: change, cancel: change, runNow: change },
-  }
 }
 
 function makeCommands({
@@ -350,6 +345,32 @@ function makeLoginWatch({ config, log, store }: Base, wakeAll: () => void): { ch
     log.debug('There is no ~/.claude to watch; a new login there is noticed within a minute')
   }
   return { check, close: () => watcher?.close() }
+}
+
+type TaskParts = { base: Base; queue(): GroupQueue; courier: Courier; snapshots: Snapshots }
+
+function makeTasks({ base: { config, log, store }, queue, courier, snapshots }: TaskParts): {
+  scheduler: Scheduler
+  tasks: TaskBook
+} {
+  const wake = (folder: string) => queue().wake(folder)
+  const written = (folder: string) => snapshots.writeTasks(folder)
+  const deliver = () => courier.deliver()
+  const scheduler = new Scheduler({ store, clock: systemClock, log, wake, deliver, changed: written }, config)
+  const changed = (folder: string) => {
+    written(folder)
+    scheduler.wake()
+  }
+  const tasks = new TaskBook(
+    { store, now: systemClock.now, newId: newTaskId, wake: later(wake), changed: later(changed) },
+    config,
+  )
+  return { scheduler, tasks }
+}
+
+/** After the transaction that asks for it: a request of an agent is carried out and recorded in one. */
+function later(work: (folder: string) => void): (folder: string) => void {
+  return (folder) => queueMicrotask(() => work(folder))
 }
 
 function credentialsOf({ apiKey, oauthToken, userHome }: Config): HostCredentials {

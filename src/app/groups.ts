@@ -17,6 +17,7 @@ import {
   settingsProblem,
 } from './group-change.ts'
 import { isLeaving, leavingChats, noteLeaving, noteLeft } from './leaving.ts'
+import { pauseTask } from './task-run.ts'
 
 export type GroupPorts = {
   store: Store
@@ -222,12 +223,16 @@ export class GroupRegistry {
   #unregister({ jid, folder }: RegisteredChat): void {
     const { store } = this.#ports
     store.chats.markAnswered(jid, store.messages.newestSeq(jid))
+    store.turns.drop(jid, this.#ports.now())
     store.groups.unregister(jid)
     if (store.groups.chatsOf(folder).length === 0) this.#removeGroup(folder)
   }
 
   #removeGroup(folder: string): void {
-    this.#ports.store.groups.remove(folder)
+    const { store } = this.#ports
+    const active = store.tasks.ofGroup(folder).filter(({ status }) => status === 'active')
+    for (const task of active) pauseTask(store, task, 'its group was removed')
+    store.groups.remove(folder)
     this.#ports.release(folder)
   }
 

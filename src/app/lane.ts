@@ -98,9 +98,9 @@ export class Lane {
     this.#run?.push(this.#request(claimed))
   }
 
-  #request({ uuid, prompt, jid, earlier, group, task }: ClaimedTurn): TurnRequest {
+  #request({ uuid, prompt, jid, earlier, siblings, group, task }: ClaimedTurn): TurnRequest {
     const timeoutMs = group.config.timeout ?? this.#rules.timeoutMs
-    return { uuid, prompt, chatJid: jid, earlier, timeoutMs, script: task?.script ?? undefined }
+    return { uuid, prompt, chatJid: jid, earlier, siblings, timeoutMs, script: task?.script ?? undefined }
   }
 
   #finishAll(outcome: TurnOutcome): Finished {

@@ -159,7 +159,33 @@ test('chatter after a failed login does not try again, a new call does', (t) => 
   say('3', 'more chatter')
   assert.equal(desk.look('family', 'chat').type, 'nothing')
   say('4', '@Andy please')
-  assert.deepEqual(saidIn(claim()), ['@Andy go', 'chatter', 'more chatter', '@Andy please'])
+  const again = claim()
+  assert.deepEqual([again?.turn.id, saidIn(again)], [turn?.turn.id, ['@Andy go']])
+  assert.deepEqual(saidIn(again && desk.claimFollowUp(again)), ['chatter', 'more chatter', '@Andy please'])
+})
+
+test('a turn that was taken up again after a failed login, and then fails of something else, is tried once more', (t) => {
+  const { say, desk, claim, clock } = room(t)
+  say('1', '@Andy go')
+  const turn = claim()
+  if (turn) desk.finish([turn], failed('login'))
+  say('2', '@Andy please')
+  const again = claim()
+  const joined = again && desk.claimFollowUp(again)
+  if (!again || !joined) return assert.fail('there is no work')
+  desk.finish([again, joined], failed('overload'))
+  clock.advance(60_000)
+  assert.deepEqual([claim()?.turn.id, desk.look('family', 'chat').type], [turn?.turn.id, 'nothing'])
+})
+
+test('a turn that waits for a login and whose messages are all taken back ends at once', async (t) => {
+  const { say, remove, desk, claim, store } = room(t)
+  say('1', '@Andy go')
+  const turn = claim()
+  if (!turn) return assert.fail('there is no work')
+  desk.finish([turn], failed('login'))
+  await remove('1')
+  assert.deepEqual([claim(), store.turns.find(turn.turn.id)?.turn.state], [undefined, 'stopped'])
 })
 
 test('what called nobody is not read again, until how the chat calls the assistant is changed', (t) => {

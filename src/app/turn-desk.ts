@@ -24,6 +24,8 @@ export type ClaimedTurn = {
   uuid: string
   /** Uuids of its earlier tries, oldest first. */
   earlier: string[]
+  /** Uuids of turns that were in flight together with an earlier try. */
+  siblings: string[]
   sessionId: string | undefined
   lane: TurnLane
   /** There where the turn is a run of a task. */
@@ -77,7 +79,11 @@ export class TurnDesk {
       const chat = store.groups.chat(running.jid)
       if (!chat || chat.folder !== running.group.folder) return undefined
       const work = this.#finder.ofChat(running.group, chat)
-      return work && work.at <= now() ? this.#start(running.group, work) : undefined
+      // What was tried before must be looked up in the transcript first, which only a turn of its own is.
+      if (!work || work.turn !== undefined || work.at > now()) return undefined
+      const joined = this.#start(running.group, work)
+      if (joined) store.turns.noteJoined(joined.turn.id, running.turn.id)
+      return joined
     })
   }
 
@@ -108,6 +114,8 @@ export class TurnDesk {
       case 'messages': {
         const { jid, messages } = work
         const id = work.turn ?? this.#add({ group, jid, messages })
+        // It is tried again: what it waited for is looked at anew.
+        this.#ports.store.chats.unpark(jid)
         const started = this.#started({ group, jid, id, lane: 'chat', runId: undefined })
         return { ...started, prompt: this.#prompt(id, messages), throughSeq: messages.at(-1)?.seq ?? 0, task: undefined }
       }
@@ -125,11 +133,12 @@ export class TurnDesk {
     const { store, now } = this.#ports
     const { turn } = this.#ledger.step(id, { type: 'started', at: now() })
     if (turn.state !== 'running') throw new Error(`turn ${id} did not start`)
-    const uuids = Array.from({ length: turn.tries }, (_, n) => this.#uuid(id, n + 1))
+    const uuids = this.#uuids({ id, tries: turn.tries })
     const uuid = uuids.pop() ?? ''
+    const siblings = uuids.length > 0 ? store.turns.siblings(id).flatMap((sibling) => this.#uuids(sibling)) : []
     const sessionId =
       lane === 'isolated' && runId !== undefined ? store.tasks.sessionOfRun(runId) : store.sessions.get(group.folder)
-    return { turn, group, jid, uuid, earlier: uuids.slice(store.turns.staleTries(id)), sessionId, lane }
+    return { turn, group, jid, uuid, earlier: uuids.slice(store.turns.staleTries(id)), siblings, sessionId, lane }
   }
 
   /** What the agent reads; a command to its own program reaches that as it is. */
@@ -149,6 +158,10 @@ export class TurnDesk {
       chat: severalChats ? chat.jid : undefined,
       answers: questions.tellIn({ folder: chat.folder, jid: chat.jid, turn }),
     })
+  }
+
+  #uuids({ id, tries }: { id: TurnId; tries: number }): string[] {
+    return Array.from({ length: tries }, (_, n) => this.#uuid(id, n + 1))
   }
 
   /** The same turn and try always give the same uuid, so a transcript can be asked for it after a crash. */
@@ -217,7 +230,19 @@ export class TurnDesk {
     const throughSeq = store.messages.ofTurn(turn.id).at(-1)?.seq ?? 0
     const task = runId === null ? undefined : store.tasks.taskOfRun(runId)
     const run = runId !== null && task ? { runId, id: task.id, title: titleOf(task), script: task.script } : undefined
-    return { turn, group, jid, lane, throughSeq, task: run, prompt: '', uuid: '', earlier: [], sessionId: undefined }
+    return {
+      turn,
+      group,
+      jid,
+      lane,
+      throughSeq,
+      task: run,
+      prompt: '',
+      uuid: '',
+      earlier: [],
+      siblings: [],
+      sessionId: undefined,
+    }
   }
 }
 

@@ -36,7 +36,7 @@ export class TurnLedger {
   step(id: TurnId, event: TurnEvent): Step {
     const stored = this.#store.turns.find(id)
     if (!stored) throw new Error(`turn ${id} is not in the store`)
-    const step = nextTurn(stored.turn, event, { maxRetries: this.#retries(stored) })
+    const step = nextTurn(stored.turn, event, { maxRetries: this.#retries(stored), parks: stored.runId === null })
     this.#store.turns.save(step.turn)
     return step
   }
@@ -60,16 +60,20 @@ export class TurnLedger {
     if (!first) return []
     const { turn, jid, task } = first
     const throughSeq = Math.max(...turns.map((one) => one.throughSeq))
+    const answerId = outcome.type === 'answered' ? outcome.answerId : undefined
+    const said = answerId === undefined ? undefined : this.#store.turns.withAnswer(jid, answerId)
     for (const { turn: one } of turns) {
       this.step(one.id, { type: outcome.type, at: this.#now() })
-      if (one.id !== turn.id) this.#store.turns.noteMerged(one.id, turn.id)
+      if (one.id !== (said ?? turn.id)) this.#store.turns.noteMerged(one.id, said ?? turn.id)
     }
+    if (answerId !== undefined && said === undefined) this.#store.turns.noteAnswer(turn.id, answerId)
     if (outcome.type === 'answered' && outcome.usage) this.#store.turns.noteUsage(turn.id, outcome.usage)
     this.#store.chats.markAnswered(jid, throughSeq)
+    this.#store.chats.unpark(jid)
     if (task) this.#endRun(task.runId, outcome)
     const state = outcome.type === 'answered' ? 'done' : 'stopped'
     const done: Publish = (feed) => feed.publish(jid, { type: 'turn', state, throughSeq })
-    const text = visibleAnswer(outcome.text)
+    const text = said === undefined ? visibleAnswer(outcome.text) : null
     return text === null ? [done] : [this.#say({ id: turn.id, jid, text: text + this.#sessionNote(turn.id) }), done]
   }
 
@@ -129,7 +133,7 @@ export class TurnLedger {
     const step = this.step(turn.id, { type: 'failed', at: this.#now(), reason, retryAt })
     this.#store.turns.noteError(turn.id, `${reason}: ${detail}`)
     this.#performAll({ step, claimed, detail, quiet })
-    const next = step.turn.state === 'pending' ? step.turn.notBefore : undefined
+    const next = step.turn.state === 'pending' && !step.turn.waitsFor ? step.turn.notBefore : undefined
     const text = failureText({ reason, detail, retryAt: next, timeZone: this.#rules.timeZone })
     return (feed) =>
       feed.publish(jid, { type: 'turn', state: next === undefined ? 'failed' : 'waiting', throughSeq, detail: text })
@@ -157,20 +161,24 @@ export class TurnLedger {
         const { reason, retryAt } = effect
         const text = failureText({ reason, detail, retryAt, timeZone: this.#rules.timeZone })
         // What is parked may be tried and fail again without anybody having said more: that is one piece of news.
-        const parked = reason === 'login' || reason === 'setup'
-        const key = parked ? `parked-${jid}-${throughSeq}-told-${reason}` : `turn-${turn.id}-told-${turn.tries}`
+        const parks = reason === 'login' || reason === 'setup'
+        const key = parks ? `parked-${jid}-${this.#newest(claimed)}-told-${reason}` : `turn-${turn.id}-told-${turn.tries}`
         return void this.tell({ jid, text, key, turnId: turn.id })
       }
       case 'forget-session':
         if (lane === 'isolated' && task) return this.#store.tasks.noteSession(task.runId, null)
         return this.#store.sessions.clear(group.folder)
-      case 'park-messages':
-        this.#store.messages.release(turn.id)
-        // Also what was said meanwhile: only what is said from now on tries again.
-        return this.#store.chats.park(jid, this.#store.messages.newestSeq(jid))
+      case 'park-chat':
+        return this.#store.chats.park(jid, this.#newest(claimed))
       case 'give-up-messages':
         return this.#store.chats.markAnswered(jid, throughSeq)
     }
+  }
+
+  /** The newest thing that was said in a chat and is not answered. */
+  #newest({ jid, throughSeq }: ClaimedTurn): number {
+    const { chats, messages } = this.#store
+    return Math.max(throughSeq, messages.unanswered(jid, chats.cursors(jid).answeredSeq).at(-1)?.seq ?? 0)
   }
 
   /** A task that fails in the same way each time is told once. */

@@ -66,31 +66,44 @@ export class WorkFinder {
   ofChat(group: Group, chat: RegisteredChat): Work | undefined {
     const { jid } = chat
     const pending = this.#store.turns.openOf(jid).find(({ turn }) => turn.state === 'pending')?.turn
-    if (pending?.state === 'pending') {
-      const messages = this.#store.messages.ofTurn(pending.id)
-      if (messages.length === 0) return { type: 'void', jid, at: this.#now(), turn: pending.id }
-      return { type: 'messages', jid, at: pending.notBefore, turn: pending.id, messages }
-    }
+    const asked = pending ? this.#store.messages.ofTurn(pending.id) : []
+    if (pending && asked.length === 0) return { type: 'void', jid, at: this.#now(), turn: pending.id }
+    if (this.#isParked(group, chat)) return undefined
+    if (pending?.state === 'pending') return { type: 'messages', jid, at: pending.notBefore, turn: pending.id, messages: asked }
     const messages = this.#batch(group, chat)
     return messages.length > 0 ? { type: 'messages', jid, at: this.#now(), turn: undefined, messages } : undefined
   }
 
-  #batch(group: Group, chat: RegisteredChat): Message[] {
+  /** It waits for what a person must put right: until they did, or somebody calls the assistant again. */
+  #isParked(group: Group, chat: RegisteredChat): boolean {
+    return this.#store.chats.cursors(chat.jid).parkedSeq > 0 && this.#isQuiet(group, chat)
+  }
+
+  /** Nothing calls the assistant that is not answered, or was not told that it must wait. */
+  #isQuiet(group: Group, chat: RegisteredChat): boolean {
     const { jid } = chat
-    const { messages, chats } = this.#store
-    const batchOf = (found: Message[]) =>
-      nextBatch({ messages: found, chat, isMain: group.isMain, assistantName: this.#assistantName })
-    const { answeredSeq, parkedSeq } = chats.cursors(jid)
+    const { answeredSeq, parkedSeq } = this.#store.chats.cursors(jid)
     const from = Math.max(answeredSeq, parkedSeq)
     const rule = JSON.stringify([chat.trigger, chat.requiresTrigger, group.isMain, parkedSeq])
     const known = this.#quiet.get(jid)
     const through = Math.max(from, known?.rule === rule ? known.through : 0)
-    const fresh = messages.unanswered(jid, through)
-    if (batchOf([...messages.unansweredEdited(jid, from), ...fresh]).length === 0) {
-      this.#quiet.set(jid, { rule, through: fresh.at(-1)?.seq ?? through })
-      return []
-    }
-    return this.#untilAgentCommand(batchOf(messages.unanswered(jid, answeredSeq)), chat.trigger ?? `@${this.#assistantName}`)
+    const fresh = this.#store.messages.unanswered(jid, through)
+    const edited = this.#store.messages.unansweredEdited(jid, from)
+    if (this.#nextBatch({ group, chat, messages: [...edited, ...fresh] }).length > 0) return false
+    this.#quiet.set(jid, { rule, through: fresh.at(-1)?.seq ?? through })
+    return true
+  }
+
+  #batch(group: Group, chat: RegisteredChat): Message[] {
+    if (this.#isQuiet(group, chat)) return []
+    const { messages, chats } = this.#store
+    const unanswered = messages.unanswered(chat.jid, chats.cursors(chat.jid).answeredSeq)
+    const batch = this.#nextBatch({ group, chat, messages: unanswered })
+    return this.#untilAgentCommand(batch, chat.trigger ?? `@${this.#assistantName}`)
+  }
+
+  #nextBatch({ group, ...said }: { group: Group; chat: RegisteredChat; messages: Message[] }): Message[] {
+    return nextBatch({ ...said, isMain: group.isMain, assistantName: this.#assistantName })
   }
 
   /** A command to the agent's own program is a turn of its own: what was said before it is answered first. */

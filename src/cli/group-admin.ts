@@ -1,5 +1,6 @@
 import type { GroupChange } from '../app/group-change.ts'
 import { ensureMain, GroupRegistry } from '../app/groups.ts'
+import { changeTask, newTaskId, TaskBook } from '../app/tasks.ts'
 import { type Config, PROJECT } from '../config.ts'
 import { containerUser } from '../container/folders.ts'
 import { AppError } from '../domain/errors.ts'
@@ -10,7 +11,7 @@ import { Store } from '../store/store.ts'
 import { ControlClient } from './control-client.ts'
 
 /** What the command line changes: through the host, or, where none runs, in its place. */
-export type GroupAdmin = Pick<ControlClient, 'registerChat' | 'setGroup' | 'removeGroup' | 'clearSession'>
+export type GroupAdmin = Pick<ControlClient, 'registerChat' | 'setGroup' | 'removeGroup' | 'clearSession' | 'changeTask'>
 
 /** How long a host that is just starting may take until it answers. */
 const STARTING_MS = 60_000
@@ -35,7 +36,7 @@ export async function withGroupAdmin<T>({ config, use }: { config: Config; use: 
 }
 
 async function withoutHost<T>(config: Config, use: (admin: GroupAdmin) => Promise<T>): Promise<T> {
-  const { root, paths, assistantName } = config
+  const { root, paths, assistantName, timeZone } = config
   prepareRoot({
     root,
     project: PROJECT,
@@ -46,7 +47,7 @@ async function withoutHost<T>(config: Config, use: (admin: GroupAdmin) => Promis
     const store = Store.open(paths.database, (text) => process.stderr.write(`${text}\n`))
     try {
       ensureMain(store, Date.now())
-      return await use(adminOf(store, { root, assistantName }))
+      return await use(adminOf(store, { root, assistantName, timeZone }))
     } finally {
       store.close()
     }
@@ -56,13 +57,15 @@ async function withoutHost<T>(config: Config, use: (admin: GroupAdmin) => Promis
 }
 
 /** No container runs without a host, and the next one writes its lists at its start. */
-function adminOf(store: Store, rules: { root: string; assistantName: string }): GroupAdmin {
+function adminOf(store: Store, rules: { root: string; assistantName: string; timeZone: string }): GroupAdmin {
   const registry = new GroupRegistry({ store, now: Date.now, release: () => {}, changed: () => {} }, rules)
+  const tasks = new TaskBook({ store, now: Date.now, newId: newTaskId, wake: () => {}, changed: () => {} }, rules)
   return {
     registerChat: async (wish) => answer(registry.register(wish)),
     setGroup: async (settings) => answer(registry.set(settings)),
     removeGroup: async (target) => answer(registry.remove(target)),
     clearSession: async (folder) => answer(registry.clearSession(folder)),
+    changeTask: async (id, deed) => changeTask(tasks, { id, deed }),
   }
 }
 

@@ -10,7 +10,7 @@ import { RunLog } from './run-log.ts'
 
 const UUID = '00000000-0000-4000-8000-000000000001'
 const OTHER = '00000000-0000-4000-8000-000000000002'
-const request: TurnRequest = { uuid: UUID, prompt: 'hi', chatJid: 'local:main', earlier: [], timeoutMs: 60_000 }
+const request: TurnRequest = { uuid: UUID, prompt: 'hi', chatJid: 'local:main', earlier: [], siblings: [], timeoutMs: 60_000 }
 
 function start(t: { after(fn: () => void): void }) {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'nanoclaw-run-'))
@@ -37,7 +37,14 @@ async function ask(run: AgentRun, turn: TurnRequest): Promise<TurnOutcome> {
 test('a turn goes in as a frame and its result comes out as an answer', async (t) => {
   const { run, container, heard } = start(t)
   const outcome = ask(run, request)
-  assert.deepEqual(await container.next(), { type: 'turn', uuid: UUID, prompt: 'hi', chatJid: 'local:main', earlier: [] })
+  assert.deepEqual(await container.next(), {
+    type: 'turn',
+    uuid: UUID,
+    prompt: 'hi',
+    chatJid: 'local:main',
+    earlier: [],
+    siblings: [],
+  })
   container.frame({ type: 'session', sessionId: 's1' })
   container.frame({ type: 'activity', kind: 'tool', detail: 'Bash: ls' })
   container.result({ result: 'hello', consumed: [UUID], newSessionId: 's1' })

@@ -20,6 +20,7 @@ export type TurnRequest = {
   prompt: string
   chatJid: string
   earlier: string[]
+  siblings: string[]
   timeoutMs: number
   /** Decides in the container whether the model is asked at all. */
   script?: string | undefined
@@ -27,7 +28,8 @@ export type TurnRequest = {
 
 /** How a turn ended. `text` is what the agent said, null when it said nothing. */
 export type TurnOutcome =
-  | { type: 'answered'; text: string | null; usage: Usage | undefined }
+  /** `answerId`: the same for two turns, it is one answer to both. */
+  | { type: 'answered'; text: string | null; usage: Usage | undefined; answerId?: string | undefined }
   | { type: 'stopped'; text: string | null }
   | { type: 'failed'; reason: FailureClass; detail: string; retryAt?: number | undefined }
 
@@ -160,12 +162,14 @@ export class AgentRun {
 
   /** A turn goes in, or a follow-up of the one that runs. Its end comes by `settled`. */
   push(request: TurnRequest): void {
-    const { uuid, prompt, chatJid, earlier, script } = request
+    const { uuid, prompt, chatJid, earlier, siblings, script } = request
     const isFollowUp = this.#inFlight.length > 0
     if (isFollowUp ? !this.takesFollowUps : !this.usable) throw new Error(`run ${this.name} cannot take a turn now`)
     this.#inFlight.push({ request, deadline: 0, latest: 0, pauses: 0, pausedAt: 0 })
     this.#log.section('input', prompt)
-    this.#send(isFollowUp ? { type: 'followup', uuid, prompt } : { type: 'turn', uuid, prompt, chatJid, earlier, script })
+    this.#send(
+      isFollowUp ? { type: 'followup', uuid, prompt } : { type: 'turn', uuid, prompt, chatJid, earlier, siblings, script },
+    )
     if (!isFollowUp) this.#timeHead()
   }
 
@@ -357,7 +361,9 @@ function parseFrame(text: string) {
 type Ended = { frame: ResultFrame; ending: InFlight['ending']; retryAt: number | undefined }
 
 function outcomeOf({ frame, ending, retryAt }: Ended): TurnOutcome {
-  if (frame.status === 'success') return { type: 'answered', text: frame.result, usage: frame.usage }
+  const { answerId } = frame
+  if (frame.status === 'success')
+    return { type: 'answered', text: frame.result, usage: frame.usage, ...(answerId === undefined ? {} : { answerId }) }
   if (ending === 'timeout') return { type: 'failed', reason: 'timeout', detail: 'its time was over' }
   if (frame.errorClass === 'interrupted' || ending === 'stopped') return { type: 'stopped', text: frame.result }
   const reason = frame.errorClass ?? 'crash'

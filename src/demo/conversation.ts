@@ -24,12 +24,14 @@ export type Conversation = {
   step: number
   /** What the tools of the last step brought. */
   results: string[]
+  /** The model was asked once more, after something broke off. */
+  resumed: boolean
   /** Everything people wrote in this session, oldest first, `said` included. */
   history: string[]
 }
 
 export function readConversation({ messages }: MessagesRequest): Conversation {
-  const conversation: Conversation = { said: [], step: 0, results: [], history: [] }
+  const conversation: Conversation = { said: [], step: 0, results: [], resumed: false, history: [] }
   for (const { role, content } of messages) {
     if (role === 'assistant') {
       conversation.step += 1
@@ -52,6 +54,10 @@ function hear(conversation: Conversation, { role, block }: { role: string; block
 function startTurn(conversation: Conversation, text: string): void {
   const words = wordsOf(text)
   if (words.length === 0) return
+  if (words[0]?.startsWith(CONTINUED)) {
+    conversation.resumed = true
+    return
+  }
   conversation.results = []
   note(conversation, words)
   // What a summary repeats was answered before the conversation was compacted.
@@ -62,6 +68,7 @@ function note(conversation: Conversation, words: string[]): void {
   if (words.length === 0) return
   conversation.said = words
   conversation.step = 0
+  conversation.resumed = false
   conversation.history.push(...words)
 }
 
@@ -76,6 +83,8 @@ function textOf(content: unknown): string {
  * or, for older models, in a note inside the tool's result.
  */
 const MID_TURN = /The user sent a new message while you were working:\n([\s\S]*?)\n\nThis is how Claude Code/g
+/** How the agent runner begins when it has the model go on with a turn that was interrupted. */
+const CONTINUED = 'The previous attempt at this was interrupted'
 const COMPACTED = 'This session is being continued from a previous conversation'
 const MESSAGE = /<message\b[^>]*>([\s\S]*?)<\/message>/g
 

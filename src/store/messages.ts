@@ -29,7 +29,6 @@ export class Messages {
   readonly #latest: Statement
   readonly #take: Statement
   readonly #ofTurn: Statement
-  readonly #release: Statement
   readonly #turnOf: Statement
   readonly #answerOf: Statement
 
@@ -57,7 +56,6 @@ export class Messages {
     this.#ofTurn = db.prepare(
       `SELECT ${COLUMNS} FROM messages WHERE turn_id = ? AND is_bot_message = 0 AND is_deleted = 0 ORDER BY seq`,
     )
-    this.#release = db.prepare('UPDATE messages SET turn_id = NULL WHERE turn_id = ? AND is_bot_message = 0')
     this.#turnOf = db.prepare('SELECT turn_id FROM messages WHERE seq = ?').pluck()
     this.#answerOf = db
       .prepare(
@@ -132,11 +130,6 @@ export class Messages {
   /** The messages that a turn answers. */
   ofTurn(turnId: TurnId): Message[] {
     return this.#ofTurn.all(turnId).map(toMessage)
-  }
-
-  /** The turn ended without answering: its messages can be taken again. */
-  release(turnId: TurnId): void {
-    this.#release.run(turnId)
   }
 
   /** The turn that took a message, if one did. */

@@ -1,6 +1,6 @@
 import type { Database, Statement } from 'better-sqlite3'
 import { z } from 'zod'
-import type { FailureClass, Turn, TurnId } from '../domain/turn.ts'
+import type { FailureClass, Obstacle, Turn, TurnId } from '../domain/turn.ts'
 
 /** Where a turn is worked on: in the conversation of its group, or beside it. */
 export type TurnLane = 'chat' | 'isolated'
@@ -40,6 +40,11 @@ export class Turns {
   readonly #openTasks: Statement
   readonly #hasOpen: Statement
   readonly #lastFailure: Statement
+  readonly #noteAnswer: Statement
+  readonly #drop: Statement
+  readonly #join: Statement
+  readonly #siblings: Statement
+  readonly #withAnswer: Statement
   readonly #merge: Statement
   readonly #change: Statement
   readonly #stale: Statement
@@ -69,11 +74,22 @@ export class Turns {
       `SELECT ${COLUMNS} FROM turns WHERE group_folder = ? AND lane = ? AND state = 'pending' AND task_run_id IS NOT NULL ORDER BY id`,
     )
     this.#hasOpen = db
-      .prepare(`SELECT EXISTS (SELECT 1 FROM turns WHERE chat_jid = ? AND state IN ('pending', 'running'))`)
+      .prepare(
+        `SELECT EXISTS (SELECT 1 FROM turns WHERE chat_jid = ? AND (state = 'running' OR (state = 'pending' AND reason IS NULL)))`,
+      )
       .pluck()
     this.#lastFailure = db
-      .prepare("SELECT error FROM turns WHERE chat_jid = ? AND state = 'failed' ORDER BY id DESC LIMIT 1")
+      .prepare('SELECT error FROM turns WHERE chat_jid = ? AND reason IS NOT NULL ORDER BY id DESC LIMIT 1')
       .pluck()
+    this.#drop = db.prepare(
+      "UPDATE turns SET state = 'stopped', reason = NULL, ended_at = :at WHERE chat_jid = :jid AND state = 'pending'",
+    )
+    this.#join = db.prepare('UPDATE turns SET joined = (SELECT coalesce(joined, id) FROM turns WHERE id = :head) WHERE id = :id')
+    this.#siblings = db.prepare(`
+      WITH root (id) AS (SELECT coalesce(joined, id) FROM turns WHERE id = :id)
+      SELECT id, tries FROM turns, root USING (id) WHERE id <> :id UNION SELECT t.id, t.tries FROM turns t, root WHERE t.joined = root.id AND t.id <> :id`)
+    this.#noteAnswer = db.prepare('UPDATE turns SET answer_id = ? WHERE id = ?')
+    this.#withAnswer = db.prepare('SELECT id FROM turns WHERE chat_jid = ? AND answer_id = ?').pluck()
     this.#merge = db.prepare('UPDATE turns SET merged_into = ? WHERE id = ?')
     this.#change = db.prepare("UPDATE turns SET stale_tries = tries WHERE id = ? AND state = 'pending'")
     this.#stale = db.prepare('SELECT stale_tries FROM turns WHERE id = ?').pluck()
@@ -103,7 +119,7 @@ export class Turns {
       notBefore: 'notBefore' in turn ? turn.notBefore : null,
       startedAt: 'startedAt' in turn ? turn.startedAt : null,
       endedAt: 'endedAt' in turn ? turn.endedAt : null,
-      reason: 'reason' in turn ? turn.reason : null,
+      reason: 'reason' in turn ? turn.reason : 'waitsFor' in turn ? (turn.waitsFor ?? null) : null,
     })
   }
 
@@ -131,7 +147,7 @@ export class Turns {
     return this.#openOfChat.all(jid).map(toTurn)
   }
 
-  /** Something is still to be done for this chat, asked there or by a task. */
+  /** Something is still to be done for this chat, asked there or by a task, and nobody has to put anything right first. */
   hasOpen(jid: string): boolean {
     return this.#hasOpen.get(jid) === 1
   }
@@ -141,7 +157,32 @@ export class Turns {
     return this.#openTasks.all(folder, lane).map(toTurn)
   }
 
-  /** Why the chat's newest failed turn failed. */
+  /** A follow-up went into the run of an earlier turn. */
+  noteJoined(id: TurnId, head: TurnId): void {
+    this.#join.run({ id, head })
+  }
+
+  /** The turns that were ever in flight together with this one, and how often each was started. */
+  siblings(id: TurnId): { id: TurnId; tries: number }[] {
+    return this.#siblings.all({ id }) as { id: TurnId; tries: number }[]
+  }
+
+  /** The chat goes: what it still waited for is not answered any more. */
+  drop(jid: string, at: number): void {
+    this.#drop.run({ jid, at })
+  }
+
+  /** Which answer of a transcript ended this turn. */
+  noteAnswer(id: TurnId, answerId: string): void {
+    this.#noteAnswer.run(answerId, id)
+  }
+
+  /** The turn of a chat that ended with this answer. */
+  withAnswer(jid: string, answerId: string): TurnId | undefined {
+    return this.#withAnswer.get(jid, answerId) as TurnId | undefined
+  }
+
+  /** What is wrong with the chat's newest turn that failed, or that waits for somebody to put something right. */
   lastFailure(jid: string): string | undefined {
     return (this.#lastFailure.get(jid) as string | null | undefined) ?? undefined
   }
@@ -184,7 +225,7 @@ function stateOf(r: z.infer<typeof row>): Turn {
   const progress = { tries: r.tries, failures: r.failures, told: r.told === 1 }
   switch (r.state) {
     case 'pending':
-      return { state: 'pending', id, ...progress, notBefore: r.not_before ?? 0 }
+      return { state: 'pending', id, ...progress, notBefore: r.not_before ?? 0, ...obstacleOf(r.reason) }
     case 'running':
       return { state: 'running', id, ...progress, startedAt: r.started_at ?? 0 }
     case 'done':
@@ -193,4 +234,8 @@ function stateOf(r: z.infer<typeof row>): Turn {
     case 'failed':
       return { state: 'failed', id, reason: (r.reason ?? 'crash') as FailureClass, endedAt: r.ended_at ?? 0 }
   }
+}
+
+function obstacleOf(reason: string | null): { waitsFor?: Obstacle } {
+  return reason === 'login' || reason === 'setup' ? { waitsFor: reason } : {}
 }

@@ -36,4 +36,9 @@ export class ManualClock implements Clock {
     }
     this.#now = until
   }
+
+  /** The clock is set, or the machine slept: no alarm goes off by itself. */
+  set(now: Instant): void {
+    this.#now = now
+  }
 }

@@ -9,15 +9,12 @@ import type { HostRequests } from './host-requests.ts'
 import type { ClaudeOptions, Input } from './options.ts'
 import { classifyFailure, resultFrame } from './result.ts'
 import { type Gate, gateOf, runScript } from './script-gate.ts'
-import { findEarlierTry, transcriptPath } from './transcript.ts'
+import { CONTINUE, findEarlierTry, transcriptPath } from './transcript.ts'
 import { UserMessages } from './user-messages.ts'
 
 type Sdk = typeof import('./sdk.ts')
-type Turn = { uuid: string; prompt: string; earlier: string[]; script?: string | undefined }
+type Turn = { uuid: string; prompt: string; earlier: string[]; siblings: string[]; script?: string | undefined }
 type Parts = { sdk: Sdk; options: ClaudeOptions; input: Input; emit: Emit; requests: HostRequests }
-
-const CONTINUE = `The previous attempt at this was interrupted by a restart. What you had done up to then is above; tool calls without a result may
-or may not have taken effect. Look before you repeat anything that has effects, then finish the work and give the answer.`
 
 const AWAKE: Gate = { type: 'awake', addition: '' }
 
@@ -42,6 +39,8 @@ export class Conversation {
   #script: AbortController | undefined
   #sessionId: string | undefined
   #lastText = ''
+  /** Of the transcript's entry that the last words of the assistant are. */
+  #lastId: string | undefined
   #interrupting = false
   #closing = false
   #failed = false
@@ -62,7 +61,7 @@ export class Conversation {
       this.#query = warm.query(this.#messages)
       this.#emit({ type: 'ready' })
       const { prompt, uuid = randomUUID(), earlier } = this.#input
-      if (prompt !== undefined) this.#accept({ uuid, prompt, earlier })
+      if (prompt !== undefined) this.#accept({ uuid, prompt, earlier, siblings: [] })
       void this.#listen(host).catch((error) => this.#fail(error))
       for await (const message of this.#query) {
         this.#take(message)
@@ -83,7 +82,7 @@ export class Conversation {
       case 'turn':
         return this.#accept(frame)
       case 'followup':
-        return this.#accept({ ...frame, earlier: [] })
+        return this.#accept({ ...frame, earlier: [], siblings: [] })
       case 'interrupt':
         return this.#interrupt()
       case 'reply':
@@ -110,13 +109,13 @@ export class Conversation {
   }
 
   /** A turn that was tried before is not asked again: its answer is reported if there is one, else it is continued. */
-  async #startTurn({ uuid, prompt, earlier, script }: Turn): Promise<void> {
+  async #startTurn({ uuid, prompt, earlier, siblings, script }: Turn): Promise<void> {
     // An interrupt may have ended it before its turn came.
     if (!this.#inFlight.has(uuid)) return
     const sessionId = this.#sessionId ?? this.#input.sessionId
     const file = sessionId && transcriptPath(sessionId, this.#options.env.HOME ?? '/home/node')
-    const before = file ? await findEarlierTry({ file, uuids: earlier }) : { state: 'absent' as const }
-    if (before.state === 'answered') return this.#reportWithoutModel(uuid, before.text)
+    const before = file ? await findEarlierTry({ file, uuids: earlier, siblings }) : { state: 'absent' as const }
+    if (before.state === 'answered') return this.#reportWithoutModel(uuid, before.text, before.id)
     if (before.state === 'interrupted') return this.#push({ uuid, prompt: CONTINUE })
     const gate = script === undefined ? AWAKE : await this.#gate(script)
     if (gate.type === 'asleep') return this.#reportWithoutModel(uuid, null)
@@ -137,8 +136,8 @@ export class Conversation {
     this.#messages.push({ uuid, prompt: prompt + this.#servers.news(servers) })
   }
 
-  #reportWithoutModel(uuid: string, result: string | null): void {
-    this.#report({ type: 'result', status: 'success', result, consumed: [uuid] })
+  #reportWithoutModel(uuid: string, result: string | null, answerId?: string): void {
+    this.#report({ type: 'result', status: 'success', result, consumed: [uuid], ...(answerId ? { answerId } : {}) })
   }
 
   #reportStopped(): void {
@@ -173,6 +172,7 @@ export class Conversation {
     this.#activity.said(message)
     const text = message.message.content.map((block) => (block.type === 'text' ? block.text : '')).join('')
     if (text) this.#lastText = text
+    this.#lastId = message.uuid
   }
 
   #finished(message: SDKResultMessage): void {
@@ -184,10 +184,12 @@ export class Conversation {
     // A result that answers nothing of ours (a background task's) is no turn's answer.
     if (consumed.length === 0 && frame.status === 'success') return
     for (const uuid of consumed) this.#inFlight.delete(uuid)
+    const answerId = this.#lastId
     this.#lastText = ''
+    this.#lastId = undefined
     this.#interrupting = false
     this.#failed = frame.status === 'error' && !interrupted
-    this.#emit(frame)
+    this.#emit({ ...frame, ...(answerId === undefined ? {} : { answerId }) })
     this.#endIfIdle()
   }
 

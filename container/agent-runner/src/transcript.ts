@@ -37,34 +37,47 @@ function entryOf(value: unknown): Entry | undefined {
 }
 
 /** How far an earlier try of a turn got, as its transcript tells. */
-export type EarlierTry = { state: 'absent' } | { state: 'interrupted' } | { state: 'answered'; text: string }
+export type EarlierTry =
+  | { state: 'absent' }
+  | { state: 'interrupted' }
+  | { state: 'answered'; text: string; id: string | undefined }
+
+/** What a turn is pushed with that was tried before: to the transcript, it is the same turn. */
+export const CONTINUE = `The previous attempt at this was interrupted by a restart. What you had done up to then is above; tool calls without a result may
+or may not have taken effect. Look before you repeat anything that has effects, then finish the work and give the answer.`
 
 /** Where Claude Code keeps the transcript of a session whose working directory is the group folder. */
 export function transcriptPath(sessionId: string, home: string): string {
   return path.join(home, '.claude/projects/-workspace-group', `${path.basename(sessionId)}.jsonl`)
 }
 
-/** Looks for any of the uuids a turn was pushed with before. The newest one found decides. */
-export async function findEarlierTry({ file, uuids }: { file: string; uuids: readonly string[] }): Promise<EarlierTry> {
+type Search = { file: string; uuids: readonly string[]; siblings?: readonly string[] }
+
+/**
+ * Looks for any of the uuids a turn was pushed with before. The newest one found decides. What was in flight together with
+ * it (`siblings`) may share its answer, and so does what was continued.
+ */
+export async function findEarlierTry({ file, uuids, siblings = [] }: Search): Promise<EarlierTry> {
   let found: EarlierTry = { state: 'absent' }
   if (uuids.length === 0) return found
   for await (const e of entries(file)) {
     if (e.isSidechain) continue
     if (e.type === 'user' && e.uuid && uuids.includes(e.uuid)) found = { state: 'interrupted' }
-    else if (found.state !== 'absent' && isPrompt(e)) return found
-    else if (found.state !== 'absent') found = afterEntry(e)
+    else if (found.state === 'absent') continue
+    else if (!isPrompt(e)) found = afterEntry(e)
+    else if (found.state === 'answered' || !siblings.includes(e.uuid ?? '')) return found
   }
   return found
 }
 
 function afterEntry(e: Entry): EarlierTry {
   const final = e.type === 'assistant' && e.message.stop_reason === 'end_turn' && !e.isApiErrorMessage
-  return final ? { state: 'answered', text: textOf(e) } : { state: 'interrupted' }
+  return final ? { state: 'answered', text: textOf(e), id: e.uuid } : { state: 'interrupted' }
 }
 
 /** Something the user said, as opposed to the result of a tool or a reminder. */
 function isPrompt(e: Entry): boolean {
-  if (e.type !== 'user' || e.isMeta) return false
+  if (e.type !== 'user' || e.isMeta || textOf(e) === CONTINUE) return false
   return typeof e.message.content === 'string' || e.message.content.every((block) => block.type !== 'tool_result')
 }
 

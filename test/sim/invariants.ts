@@ -1,0 +1,121 @@
+import { marksOf } from './agent.ts'
+import type { World } from './world.ts'
+import { CHATS } from './world.ts'
+
+type MessageRow = {
+  seq: number
+  jid: string
+  id: string
+  text: string
+  bot: number
+  turn: number | null
+  state: string | null
+  into: number | null
+}
+type OutboxRow = { seq: number; jid: string; key: string; text: string; state: string; head: number | null; turn: number | null }
+
+/** What does not hold although it must, in sentences. */
+export function violations(world: World): string[] {
+  return [
+    ...everyMessageIsSettled(world),
+    ...answersAreOnceAndInOrder(world),
+    ...deliveries(world),
+    ...modelWasAskedOnce(world),
+    ...toldOnce(world),
+  ]
+}
+
+function messages(world: World): MessageRow[] {
+  return world.database.rows(`
+    SELECT m.seq, m.chat_jid AS jid, m.id, m.content AS text, m.is_bot_message AS bot, m.turn_id AS turn, t.state, t.merged_into AS "into"
+    FROM messages m LEFT JOIN turns t ON t.id = m.turn_id ORDER BY m.seq`)
+}
+
+function outbox(world: World): OutboxRow[] {
+  return world.database.rows(
+    'SELECT seq, jid, key, text, state, head, turn_id AS turn FROM outbox ORDER BY jid, coalesce(head, seq), seq',
+  )
+}
+
+/** Every stored message was taken by a turn that ended; one that failed was told. Every message was stored once. */
+function everyMessageIsSettled(world: World): string[] {
+  const rows = messages(world)
+  const told = new Set(outbox(world).map(({ turn, key }) => (key.includes('told') ? turn : null)))
+  return world.sent.flatMap(({ jid, id }) => {
+    const stored = rows.filter((row) => row.jid === jid && row.id === id)
+    const [row] = stored
+    if (!row || stored.length !== 1) return [`${jid} ${id} is stored ${stored.length} times`]
+    if (row.turn === null) return [`${jid} ${id} was never taken by a turn`]
+    if (row.state === 'failed')
+      return told.has(row.turn) || toldBefore(world, row.turn) ? [] : [`${jid} ${id} failed and nobody was told`]
+    return row.state === 'done' || row.state === 'stopped' ? [] : [`${jid} ${id} belongs to a turn that is ${row.state}`]
+  })
+}
+
+/** Turns that fail together are told as one. */
+function toldBefore(world: World, turn: number): boolean {
+  const [row] = world.database.rows<{ at: number }>(`SELECT ended_at AS at FROM turns WHERE id = ${turn}`)
+  return (
+    world.database.rows(
+      `SELECT 1 FROM outbox o JOIN turns t ON t.id = o.turn_id WHERE o.key LIKE '%told%' AND t.ended_at = ${row?.at ?? -1}`,
+    ).length > 0
+  )
+}
+
+/** No mark is answered twice in a chat, and answers stand in the order in which what they answer was stored. */
+function answersAreOnceAndInOrder(world: World): string[] {
+  return CHATS.flatMap(({ jid }) => {
+    const answers = messages(world).filter((row) => row.jid === jid && row.bot === 1 && row.text.startsWith('answer to'))
+    const marks = answers.flatMap(({ text }) => marksOf(text))
+    const twice = marks.filter((mark, at) => marks.indexOf(mark) !== at)
+    const numbers = marks.map((mark) => messages(world).find(({ id }) => id === mark)?.seq ?? 0)
+    const order = numbers.every((n, at) => at === 0 || n > (numbers[at - 1] ?? 0))
+    return [
+      ...twice.map((mark) => `${mark} was answered twice in ${jid}`),
+      ...(order ? [] : [`${jid} was answered out of order: ${marks.join(' ')}`]),
+    ]
+  })
+}
+
+/** What people see against what was committed, by what each platform can promise. */
+function deliveries(world: World): string[] {
+  const shown = world.platforms.flatMap((platform) => platform.shown)
+  const rows = outbox(world)
+  const counts = new Map(rows.map(({ key }) => [key, shown.filter((one) => one.key === key).length]))
+  const wrong = rows.flatMap(({ jid, key, state }) => {
+    const times = counts.get(key) ?? 0
+    const most = jid.startsWith('uncertain:') ? 2 : 1
+    if (state === 'sent' && times !== 1) return [`${key} in ${jid} is sent and shown ${times} times`]
+    if (state === 'uncertain' && (times > 2 || !jid.startsWith('uncertain:')))
+      return [`${key} in ${jid} is uncertain and shown ${times} times`]
+    if (state === 'pending' || state === 'sending') return [`${key} in ${jid} is still ${state}`]
+    return times <= most ? [] : [`${key} in ${jid} is shown ${times} times`]
+  })
+  return [...wrong, ...CHATS.flatMap(({ jid }) => outOfOrder(jid, { world, rows }))]
+}
+
+function outOfOrder(jid: string, { world, rows }: { world: World; rows: OutboxRow[] }): string[] {
+  const committed = rows.filter((row) => row.jid === jid).map(({ key }) => key)
+  const seen = world.platforms.flatMap(({ shown }) => shown.filter((one) => one.jid === jid).map(({ key }) => key))
+  const places = seen.map((key) => committed.indexOf(key))
+  const ordered = places.every((place, at) => at === 0 || place >= (places[at - 1] ?? 0))
+  return ordered ? [] : [`${jid} shows ${seen.join(', ')} for ${committed.join(', ')}`]
+}
+
+/** No message stands twice as a prompt in one session. */
+function modelWasAskedOnce(world: World): string[] {
+  return [...world.transcripts.values()].flatMap(({ id, entries }) => {
+    const marks = entries.flatMap((entry) =>
+      (entry.type === 'prompt' && !entry.continued) || entry.type === 'folded' ? entry.marks : [],
+    )
+    return marks.filter((mark, at) => marks.indexOf(mark) !== at).map((mark) => `${mark} was asked twice in ${id}`)
+  })
+}
+
+/** The last word on a turn once, and at most one word before it. */
+function toldOnce(world: World): string[] {
+  const counts = new Map<number, number>()
+  for (const { key, turn, head } of outbox(world))
+    if (key.includes('told') && turn !== null && head === null) counts.set(turn, (counts.get(turn) ?? 0) + 1)
+  return [...counts].filter(([, count]) => count > 2).map(([turn, count]) => `turn ${turn} was told ${count} times`)
+}
