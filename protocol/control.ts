@@ -75,7 +75,21 @@ export const hostStatus = z.object({
       startedAt: z.number(),
     }),
   ),
-  channels: z.array(z.object({ name: z.string(), state: z.string(), detail: z.string().nullable() })),
+  /** `since`: ms since the epoch, when it came into this state, as far as this host saw it. */
+  channels: z.array(z.object({ name: z.string(), state: z.string(), detail: z.string().nullable(), since: z.number() })),
+  /**
+   * What needs somebody, the newest 20 of each kind: turns that failed, sends that failed or may have arrived twice, and what
+   * a migration had to say, of the last 7 days; tasks that were paused and channels that are not online, while they are so.
+   * `where` is a chat, a task, or a channel. The counts of failed turns and sends above are of the last 7 days, too.
+   */
+  troubles: z.array(
+    z.object({
+      kind: z.enum(['channel', 'turn', 'send', 'task', 'migration']),
+      where: z.string(),
+      since: z.number(),
+      why: z.string(),
+    }),
+  ),
 })
 export type HostStatus = z.infer<typeof hostStatus>
 

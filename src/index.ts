@@ -11,6 +11,7 @@ import { IpcDesk } from './app/ipc-desk.ts'
 import type { Posting } from './app/ipc-speech.ts'
 import { IpcWatcher } from './app/ipc-watcher.ts'
 import { LoginWatch } from './app/login-watch.ts'
+import { keepMigrationNotes } from './app/migration-notes.ts'
 import { tellMain } from './app/notices.ts'
 import { Courier } from './app/outbox.ts'
 import { OutgoingFiles } from './app/outgoing-files.ts'
@@ -18,7 +19,7 @@ import { QuestionDesk } from './app/questions.ts'
 import { removeOrphans } from './app/recovery.ts'
 import { Scheduler } from './app/scheduler.ts'
 import { Snapshots } from './app/snapshots.ts'
-import { hostStatus } from './app/status.ts'
+import { ChannelTimes, hostStatus } from './app/status.ts'
 import { newTaskId, TaskBook } from './app/tasks.ts'
 import { TurnDesk } from './app/turn-desk.ts'
 import { showTyping } from './app/typing.ts'
@@ -51,11 +52,11 @@ export type Host = {
   stop(now: AbortSignal): Promise<void>
 }
 
-/** What the host takes from outside; everything else it makes itself. */
-export type HostParts = { config: Config; log: Log; runtime: ContainerRuntime }
+/** What the host takes from outside; everything else it makes itself. `channels`: further ones, beside its own. */
+export type HostParts = { config: Config; log: Log; runtime: ContainerRuntime; channels?: readonly Channel[] }
 
 /** What holds for the whole life of a host: its parts, and how to give them back. */
-type Base = HostParts & { install: string; user: ContainerUser; store: Store; release(): void }
+type Base = Required<HostParts> & { install: string; user: ContainerUser; store: Store; release(): void }
 
 /** The backstop behind all events: whatever a missed one left lying is found after this. */
 const SWEEP_MS = 60_000
@@ -76,7 +77,7 @@ export async function startHost(parts: HostParts): Promise<Host> {
 }
 
 /** Root, lock, engine, orphans, store: in this order, so that a second host or a missing engine changes nothing. */
-async function openBase({ config, log, runtime }: HostParts): Promise<Base> {
+async function openBase({ config, log, runtime, channels = [] }: HostParts): Promise<Base> {
   const { root, paths } = config
   const user = containerUser({ uid: process.getuid?.() ?? 1000, gid: process.getgid?.() ?? 1000 })
   prepareRoot({ root, project: PROJECT, owner: user })
@@ -88,12 +89,17 @@ async function openBase({ config, log, runtime }: HostParts): Promise<Base> {
     log.info(`NanoClaw ${packageJson.version} starts on ${root}, with ${engine.name} ${engine.version}`)
     await removeOrphans({ runtime, installId: install, root, log })
     rmSync(paths.runs, { recursive: true, force: true })
-    const store = Store.open(paths.database, log.info)
+    const notes: string[] = []
+    const store = Store.open(paths.database, (text) => {
+      log.info(text)
+      notes.push(text)
+    })
+    keepMigrationNotes(store, notes, systemClock.now())
     const release = () => {
       store.close()
       lock.release()
     }
-    return { config, log, runtime, install, user, store, release }
+    return { config, log, runtime, channels, install, user, store, release }
   } catch (error) {
     lock.release()
     throw error
@@ -106,7 +112,7 @@ async function startServices(base: Base): Promise<Host> {
   const feed = new Feed()
   const gateway = makeGateway(base)
   const whatsapp = makeWhatsApp({ ...base, onState: (state) => tellOfChannel(whatsapp, state) })
-  const channels: Channel[] = [new TerminalChannel(), whatsapp]
+  const channels: Channel[] = [new TerminalChannel(), whatsapp, ...base.channels]
   const channelOf = (jid: string) => channels.find((channel) => channel.owns(jid))
   const showWork = (jid: string) => showTyping({ channel: channelOf(jid), jid, clock: systemClock })
   const files = new OutgoingFiles(config.root)
@@ -132,14 +138,21 @@ async function startServices(base: Base): Promise<Host> {
     store,
     feed,
     takeCommand,
-    deliver: () => courier.deliver(),
+    deliver: () => {
+      since.look(channels, systemClock.now())
+      courier.deliver()
+    },
     wake: (folder) => queue.wake(folder),
   })
   const receive = inbox.receive.bind(inbox)
   const life = new AbortController()
+  const since = new ChannelTimes()
   let ready = false
-  const inUse = () => channels.filter((channel) => channel.inUse ?? true)
-  const status = () => hostStatus({ store, queue, channels: inUse(), root: config.root, version: packageJson.version, ready })
+  const status = () => {
+    const { now } = systemClock
+    const inUse = channels.filter((channel) => channel.inUse ?? true)
+    return hostStatus({ store, queue, channels: inUse, since, now, root: config.root, version: packageJson.version, ready })
+  }
   const api = controlApi({
     registry,
     tasks,

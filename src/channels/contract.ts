@@ -65,7 +65,8 @@ export interface Channel {
   start(sink: Sink, signal: AbortSignal): Promise<void>
   /**
    * Rejects with an `AppError`; with fault `user` it will never succeed, anything else is tried again, not before its
-   * `retryAt`. Only `NotSent` says that nothing arrived; after anything else it may have. The same key means the same message: what was sent under it must not be sent twice where `delivery` is `keyed`.
+   * `retryAt`. Only `NotSent` says that nothing arrived; after anything else it may have. The same key means the same
+   * message: what was sent under it must not be sent twice where `delivery` is `keyed`.
    */
   send(jid: string, message: Outbound, options: SendOptions): Promise<Receipt>
   /** With `readback`: the message that was sent under this key, if the platform has it. */

@@ -5,7 +5,8 @@ import { AppError } from '../domain/errors.ts'
 import type { CommandContext } from './groups.ts'
 import { table } from './table.ts'
 
-type ChannelStatus = HostStatus['channels'][number]
+/** A channel in one of the host's states or, with no host, `stopped`: since nobody knows when. */
+type ChannelStatus = Omit<HostStatus['channels'][number], 'since'> & { since: number | null }
 type LoginOptions = { phone?: string; json?: boolean }
 
 /** What a login takes: where the host runs, it does it. */
@@ -60,16 +61,16 @@ async function known(config: Config): Promise<ChannelStatus[]> {
     if (error instanceof AppError && error.code === 'host.not-running') return undefined
     throw error
   })
-  const stopped = (linked: boolean) => ({ state: 'stopped', detail: linked ? 'linked; the host is not running' : 'not linked' })
+  const stopped = (detail: string) => ({ state: 'stopped', detail, since: null })
   if (!running)
     return [
-      { name: 'terminal', state: 'stopped', detail: 'the host is not running' },
-      ...linkable.map(({ name, linked }) => ({ name, ...stopped(linked) })),
+      { name: 'terminal', ...stopped('the host is not running') },
+      ...linkable.map(({ name, linked }) => ({ name, ...stopped(linked ? 'linked; the host is not running' : 'not linked') })),
     ]
   const others = linkable.filter(({ name }) => !running.channels.some((channel) => channel.name === name))
   return [
     ...running.channels,
-    ...others.map(({ name }) => ({ name, state: 'not-linked', detail: `./nanoclaw channels login ${name}` })),
+    ...others.map(({ name }) => ({ name, state: 'not-linked', detail: `./nanoclaw channels login ${name}`, since: null })),
   ]
 }
 
