@@ -44,6 +44,12 @@ const settings = z.object({
   NETWORK: oneOf(['gateway', 'bridge', 'none'], 'gateway'),
   SHUTDOWN_GRACE: ms(20_000),
   MAX_TURN_RETRIES: count({ fallback: 5 }),
+  ASSISTANT_HAS_OWN_NUMBER: oneOf(['true', 'false'], 'false'),
+  WHATSAPP_SOCKET_URL: z.url({ protocol: /^wss?$/, error: 'is a ws or wss address' }).optional(),
+  WHATSAPP_VERSION: z
+    .string()
+    .regex(/^\d+\.\d+\.\d+$/, 'is three numbers such as 2.3000.1043857760')
+    .optional(),
   ANTHROPIC_API_KEY: z.string().optional(),
   CLAUDE_CODE_OAUTH_TOKEN: z.string().optional(),
   ANTHROPIC_BASE_URL: z.url({ protocol: /^https?$/, error: 'is an http or https address' }).default('https://api.anthropic.com'),
@@ -64,6 +70,9 @@ export type Config = Readonly<{
   network: 'gateway' | 'bridge' | 'none'
   shutdownGraceMs: number
   maxTurnRetries: number
+  /** The account of a messenger is the assistant's alone, not a person's. */
+  hasOwnNumber: boolean
+  whatsapp: Readonly<{ socketUrl: string | undefined; version: string | undefined }>
   apiKey: string | undefined
   oauthToken: string | undefined
   modelUrl: URL
@@ -95,6 +104,8 @@ export function loadConfig(env: Environment, userHome = os.homedir()): Config {
     network: s.NETWORK,
     shutdownGraceMs: s.SHUTDOWN_GRACE,
     maxTurnRetries: s.MAX_TURN_RETRIES,
+    hasOwnNumber: s.ASSISTANT_HAS_OWN_NUMBER === 'true',
+    whatsapp: { socketUrl: s.WHATSAPP_SOCKET_URL, version: s.WHATSAPP_VERSION },
     apiKey: s.ANTHROPIC_API_KEY,
     oauthToken: s.CLAUDE_CODE_OAUTH_TOKEN,
     modelUrl: new URL(s.ANTHROPIC_BASE_URL),

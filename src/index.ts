@@ -11,18 +11,22 @@ import { IpcDesk } from './app/ipc-desk.ts'
 import type { Posting } from './app/ipc-speech.ts'
 import { IpcWatcher } from './app/ipc-watcher.ts'
 import { LoginWatch } from './app/login-watch.ts'
+import { keepMigrationNotes } from './app/migration-notes.ts'
+import { tellMain } from './app/notices.ts'
 import { Courier } from './app/outbox.ts'
 import { OutgoingFiles } from './app/outgoing-files.ts'
 import { QuestionDesk } from './app/questions.ts'
 import { removeOrphans } from './app/recovery.ts'
 import { Scheduler } from './app/scheduler.ts'
 import { Snapshots } from './app/snapshots.ts'
-import { hostStatus } from './app/status.ts'
+import { ChannelTimes, hostStatus } from './app/status.ts'
 import { newTaskId, TaskBook } from './app/tasks.ts'
 import { TurnDesk } from './app/turn-desk.ts'
 import { showTyping } from './app/typing.ts'
-import type { Channel } from './channels/contract.ts'
+import type { Channel, ChannelState } from './channels/contract.ts'
 import { TerminalChannel } from './channels/terminal.ts'
+import { WhatsAppChannel } from './channels/whatsapp/channel.ts'
+import type { ChannelLog } from './channels/whatsapp/ports.ts'
 import { type Config, PROJECT } from './config.ts'
 import { type ContainerUser, containerUser } from './container/folders.ts'
 import { ContainerRunner, type StartRequest } from './container-runner.ts'
@@ -48,11 +52,11 @@ export type Host = {
   stop(now: AbortSignal): Promise<void>
 }
 
-/** What the host takes from outside; everything else it makes itself. */
-export type HostParts = { config: Config; log: Log; runtime: ContainerRuntime }
+/** What the host takes from outside; everything else it makes itself. `channels`: further ones, beside its own. */
+export type HostParts = { config: Config; log: Log; runtime: ContainerRuntime; channels?: readonly Channel[] }
 
 /** What holds for the whole life of a host: its parts, and how to give them back. */
-type Base = HostParts & { install: string; user: ContainerUser; store: Store; release(): void }
+type Base = Required<HostParts> & { install: string; user: ContainerUser; store: Store; release(): void }
 
 /** The backstop behind all events: whatever a missed one left lying is found after this. */
 const SWEEP_MS = 60_000
@@ -73,7 +77,7 @@ export async function startHost(parts: HostParts): Promise<Host> {
 }
 
 /** Root, lock, engine, orphans, store: in this order, so that a second host or a missing engine changes nothing. */
-async function openBase({ config, log, runtime }: HostParts): Promise<Base> {
+async function openBase({ config, log, runtime, channels = [] }: HostParts): Promise<Base> {
   const { root, paths } = config
   const user = containerUser({ uid: process.getuid?.() ?? 1000, gid: process.getgid?.() ?? 1000 })
   prepareRoot({ root, project: PROJECT, owner: user })
@@ -85,12 +89,17 @@ async function openBase({ config, log, runtime }: HostParts): Promise<Base> {
     log.info(`NanoClaw ${packageJson.version} starts on ${root}, with ${engine.name} ${engine.version}`)
     await removeOrphans({ runtime, installId: install, root, log })
     rmSync(paths.runs, { recursive: true, force: true })
-    const store = Store.open(paths.database, log.info)
+    const notes: string[] = []
+    const store = Store.open(paths.database, (text) => {
+      log.info(text)
+      notes.push(text)
+    })
+    keepMigrationNotes(store, notes, systemClock.now())
     const release = () => {
       store.close()
       lock.release()
     }
-    return { config, log, runtime, install, user, store, release }
+    return { config, log, runtime, channels, install, user, store, release }
   } catch (error) {
     lock.release()
     throw error
@@ -102,12 +111,20 @@ async function startServices(base: Base): Promise<Host> {
   ensureMain(store, systemClock.now())
   const feed = new Feed()
   const gateway = makeGateway(base)
-  const channels: Channel[] = [new TerminalChannel()]
+  const whatsapp = makeWhatsApp({ ...base, onState: (state) => tellOfChannel(whatsapp, state) })
+  const channels: Channel[] = [new TerminalChannel(), whatsapp, ...base.channels]
   const channelOf = (jid: string) => channels.find((channel) => channel.owns(jid))
   const showWork = (jid: string) => showTyping({ channel: channelOf(jid), jid, clock: systemClock })
   const files = new OutgoingFiles(config.root)
   files.keepOnly(store.outbox.openFiles())
   const courier = makeCourier({ base, channelOf, files })
+  const notices = { store, feed, assistantName: config.assistantName, now: systemClock.now, deliver: () => courier.deliver() }
+  const tellOfChannel = (channel: Channel, state: ChannelState) => {
+    const text = callsForPerson(channel, state)
+    if (text === undefined) return
+    log.error(text)
+    tellMain(notices, text, (jid) => !channel.owns(jid))
+  }
   const desk = makeDesk(base, feed)
   const snapshots = new Snapshots({ store, root: config.root, now: systemClock.now, log })
   const registry = makeRegistry({ base, queue: () => queue, changed: () => snapshots.writeAll() })
@@ -121,17 +138,26 @@ async function startServices(base: Base): Promise<Host> {
     store,
     feed,
     takeCommand,
-    deliver: () => courier.deliver(),
+    deliver: () => {
+      since.look(channels, systemClock.now())
+      courier.deliver()
+    },
     wake: (folder) => queue.wake(folder),
   })
   const receive = inbox.receive.bind(inbox)
   const life = new AbortController()
+  const since = new ChannelTimes()
   let ready = false
-  const status = () => hostStatus({ store, queue, channels, root: config.root, version: packageJson.version, ready })
+  const status = () => {
+    const { now } = systemClock
+    const inUse = channels.filter((channel) => channel.inUse ?? true)
+    return hostStatus({ store, queue, channels: inUse, since, now, root: config.root, version: packageJson.version, ready })
+  }
   const api = controlApi({
     registry,
     tasks,
     assistantName: config.assistantName,
+    channels,
     store,
     feed,
     receive,
@@ -175,6 +201,7 @@ async function startServices(base: Base): Promise<Host> {
     await ipc.stop()
     life.abort()
     await courier.stop()
+    for (const channel of channels) await channel.stop?.()
     await control.close()
     await gateway.close()
     base.release()
@@ -192,6 +219,26 @@ type CourierParts = { base: Base; channelOf(jid: string): Channel | undefined; f
 function makeCourier({ base: { store, log }, channelOf, files }: CourierParts): Courier {
   const forget = files.remove.bind(files)
   return new Courier({ store, channelOf, log, forget, clock: systemClock, random: Math.random })
+}
+
+type WhatsAppWiring = Pick<Base, 'config' | 'store'> & { log: ChannelLog; onState?: (state: ChannelState) => void }
+
+export function makeWhatsApp({ config, store, log, onState }: WhatsAppWiring): WhatsAppChannel {
+  const { root, assistantName, hasOwnNumber, whatsapp } = config
+  const authFolder = path.join(root, 'store', 'auth')
+  const attachmentsFolder = path.join(root, 'data', 'attachments')
+  const registration = (jid: string) => {
+    const chat = store.groups.chat(jid)
+    return chat && { folder: chat.folder, trigger: chat.trigger ?? `@${assistantName}` }
+  }
+  const settings = { authFolder, attachmentsFolder, assistantName, hasOwnNumber, ...whatsapp }
+  return new WhatsAppChannel({ settings, ports: { clock: systemClock, random: Math.random, log, registration }, onState })
+}
+
+/** What only a person can put right about a channel, in words; undefined for what passes by itself. */
+function callsForPerson({ name }: Channel, state: ChannelState): string | undefined {
+  if (state.state !== 'logged-out' && state.state !== 'conflict') return undefined
+  return `The channel ${name} stopped: ${state.why}`
 }
 
 function makeDesk({ config, store, install }: Base, feed: Feed): TurnDesk {
