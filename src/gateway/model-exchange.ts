@@ -4,6 +4,7 @@ import { type ApiError, sendApiError } from './api-error.ts'
 import { MemoryShare, type RunMemory, readBody } from './body.ts'
 import type { Credential, CredentialSource } from './credentials.ts'
 import { requestHeaders, responseHeaders } from './headers.ts'
+import { type BodyRules, judgeBody } from './model-request.ts'
 import { redactor } from './redactor.ts'
 import { retryTime } from './retry-time.ts'
 import { problemText, type Upstream, UpstreamProblem } from './upstream.ts'
@@ -20,7 +21,7 @@ export type Outcome =
   | { type: 'broken'; status: number; error: unknown }
   | { type: 'client-left' }
 
-export type ModelPorts = { upstream: Upstream; credentials: CredentialSource; memory: RunMemory }
+export type ModelPorts = { upstream: Upstream; credentials: CredentialSource; memory: RunMemory; rules: BodyRules }
 
 type Exchange = { request: IncomingMessage; response: ServerResponse; target: string; ports: ModelPorts }
 
@@ -35,6 +36,8 @@ export async function exchangeWithModel({ request, response, target, ports }: Ex
   try {
     const body = await readBody(request, memory)
     if (body.type === 'refused') return refuse(response, body.error)
+    const judgement = judgeBody(body.bytes, ports.rules)
+    if (judgement.type === 'refused') return refuse(response, notPassedOn(judgement.why))
     const credential = await ports.credentials.current()
     if (credential.kind === 'none') return refuse(response, noLogin(credential.why))
     const headers = requestHeaders({ client: request.headers, credential, bodyBytes: body.bytes.length })
@@ -55,6 +58,11 @@ export async function exchangeWithModel({ request, response, target, ports }: Ex
 export function refuse(response: ServerResponse, error: ApiError): Outcome {
   sendApiError(response, error)
   return { type: 'refused', status: error.status, why: error.message }
+}
+
+function notPassedOn(why: string): ApiError {
+  const message = `NanoClaw's gateway refuses this request: ${why}.`
+  return { status: 400, type: 'invalid_request_error', message }
 }
 
 function noLogin(why: string): ApiError {
