@@ -106,6 +106,9 @@ export class GatewayRun {
       case 'client-left':
         this.#log.debug({ ...fields, runId: this.#runId }, 'gateway: the client left')
         break
+      case 'over-budget':
+        this.#warn(fields, `gateway: refused: ${outcome.why}`)
+        break
       case 'refused':
         this.#warn(fields, `gateway: refused with ${outcome.status}: ${outcome.why}`)
         break

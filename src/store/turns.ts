@@ -45,6 +45,7 @@ export class Turns {
   readonly #siblings: Statement
   readonly #withAnswer: Statement
   readonly #merge: Statement
+  readonly #hasten: Statement
   readonly #counts: Statement
 
   constructor(db: Database) {
@@ -87,6 +88,10 @@ export class Turns {
     this.#noteAnswer = db.prepare('UPDATE turns SET answer_id = ? WHERE id = ?')
     this.#withAnswer = db.prepare('SELECT id FROM turns WHERE chat_jid = ? AND answer_id = ?').pluck()
     this.#merge = db.prepare('UPDATE turns SET merged_into = ? WHERE id = ?')
+    this.#hasten = db.prepare(
+      `UPDATE turns SET not_before = :at WHERE state = 'pending' AND not_before > :at AND error LIKE :reason || ':%'
+        AND (:folder IS NULL OR group_folder = :folder)`,
+    )
     this.#counts = db.prepare('SELECT state, count(*) AS n FROM turns GROUP BY state')
   }
 
@@ -181,6 +186,11 @@ export class Turns {
   /** The turn ended with the answer of an earlier one. */
   noteMerged(id: TurnId, into: TurnId): void {
     this.#merge.run(into, id)
+  }
+
+  /** What turns wait for may have changed, so they need not wait any longer: those of one group, or of all. */
+  hasten({ reason, folder = null, at }: { reason: FailureClass; folder?: string | null; at: number }): void {
+    this.#hasten.run({ reason, folder, at })
   }
 
   counts(): { pending: number; running: number; failed: number } {
