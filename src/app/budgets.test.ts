@@ -47,6 +47,7 @@ async function decided(promise: Promise<unknown>): Promise<boolean> {
 
 test('a group may use its budget and no more, until the day ends', async (t) => {
   const { begin, call, time } = room(t, { family: { dayTokens: 1_000 } })
+  await call(5_000, 'work')
   await call(999)
   await call(500)
   const over = { type: 'over', why: "This group's budget for this day is used up.", retryAt: Date.parse('2026-11-22T00:00Z') }
