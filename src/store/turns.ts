@@ -49,6 +49,7 @@ export class Turns {
   readonly #change: Statement
   readonly #stale: Statement
   readonly #failures: Statement
+  readonly #hasten: Statement
   readonly #counts: Statement
 
   constructor(db: Database) {
@@ -100,6 +101,10 @@ export class Turns {
       SELECT chat_jid AS jid, ended_at AS at, coalesce(error, reason) AS why FROM turns
       WHERE state = 'failed' AND ended_at >= ? ORDER BY ended_at DESC, id DESC LIMIT ?`)
     this.#counts = db.prepare("SELECT state, count(*) AS n FROM turns WHERE state <> 'failed' OR ended_at >= ? GROUP BY state")
+    this.#hasten = db.prepare(
+      `UPDATE turns SET not_before = :at WHERE state = 'pending' AND not_before > :at AND error LIKE :reason || ':%'
+        AND (:folder IS NULL OR group_folder = :folder)`,
+    )
   }
 
   /** A new turn, due at once. */
@@ -208,6 +213,11 @@ export class Turns {
   /** The newest turns that failed for good since a moment. */
   failuresSince(since: number, limit: number): { jid: string; at: number; why: string }[] {
     return this.#failures.all(since, limit).map((found) => failure.parse(found))
+  }
+
+  /** What turns wait for may have changed, so they need not wait any longer: those of one group, or of all. */
+  hasten({ reason, folder = null, at }: { reason: FailureClass; folder?: string | null; at: number }): void {
+    this.#hasten.run({ reason, folder, at })
   }
 
   /** Failed ones only since a moment. */
