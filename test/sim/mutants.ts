@@ -64,12 +64,6 @@ export const MUTANTS: readonly Mutant[] = [
     to: '',
   },
   {
-    name: 'messages that were given up come again',
-    file: 'src/app/turn-ledger.ts',
-    from: "case 'give-up-messages':\n        return this.#store.chats.markAnswered(jid, throughSeq)",
-    to: "case 'give-up-messages':\n        return",
-  },
-  {
     name: 'a send is not on record before it begins',
     file: 'src/app/outbox.ts',
     from: 'await this.#persist(() => store.outbox.markSending(seq))',
