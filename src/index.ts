@@ -155,7 +155,7 @@ async function startServices(base: Base): Promise<Host> {
   })
 
   for (const channel of channels) await channel.start(inbox, life.signal)
-  const unfinished = desk.recover() + store.outbox.reopen()
+  const unfinished = desk.recover() + courier.recover()
   registry.settle()
   snapshots.writeAll()
   if (unfinished > 0) log.info(`Going on with ${unfinished} turns and deliveries of the last run`)

@@ -149,7 +149,7 @@ test('people are told where something may not have arrived, and not where it may
   )
   post('tg:twice', 'twice')
   store.outbox.markSending(1)
-  store.outbox.reopen()
+  courier.recover()
   post('tg:lost', 'lost')
   courier.deliver()
   await settle(() => {
@@ -273,9 +273,23 @@ test('what was under way when the host was killed may have arrived', async (t) =
   })
   post('tg:a', 'k')
   store.outbox.markSending(1)
-  assert.equal(store.outbox.reopen(), 1)
+  assert.equal(courier.recover(), 1)
   courier.deliver()
   await settle(() => states().uncertain === 1)
+})
+
+test('a host that is killed again and again in a send does not send again and again', async (t) => {
+  let sends = 0
+  const count: Send = async (_jid, { text }) => ({ platformId: text === 'k' ? String(++sends) : null })
+  const { store, courier, post, states } = postOffice(t, count, { capabilities: { delivery: 'uncertain', maxText: 100 } })
+  post('tg:a', 'k')
+  for (const _ of ['first', 'second']) {
+    store.outbox.markSending(1)
+    courier.recover()
+  }
+  courier.deliver()
+  await settle(() => states().pending === 0)
+  assert.deepEqual([sends, states().uncertain], [0, 1])
 })
 
 test('a platform that says when is asked then, and not before', async (t) => {

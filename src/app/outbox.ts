@@ -42,6 +42,24 @@ export class Courier {
     this.#ports = ports
   }
 
+  /** At start: what was under way when the host went away may have arrived. Returns how many there were. */
+  recover(): number {
+    const { store, channelOf, clock, log } = this.#ports
+    const why = 'the host was stopped while it was sent'
+    return store.tx(() => {
+      const cut = store.outbox.underWay()
+      for (const delivery of cut) {
+        const { seq, jid, unsure } = delivery
+        const guarantee = channelOf(jid)?.capabilities.delivery ?? 'uncertain'
+        const step = afterAttempt({ type: 'unknown', why }, { guarantee, unsure })
+        if (step.type === 'again') store.outbox.postpone({ seq, until: clock.now(), unsure: step.unsure, why })
+        else if (step.type !== 'sent') this.#close(delivery, step)
+        log.warn(`Delivery ${seq} to ${jid} ${step.type === 'again' ? 'is looked after again' : 'may have arrived'}: ${why}`)
+      }
+      return cut.length
+    })
+  }
+
   /** Sends everything that can be sent now, and sees to it that the rest is sent when it can be. Never throws. */
   deliver(): void {
     const { clock, random, log } = this.#ports

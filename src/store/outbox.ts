@@ -63,7 +63,7 @@ export class Outbox {
   readonly #postpone: Statement
   readonly #close: Statement
   readonly #counts: Statement
-  readonly #reopen: Statement
+  readonly #underWay: Statement
   readonly #troubles: Statement
   readonly #retried: Statement
   readonly #tell: Statement
@@ -96,7 +96,7 @@ export class Outbox {
     this.#counts = db.prepare(`
       SELECT state, count(*) AS n FROM outbox WHERE state IN ('pending', 'sending') GROUP BY state
       UNION ALL SELECT state, count(*) FROM outbox WHERE state IN ('failed', 'uncertain') AND closed_at >= ? GROUP BY state`)
-    this.#reopen = db.prepare("UPDATE outbox SET state = 'pending', unsure = 1 WHERE state = 'sending'")
+    this.#underWay = db.prepare(`SELECT ${COLUMNS} FROM outbox WHERE state = 'sending' ORDER BY seq`)
     const why = "coalesce(error, '') AS why"
     this.#troubles = db.prepare(`
       SELECT jid, state, ${why}, closed_at AS at FROM outbox WHERE state IN ('failed', 'uncertain') AND closed_at >= ?
@@ -162,8 +162,8 @@ export class Outbox {
   }
 
   /** At start: sends that were under way when the host went away may have arrived. */
-  reopen(): number {
-    return this.#reopen.run().changes
+  underWay(): Delivery[] {
+    return this.#underWay.all().map(toDelivery)
   }
 
   /** Failed and uncertain ones only since a moment. */
