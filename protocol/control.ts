@@ -148,6 +148,28 @@ export const groupDetail = z.object({
 export type GroupDetail = z.infer<typeof groupDetail>
 
 /**
+ * Channels that a person links to an account.
+ * POST /api/channels/{name}/login  {phone?} -> NDJSON of LoginEvent; the last is `online` or `failed`
+ * POST /api/channels/{name}/logout          -> Change
+ */
+export const loginRequest = z.object({
+  phone: z
+    .string()
+    .regex(/^\d{7,15}$/, 'is a phone number in digits, with its country code')
+    .optional(),
+})
+
+export const loginEvent = z.discriminatedUnion('type', [
+  /** To be shown as a QR code, which the phone scans; each replaces the one before. */
+  z.object({ type: z.literal('qr'), data: z.string() }),
+  /** To be typed on the phone. */
+  z.object({ type: z.literal('code'), code: z.string() }),
+  z.object({ type: z.literal('online'), account: z.string() }),
+  z.object({ type: z.literal('failed'), why: z.string() }),
+])
+export type LoginEvent = z.infer<typeof loginEvent>
+
+/**
  * Tasks. Times are ms since the epoch.
  * GET  /api/tasks                -> { tasks: TaskDetail[] }
  * GET  /api/tasks/{id}/runs      -> { runs: TaskRunDetail[] }    the newest `limit`, newest first; also of a task that is gone

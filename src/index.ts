@@ -2,6 +2,7 @@ import { type FSWatcher, rmSync, watch } from 'node:fs'
 import path from 'node:path'
 import type { ActivityFrame, HostStatus } from '@nanoclaw/protocol'
 import packageJson from '../package.json' with { type: 'json' }
+import { Budgets } from './app/budgets.ts'
 import { Commands } from './app/commands.ts'
 import { Feed } from './app/feed.ts'
 import { GroupQueue } from './app/group-queue.ts'
@@ -12,6 +13,7 @@ import type { Posting } from './app/ipc-speech.ts'
 import { IpcWatcher } from './app/ipc-watcher.ts'
 import { LoginWatch } from './app/login-watch.ts'
 import { keepMigrationNotes } from './app/migration-notes.ts'
+import { tellMain } from './app/notices.ts'
 import { Courier } from './app/outbox.ts'
 import { OutgoingFiles } from './app/outgoing-files.ts'
 import { QuestionDesk } from './app/questions.ts'
@@ -23,8 +25,10 @@ import { newTaskId, TaskBook } from './app/tasks.ts'
 import { ChannelTimes, type Trouble } from './app/troubles.ts'
 import { TurnDesk } from './app/turn-desk.ts'
 import { showTyping } from './app/typing.ts'
-import type { Channel } from './channels/contract.ts'
+import type { Channel, ChannelState } from './channels/contract.ts'
 import { TerminalChannel } from './channels/terminal.ts'
+import { WhatsAppChannel } from './channels/whatsapp/channel.ts'
+import type { ChannelLog } from './channels/whatsapp/ports.ts'
 import { type Config, PROJECT } from './config.ts'
 import { type ContainerUser, containerUser } from './container/folders.ts'
 import { ContainerRunner, type StartRequest } from './container-runner.ts'
@@ -33,6 +37,7 @@ import { errorText } from './domain/errors.ts'
 import { fingerprintOf, HostCredentials, placeholderEnv } from './gateway/credentials.ts'
 import { Gateway } from './gateway/gateway.ts'
 import type { GatewayLog } from './gateway/log.ts'
+import type { Purse } from './gateway/purse.ts'
 import type { Log } from './log.ts'
 import { installId, preparePrivateFolder, prepareRoot, projectEntries } from './project.ts'
 import type { ContainerRuntime } from './runtimes/contract.ts'
@@ -109,16 +114,24 @@ async function startServices(base: Base): Promise<Host> {
   ensureMain(store, systemClock.now())
   const feed = new Feed()
   const gateway = makeGateway(base)
-  const channels: Channel[] = [new TerminalChannel(), ...base.channels]
+  const whatsapp = makeWhatsApp({ ...base, onState: (state) => tellOfChannel(whatsapp, state) })
+  const channels: Channel[] = [new TerminalChannel(), whatsapp, ...base.channels]
   const channelOf = (jid: string) => channels.find((channel) => channel.owns(jid))
   const showWork = (jid: string) => showTyping({ channel: channelOf(jid), jid, clock: systemClock })
   const files = new OutgoingFiles(config.root)
   files.keepOnly(store.outbox.openFiles())
   const courier = makeCourier({ base, channelOf, files })
+  const notices = { store, feed, now: systemClock.now, deliver: () => courier.deliver() }
+  const tellOfChannel = (channel: Channel, state: ChannelState) => {
+    const text = callsForPerson(channel, state)
+    if (text === undefined) return
+    log.error(text)
+    tellMain(notices, text, (jid) => !channel.owns(jid))
+  }
   const desk = makeDesk(base, feed)
   const snapshots = new Snapshots({ store, root: config.root, now: systemClock.now, log })
   const registry = makeRegistry({ base, queue: () => queue, changed: () => snapshots.writeAll() })
-  const runner = makeRunner({ base, gateway, snapshots })
+  const runner = makeRunner({ base, gateway, budgets: makeBudgets(base), snapshots })
   const { scheduler, tasks } = makeTasks({ base, queue: () => queue, courier, snapshots })
   const { ipc, questions } = makeIpc({ base, feed, desk, courier, files, registry, tasks, snapshots, channels })
   const queue: GroupQueue = makeQueue({ base, registry, feed, desk, courier, runner, showWork, ipc })
@@ -140,12 +153,14 @@ async function startServices(base: Base): Promise<Host> {
   let ready = false
   const status = () => {
     const { now } = systemClock
-    return hostStatus({ store, queue, channels, since, now, root: config.root, version: packageJson.version, ready })
+    const inUse = channels.filter((channel) => channel.inUse ?? true)
+    return hostStatus({ store, queue, channels: inUse, since, now, root: config.root, version: packageJson.version, ready })
   }
   const api = controlApi({
     registry,
     tasks,
     assistantName: config.assistantName,
+    channels,
     store,
     feed,
     receive,
@@ -209,6 +224,26 @@ function makeCourier({ base: { store, log }, channelOf, files }: CourierParts): 
   return new Courier({ store, channelOf, log, forget, clock: systemClock, random: Math.random })
 }
 
+type WhatsAppWiring = Pick<Base, 'config' | 'store'> & { log: ChannelLog; onState?: (state: ChannelState) => void }
+
+export function makeWhatsApp({ config, store, log, onState }: WhatsAppWiring): WhatsAppChannel {
+  const { root, assistantName, hasOwnNumber, whatsapp } = config
+  const authFolder = path.join(root, 'store', 'auth')
+  const attachmentsFolder = path.join(root, 'data', 'attachments')
+  const registration = (jid: string) => {
+    const chat = store.groups.chat(jid)
+    return chat && { folder: chat.folder, trigger: chat.trigger ?? `@${assistantName}` }
+  }
+  const settings = { authFolder, attachmentsFolder, assistantName, hasOwnNumber, ...whatsapp }
+  return new WhatsAppChannel({ settings, ports: { clock: systemClock, random: Math.random, log, registration }, onState })
+}
+
+/** What only a person can put right about a channel, in words; undefined for what passes by itself. */
+function callsForPerson({ name }: Channel, state: ChannelState): string | undefined {
+  if (state.state !== 'logged-out' && state.state !== 'conflict') return undefined
+  return `The channel ${name} stopped: ${state.why}`
+}
+
 function makeDesk({ config, store, install }: Base, feed: Feed): TurnDesk {
   const { assistantName, timeZone, maxTurnRetries } = config
   return new TurnDesk(
@@ -217,9 +252,14 @@ function makeDesk({ config, store, install }: Base, feed: Feed): TurnDesk {
   )
 }
 
-type RunnerParts = { base: Base; gateway: Gateway; snapshots: Snapshots }
+type RunnerParts = { base: Base; gateway: Gateway; budgets: Budgets; snapshots: Snapshots }
 
-function makeRunner({ base: { config, log, runtime, install, user }, gateway, snapshots }: RunnerParts): ContainerRunner {
+function makeRunner({
+  base: { config, log, runtime, install, user },
+  gateway,
+  budgets,
+  snapshots,
+}: RunnerParts): ContainerRunner {
   const { root, paths, image, network, credentials, timeZone } = config
   const project = { project: PROJECT, projectEntries: projectEntries(PROJECT) }
   const settings = { root, runs: paths.runs, ...project, installId: install, image, user, network, credentials, timeZone }
@@ -229,9 +269,21 @@ function makeRunner({ base: { config, log, runtime, install, user }, gateway, sn
     clock: systemClock,
     redact: log.redact,
     writeSnapshots: (folder) => snapshots.write(folder),
-    openGateway: (run) => gateway.open(run),
+    openGateway: ({ folder, ...run }) => gateway.open({ ...run, purse: purseOf(budgets, folder) }),
     loginFile: () => loginFile(config),
   })
+}
+
+function makeBudgets({ config, store, log }: Base): Budgets {
+  const { timeZone, budget, modelPrices, credentials } = config
+  if (credentials === 'mount' && Object.values(budget).some((most) => most !== undefined))
+    log.warn('With CREDENTIALS=mount the agents have the login itself: what they use past the gateway is in no budget')
+  store.turns.hasten({ reason: 'budget', at: systemClock.now() })
+  return new Budgets({ store, now: systemClock.now }, { timeZone, budget, prices: modelPrices })
+}
+
+function purseOf(budgets: Budgets, folder: string): Purse {
+  return { begin: (call, signal) => budgets.begin({ ...call, folder }, signal) }
 }
 
 type QueueParts = {
@@ -328,6 +380,8 @@ function makeRegistry({ base: { config, log, store }, queue, changed }: Registry
   const release = (folder: string) => {
     queue()
       .closeGroup(folder)
+      // What it waited for may have changed with its settings.
+      .then(() => queue().wake(folder))
       .catch((error) => log.error(`Group ${folder}: its container did not leave: ${errorText(error)}`))
   }
   return new GroupRegistry({ store, now: systemClock.now, release, changed }, config)

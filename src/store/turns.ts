@@ -59,6 +59,7 @@ export class Turns {
   readonly #stale: Statement
   readonly #failures: Statement
   readonly #waiting: Statement
+  readonly #hasten: Statement
   readonly #counts: Statement
 
   constructor(db: Database) {
@@ -117,6 +118,10 @@ export class Turns {
     this.#counts = db.prepare(`
       SELECT state, count(*) AS n FROM turns WHERE state IN ('pending', 'running') GROUP BY state
       UNION ALL SELECT 'failed', count(*) FROM turns WHERE state = 'failed' AND ended_at >= ?`)
+    this.#hasten = db.prepare(
+      `UPDATE turns SET not_before = :at WHERE state = 'pending' AND not_before > :at AND error LIKE :reason || ':%'
+        AND (:folder IS NULL OR group_folder = :folder)`,
+    )
   }
 
   /** A new turn, due at once. */
@@ -225,6 +230,11 @@ export class Turns {
   /** The newest turns that failed for good since a moment, and those that wait after a failure; no runs of tasks. */
   troubles({ since, limit }: { since: number; limit: number }): TurnTrouble[] {
     return [...this.#failures.all(since, limit), ...this.#waiting.all(limit)].map((found) => trouble.parse(found))
+  }
+
+  /** What turns wait for may have changed, so they need not wait any longer: those of one group, or of all. */
+  hasten({ reason, folder = null, at }: { reason: FailureClass; folder?: string | null; at: number }): void {
+    this.#hasten.run({ reason, folder, at })
   }
 
   /** Failed ones only since a moment. */
