@@ -60,7 +60,7 @@ export class SimHost {
     this.#queue = new GroupQueue({ desk: this.#desk, clock, lane, deliver, isMain, showWork: () => () => {}, log: QUIET }, limits)
     const commandRules = { root: '/nowhere', assistantName: 'Andy', timeZone: 'UTC' }
     const commands = new Commands(
-      { store, desk: this.#desk, queue: this.#queue, deliver, now: clock.now, log: QUIET },
+      { store, desk: this.#desk, queue: this.#queue, deliver, troubles: () => [], now: clock.now, log: QUIET },
       commandRules,
     )
     const wake = (folder: string) => this.#queue.wake(folder)
