@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, lstatSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import type { RunnerInput } from '@nanoclaw/protocol'
-import { AgentRun, type RunListener } from './container/agent-run.ts'
+import { AgentRun, type ModelLimit, type RunListener } from './container/agent-run.ts'
 import { type ContainerUser, ensureFolder } from './container/folders.ts'
 import { RunLog } from './container/run-log.ts'
 import type { Clock } from './domain/clock.ts'
@@ -43,6 +43,7 @@ export interface RunGateway {
 type GatewayWish = {
   runId: string
   socketPath: string
+  folder: string
   egress: EgressRules
   onEgress(record: EgressRecord): void
   onRequest(record: { outcome: Outcome }): void
@@ -110,7 +111,7 @@ export class ContainerRunner {
         clock,
         log,
         listener: request.listener,
-        retryAt: () => model.retryAt,
+        limit: () => model.limit,
       })
       container.stdin.write(`${JSON.stringify(firstLine(request))}\n`)
       void agent.ended.then(() => this.#cleanUp({ run, gateway }))
@@ -148,7 +149,8 @@ export class ContainerRunner {
     if (!usesGateway(this.#settings, request.group)) return undefined
     const onRequest = ({ outcome }: { outcome: Outcome }) => model.note(outcome)
     const egress = egressOf(this.#settings, request.group)
-    return this.#ports.openGateway({ runId, socketPath: path.join(run, 'gateway.sock'), egress, onEgress, onRequest })
+    const { folder } = request.group
+    return this.#ports.openGateway({ runId, folder, socketPath: path.join(run, 'gateway.sock'), egress, onEgress, onRequest })
   }
 
   #makeGroupFolders(folder: string, lane: Lane): void {
@@ -230,12 +232,17 @@ export class ContainerRunner {
 
 /** What the model API itself said last to a run. Unlike a frame, it cannot be forged by the agent. */
 class ModelWitness {
-  /** When it may be asked again, ms since the epoch. */
-  retryAt: number | undefined
+  limit: ModelLimit | undefined
 
   note(outcome: Outcome): void {
-    this.retryAt = outcome.type === 'answered' ? outcome.retryAt : undefined
+    this.limit = limitIn(outcome)
   }
+}
+
+function limitIn(outcome: Outcome): ModelLimit | undefined {
+  if (outcome.type === 'over-budget') return { type: 'budget', retryAt: outcome.retryAt, why: outcome.why }
+  const retryAt = outcome.type === 'answered' ? outcome.retryAt : undefined
+  return retryAt === undefined ? undefined : { type: 'rate-limit', retryAt }
 }
 
 function firstLine({ group, lane, chatJid, sessionId, assistantName }: StartRequest): RunnerInput {

@@ -2,6 +2,7 @@ import { type FSWatcher, rmSync, watch } from 'node:fs'
 import path from 'node:path'
 import type { ActivityFrame, HostStatus } from '@nanoclaw/protocol'
 import packageJson from '../package.json' with { type: 'json' }
+import { Budgets } from './app/budgets.ts'
 import { Commands } from './app/commands.ts'
 import { Feed } from './app/feed.ts'
 import { GroupQueue } from './app/group-queue.ts'
@@ -35,6 +36,7 @@ import { errorText } from './domain/errors.ts'
 import { fingerprintOf, HostCredentials, placeholderEnv } from './gateway/credentials.ts'
 import { Gateway } from './gateway/gateway.ts'
 import type { GatewayLog } from './gateway/log.ts'
+import type { Purse } from './gateway/purse.ts'
 import type { Log } from './log.ts'
 import { installId, preparePrivateFolder, prepareRoot, projectEntries } from './project.ts'
 import type { ContainerRuntime } from './runtimes/contract.ts'
@@ -129,7 +131,7 @@ async function startServices(base: Base): Promise<Host> {
   const desk = makeDesk(base, feed)
   const snapshots = new Snapshots({ store, root: config.root, now: systemClock.now, log })
   const registry = makeRegistry({ base, queue: () => queue, changed: () => snapshots.writeAll() })
-  const runner = makeRunner({ base, gateway, snapshots })
+  const runner = makeRunner({ base, gateway, budgets: makeBudgets(base), snapshots })
   const { scheduler, tasks } = makeTasks({ base, queue: () => queue, courier, snapshots })
   const { ipc, questions } = makeIpc({ base, feed, desk, courier, files, registry, tasks, snapshots, channels })
   const queue: GroupQueue = makeQueue({ base, registry, feed, desk, courier, runner, showWork, ipc })
@@ -168,7 +170,7 @@ async function startServices(base: Base): Promise<Host> {
   })
 
   for (const channel of channels) await channel.start(inbox, life.signal)
-  const unfinished = desk.recover() + store.outbox.reopen()
+  const unfinished = desk.recover() + courier.recover()
   registry.settle()
   snapshots.writeAll()
   if (unfinished > 0) log.info(`Going on with ${unfinished} turns and deliveries of the last run`)
@@ -252,9 +254,14 @@ function makeDesk({ config, store, install }: Base, feed: Feed): TurnDesk {
   )
 }
 
-type RunnerParts = { base: Base; gateway: Gateway; snapshots: Snapshots }
+type RunnerParts = { base: Base; gateway: Gateway; budgets: Budgets; snapshots: Snapshots }
 
-function makeRunner({ base: { config, log, runtime, install, user }, gateway, snapshots }: RunnerParts): ContainerRunner {
+function makeRunner({
+  base: { config, log, runtime, install, user },
+  gateway,
+  budgets,
+  snapshots,
+}: RunnerParts): ContainerRunner {
   const { root, paths, image, network, credentials, timeZone } = config
   const project = { project: PROJECT, projectEntries: projectEntries(PROJECT) }
   const settings = { root, runs: paths.runs, ...project, installId: install, image, user, network, credentials, timeZone }
@@ -264,9 +271,21 @@ function makeRunner({ base: { config, log, runtime, install, user }, gateway, sn
     clock: systemClock,
     redact: log.redact,
     writeSnapshots: (folder) => snapshots.write(folder),
-    openGateway: (run) => gateway.open(run),
+    openGateway: ({ folder, ...run }) => gateway.open({ ...run, purse: purseOf(budgets, folder) }),
     loginFile: () => loginFile(config),
   })
+}
+
+function makeBudgets({ config, store, log }: Base): Budgets {
+  const { timeZone, budget, modelPrices, credentials } = config
+  if (credentials === 'mount' && Object.values(budget).some((most) => most !== undefined))
+    log.warn('With CREDENTIALS=mount the agents have the login itself: what they use past the gateway is in no budget')
+  store.turns.hasten({ reason: 'budget', at: systemClock.now() })
+  return new Budgets({ store, now: systemClock.now }, { timeZone, budget, prices: modelPrices })
+}
+
+function purseOf(budgets: Budgets, folder: string): Purse {
+  return { begin: (call, signal) => budgets.begin({ ...call, folder }, signal) }
 }
 
 type QueueParts = {
@@ -361,6 +380,8 @@ function makeRegistry({ base: { config, log, store }, queue, changed }: Registry
   const release = (folder: string) => {
     queue()
       .closeGroup(folder)
+      // What it waited for may have changed with its settings.
+      .then(() => queue().wake(folder))
       .catch((error) => log.error(`Group ${folder}: its container did not leave: ${errorText(error)}`))
   }
   return new GroupRegistry({ store, now: systemClock.now, release, changed }, config)

@@ -114,6 +114,8 @@ export class GroupRegistry {
     const { store } = this.#ports
     const changed = { ...group, name: settings.name?.trim() ?? group.name, config }
     store.groups.save(changed)
+    if (settings.config?.budget !== undefined)
+      store.turns.hasten({ reason: 'budget', folder: group.folder, at: this.#ports.now() })
     if (settings.config) this.#ports.release(group.folder)
     const notes = settings.main ? this.#makeMain(group) : []
     const isMain = group.isMain || settings.main === true

@@ -9,6 +9,7 @@ import { sessionsCommand } from './sessions.ts'
 import { personAt } from './setup/person.ts'
 import { mayInstall, type SetupState, setup } from './setup/setup.ts'
 import { tasksCommand } from './tasks.ts'
+import { usageCommand } from './usage.ts'
 
 const { env } = process
 const say = (line: string) => process.stderr.write(`${line}\n`)
@@ -49,6 +50,7 @@ function commands(done: (code: ExitCode) => void): Command {
   sessionsCommand(program, { env, print, say, done })
   channelsCommand(program, { env, print, say, done })
   tasksCommand(program, { env, print, say, done })
+  usageCommand(program, { env, print, say, done })
   add('build', 'write dist/index.js, which service units of v1 start').action(async () => {
     const { writeDist } = await import('./setup/build.ts')
     say(`Wrote ${writeDist(PROJECT)}`)

@@ -51,7 +51,7 @@ function answer(): void {
 
 const inbox = new Inbox({ store, feed: new Feed(), wake: answer, deliver: () => courier.deliver(), takeCommand: () => undefined })
 await channel.start(inbox, new AbortController().signal)
-store.outbox.reopen()
+courier.recover()
 answer()
 if (channel.state.state === 'needs-pairing') await channel.login({ tell, signal: new AbortController().signal })
 setInterval(() => {}, 60_000)
