@@ -43,6 +43,7 @@ import { installId, preparePrivateFolder, prepareRoot, projectEntries } from './
 import type { ContainerRuntime } from './runtimes/contract.ts'
 import { HostLock } from './store/lock.ts'
 import { Store } from './store/store.ts'
+import { transcriber } from './transcription.ts'
 import { controlApi } from './web/api.ts'
 import { serveControl } from './web/control-server.ts'
 
@@ -227,7 +228,7 @@ function makeCourier({ base: { store, log }, channelOf, files }: CourierParts): 
 type WhatsAppWiring = Pick<Base, 'config' | 'store'> & { log: ChannelLog; onState?: (state: ChannelState) => void }
 
 export function makeWhatsApp({ config, store, log, onState }: WhatsAppWiring): WhatsAppChannel {
-  const { root, assistantName, hasOwnNumber, whatsapp } = config
+  const { root, assistantName, hasOwnNumber, whatsapp, transcription } = config
   const authFolder = path.join(root, 'store', 'auth')
   const attachmentsFolder = path.join(root, 'data', 'attachments')
   const registration = (jid: string) => {
@@ -235,7 +236,9 @@ export function makeWhatsApp({ config, store, log, onState }: WhatsAppWiring): W
     return chat && { folder: chat.folder, trigger: chat.trigger ?? `@${assistantName}` }
   }
   const settings = { authFolder, attachmentsFolder, assistantName, hasOwnNumber, ...whatsapp }
-  return new WhatsAppChannel({ settings, ports: { clock: systemClock, random: Math.random, log, registration }, onState })
+  const transcribe = transcription && transcriber(transcription)
+  const ports = { clock: systemClock, random: Math.random, log, registration, transcribe }
+  return new WhatsAppChannel({ settings, ports, onState })
 }
 
 /** What only a person can put right about a channel, in words; undefined for what passes by itself. */

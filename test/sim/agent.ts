@@ -86,6 +86,7 @@ export class SimAgent implements RunningContainer {
   readonly #exit: (exit: ContainerExit) => void
   readonly #world: AgentWorld
   #sessionId: string | undefined
+  #open: Transcript | undefined
   #gone: ContainerExit | undefined
   #pushed: Pushed[] = []
   #current: Pushed[] = []
@@ -267,10 +268,17 @@ export class SimAgent implements RunningContainer {
     this.die({ code: 1, oomKilled: false })
   }
 
-  /** The session it was started with, or a fresh one; undefined when the one it was started with is lost. */
+  /**
+   * The session it was started with, or a fresh one; undefined when the one it was started with is lost. That it is lost
+   * while it runs, it does not notice.
+   */
   #session(): Transcript | undefined {
+    this.#open ??= this.#sessionId === undefined ? this.#begun() : this.#world.transcripts.get(this.#sessionId)
+    return this.#open
+  }
+
+  #begun(): Transcript {
     const { transcripts, newId } = this.#world
-    if (this.#sessionId !== undefined) return transcripts.get(this.#sessionId)
     const session: Transcript = { id: newId('session'), entries: [] }
     transcripts.set(session.id, session)
     this.#sessionId = session.id
