@@ -34,7 +34,7 @@ const PIECES = [
 
 /** What a URL parser, which every client has, takes for an address must be no target, however it is written. */
 export function hostForms(random: Random): void {
-  const text = random.chance(0.5) ? spelledAddress(random) : randomText(random)
+  const text = random.pick([spelledAddress, randomText, nameWithPort])(random)
   const verdict = targetOf(text, 80)
   if (verdict.type === 'refused') return
   const host = hostname(`http://${verdict.host}:${verdict.port}/`)
@@ -125,6 +125,11 @@ function spelledAddress(random: Random): string {
     text.replaceAll('1', '１'),
   ])
   return `${disguise}${dot}${random.pick(['', ':80', ':443', ':080'])}`
+}
+
+function nameWithPort(random: Random): string {
+  const name = random.pick(['example.com', 'EXAMPLE.com.', 'a-b.xn--p1ai', 'localhost', 'x.local', 'example.com.1'])
+  return name + random.pick(['', ':', `:${random.pick([80, 443, 8_080, 8_443])}`, `:${random.below(70_000)}`])
 }
 
 function randomText(random: Random): string {
