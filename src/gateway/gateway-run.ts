@@ -26,6 +26,8 @@ type RunParts = {
 
 /** An agent is free to open connections; the host is free to stop counting. */
 const MAX_CONNECTIONS = 256
+/** What happens after these in one run is in its own log, and in ours at the level `debug`. */
+const MAX_WARNINGS = 20
 /** Longer than Claude Code is usually silent between two requests: a connection closed by us could meet a request on its way. */
 const KEEP_ALIVE_MS = 120_000
 
@@ -125,11 +127,11 @@ export class GatewayRun {
     onEgress(record)
   }
 
-  /** An agent can cause these at will, so each is said aloud once in a run. */
+  /** An agent can cause these at will, so each is said aloud once in a run, and not too many of them. */
   #warn(fields: Record<string, unknown>, message: string): void {
-    const repeated = this.#warned.has(message)
-    this.#warned.add(message)
-    this.#log[repeated ? 'debug' : 'warn']({ ...fields, runId: this.#runId }, message)
+    const isNews = !this.#warned.has(message) && this.#warned.size < MAX_WARNINGS
+    if (isNews) this.#warned.add(message)
+    this.#log[isNews ? 'warn' : 'debug']({ ...fields, runId: this.#runId }, message)
   }
 }
 

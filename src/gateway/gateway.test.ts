@@ -455,3 +455,22 @@ test('a socket that cannot be made is an error for a person', async (t) => {
   })
   assert.equal((await ask(socketPath)).status, 200)
 })
+
+test('an agent that is refused for many things fills no log', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'gateway-'))
+  const warnings: string[] = []
+  const gateway = new Gateway({
+    upstream: new URL('http://127.0.0.1:9'),
+    credentials: new HostCredentials({ apiKey: KEY }),
+    log: { debug: () => {}, warn: (_, message) => warnings.push(message) },
+  })
+  t.after(async () => {
+    await gateway.close()
+    rmSync(folder, { recursive: true })
+  })
+  const socketPath = join(folder, 'gateway.sock')
+  await gateway.open({ runId: 'a1', socketPath })
+  for (let n = 0; n < 30; n++) await ask(socketPath, { body: said('x', { [`field${n}`]: 1 }) })
+  assert.equal(warnings.length, 20)
+  assert.equal(new Set(warnings).size, 20)
+})

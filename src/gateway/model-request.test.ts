@@ -77,6 +77,8 @@ for (const [name, body, why] of [
     { ...plain, system: [{ type: 'image', source: { type: 'url' } }] },
     'a source of type "url"',
   ],
+  ['a message with another name', { ...plain, messages: [{ role: 'user', Content: [] }] }, 'a message with a "Content"'],
+  ['a tool whose type is in capitals', { ...plain, tools: [{ Type: 'web_fetch_20250910' }] }, 'a tool with a "Type"'],
   ['a file for a container', saying({ type: 'container_upload', file_id: 'f' }), 'content of type "container_upload"'],
   ['content without a type', saying({ text: 'x' }), 'content of type "undefined"'],
   ['fetching by the API', withTool('web_fetch_20250910'), 'tools of type "web_fetch_20250910"'],

@@ -29,6 +29,8 @@ const CONTENT = new Set([
 /** Where an image or a document may come from: the request itself. */
 const SOURCES = new Set(['base64', 'text', 'content'])
 
+const MESSAGE_FIELDS = new Set(['role', 'content', 'clear_at'])
+/** Some readers take "Source" for "source". */
 const PLAIN_NAME = /^[a-z][a-z0-9_]*$/
 
 /** Decides about the body of one request. Pure: what is forwarded are exactly these bytes. */
@@ -47,13 +49,15 @@ export function judgeBody(bytes: Buffer, rules: BodyRules): Judgement {
 type Fields = Record<string, unknown>
 
 function fieldProblem(body: Fields): string | undefined {
-  const unknown = Object.keys(body).find((name) => !FIELDS.has(name))
-  return unknown === undefined ? undefined : `"${unknown.slice(0, 100)}" is not passed on`
+  const unknown = nameBut(body, (name) => FIELDS.has(name))
+  return unknown === undefined ? undefined : `"${unknown}" is not passed on`
 }
 
 function toolsProblem(tools: unknown, { webSearch }: BodyRules): string | undefined {
   return firstProblem(tools, 'tools', (tool) => {
     const { type } = tool
+    const strange = nameBut(tool, (name) => PLAIN_NAME.test(name))
+    if (strange !== undefined) return `a tool with a "${strange}" is not passed on`
     if (type === undefined || type === null) return undefined
     if (typeof type !== 'string') return 'a tool has a "type" that is no text'
     if (WEB_SEARCH.test(type))
@@ -63,9 +67,12 @@ function toolsProblem(tools: unknown, { webSearch }: BodyRules): string | undefi
 }
 
 function conversationProblem({ messages, system }: Fields): string | undefined {
-  return (
-    contentProblem(system, 'system') ?? firstProblem(messages, 'messages', ({ content }) => contentProblem(content, 'content'))
-  )
+  return contentProblem(system, 'system') ?? firstProblem(messages, 'messages', messageProblem)
+}
+
+function messageProblem(message: Fields): string | undefined {
+  const strange = nameBut(message, (name) => MESSAGE_FIELDS.has(name))
+  return strange === undefined ? contentProblem(message.content, 'content') : `a message with a "${strange}" is not passed on`
 }
 
 /** Text, or a list of blocks, which may have content of their own. The depth is bounded already. */
@@ -76,9 +83,8 @@ function contentProblem(content: unknown, where: string): string | undefined {
 function blockProblem(block: Fields): string | undefined {
   const { type, source, content } = block
   if (typeof type !== 'string' || !CONTENT.has(type)) return `content of type "${String(type).slice(0, 100)}" is not passed on`
-  // Some readers take "Source" for "source".
-  const strange = Object.keys(block).find((name) => !PLAIN_NAME.test(name))
-  if (strange !== undefined) return `content with a "${strange.slice(0, 100)}" is not passed on`
+  const strange = nameBut(block, (name) => PLAIN_NAME.test(name))
+  if (strange !== undefined) return `content with a "${strange}" is not passed on`
   // What a search found names its source by a word for the reader; nobody goes there.
   const fromElsewhere = source === undefined || (type === 'search_result' && typeof source === 'string')
   return (
@@ -92,9 +98,16 @@ function sourceProblem(source: unknown): string | undefined {
   const { type, content } = source
   if (typeof type !== 'string' || !SOURCES.has(type))
     return `a source of type "${String(type).slice(0, 100)}" is not passed on; send the data itself`
-  const strange = Object.keys(source).find((name) => !PLAIN_NAME.test(name) || name === 'url' || name === 'file_id')
-  if (strange !== undefined) return `a source with a "${strange.slice(0, 100)}" is not passed on`
+  const strange = nameBut(source, (name) => PLAIN_NAME.test(name) && name !== 'url' && name !== 'file_id')
+  if (strange !== undefined) return `a source with a "${strange}" is not passed on`
   return content === undefined ? undefined : contentProblem(content, 'content')
+}
+
+/** The first name that is not one of these, as it may be repeated to the client. */
+function nameBut(fields: Fields, isOne: (name: string) => boolean): string | undefined {
+  return Object.keys(fields)
+    .find((name) => !isOne(name))
+    ?.slice(0, 100)
 }
 
 /** The first problem of a list of objects; what is missing has none. */

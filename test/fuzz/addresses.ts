@@ -80,18 +80,13 @@ const NOT_PUBLIC: [number, number][] = [
     [0xa9fe0000, 0xa9feffff],
     [0xac100000, 0xac1fffff],
     [0xc0000000, 0xc00000ff],
-    [0xc0000200, 0xc00002ff],
   ] as [number, number][]),
   ...([
     [0xc0586300, 0xc05863ff],
     [0xc0a80000, 0xc0a8ffff],
     [0xc6120000, 0xc613ffff],
-    [0xc6336400, 0xc63364ff],
   ] as [number, number][]),
-  ...([
-    [0xcb007100, 0xcb0071ff],
-    [0xe0000000, 0xffffffff],
-  ] as [number, number][]),
+  ...([[0xe0000000, 0xffffffff]] as [number, number][]),
 ]
 
 function isPublicV4(bits: number): boolean {
