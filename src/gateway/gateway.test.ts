@@ -233,7 +233,7 @@ test('a request that would have the API reach out is refused, and nothing goes u
   const servers = { mcp_servers: [{ type: 'url', url: 'https://evil.example', name: 'x' }] }
   const refused = await ask(socketPath, { body: said('hi', servers) })
   assert.equal(refused.status, 400)
-  assert.match(errorOf(refused).message, /"mcp_servers" is not passed on/)
+  assert.match(errorOf(refused).message, /mcp_servers: Extra inputs are not permitted/)
   const search = { tools: [{ type: 'web_search_20250305', name: 'web_search' }] }
   assert.match(errorOf(await ask(socketPath, { body: said('hi', search) })).message, /rules of this group for the network/)
   assert.equal(model.requests.length, 0)

@@ -50,12 +50,12 @@ test('content is passed on that carries its data with it', () => {
 })
 
 for (const [name, body, why] of [
-  ['MCP servers', { ...plain, mcp_servers: [] }, '"mcp_servers" is not passed on'],
-  ['a container of the API', { ...plain, container: 'c' }, '"container" is not passed on'],
-  ['a conversation that is kept elsewhere', { ...plain, thread: {} }, '"thread" is not passed on'],
-  ['a faster and dearer model', { ...plain, speed: 'fast' }, '"speed" is not passed on'],
-  ['a name that differs by case', { ...plain, MCP_servers: [] }, '"MCP_servers" is not passed on'],
-  ['a prototype', text('"__proto__":{}'), '"__proto__" is not passed on'],
+  ['MCP servers', { ...plain, mcp_servers: [] }, 'mcp_servers: Extra inputs are not permitted'],
+  ['a container of the API', { ...plain, container: 'c' }, 'container: Extra inputs are not permitted'],
+  ['a conversation that is kept elsewhere', { ...plain, thread: {} }, 'thread: Extra inputs are not permitted'],
+  ['a faster and dearer model', { ...plain, speed: 'fast' }, 'speed: Extra inputs are not permitted'],
+  ['a name that differs by case', { ...plain, MCP_servers: [] }, 'MCP_servers: Extra inputs are not permitted'],
+  ['a prototype', text('"__proto__":{}'), '__proto__: Extra inputs are not permitted'],
   ['an address of an image', saying({ type: 'image', source: { type: 'url', url: 'http://a' } }), 'a source of type "url"'],
   ['an uploaded file', saying({ type: 'document', source: { type: 'file', file_id: 'f' } }), 'a source of type "file"'],
   ['an address beside data', saying({ type: 'image', source: { type: 'base64', url: 'http://a' } }), 'a source with a "url"'],
@@ -77,7 +77,11 @@ for (const [name, body, why] of [
     { ...plain, system: [{ type: 'image', source: { type: 'url' } }] },
     'a source of type "url"',
   ],
-  ['a message with another name', { ...plain, messages: [{ role: 'user', Content: [] }] }, 'a message with a "Content"'],
+  [
+    'a message with another name',
+    { ...plain, messages: [{ role: 'user', Content: [] }] },
+    'messages: Content: Extra inputs are not permitted',
+  ],
   ['a tool whose type is in capitals', { ...plain, tools: [{ Type: 'web_fetch_20250910' }] }, 'a tool with a "Type"'],
   ['a file for a container', saying({ type: 'container_upload', file_id: 'f' }), 'content of type "container_upload"'],
   ['content without a type', saying({ text: 'x' }), 'content of type "undefined"'],

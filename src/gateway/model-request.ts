@@ -29,7 +29,10 @@ const CONTENT = new Set([
 /** Where an image or a document may come from: the request itself. */
 const SOURCES = new Set(['base64', 'text', 'content'])
 
-const MESSAGE_FIELDS = new Set(['role', 'content', 'clear_at'])
+/** The API's own words: Claude Code goes on without what an API does not know yet. */
+const EXTRA = ': Extra inputs are not permitted'
+
+const MESSAGE_FIELDS = new Set(['role', 'content', 'clear_at', 'output_config'])
 /** Some readers take "Source" for "source". */
 const PLAIN_NAME = /^[a-z][a-z0-9_]*$/
 
@@ -50,7 +53,7 @@ type Fields = Record<string, unknown>
 
 function fieldProblem(body: Fields): string | undefined {
   const unknown = nameBut(body, (name) => FIELDS.has(name))
-  return unknown === undefined ? undefined : `"${unknown}" is not passed on`
+  return unknown === undefined ? undefined : `${unknown}${EXTRA}`
 }
 
 function toolsProblem(tools: unknown, { webSearch }: BodyRules): string | undefined {
@@ -72,7 +75,7 @@ function conversationProblem({ messages, system }: Fields): string | undefined {
 
 function messageProblem(message: Fields): string | undefined {
   const strange = nameBut(message, (name) => MESSAGE_FIELDS.has(name))
-  return strange === undefined ? contentProblem(message.content, 'content') : `a message with a "${strange}" is not passed on`
+  return strange === undefined ? contentProblem(message.content, 'content') : `messages: ${strange}${EXTRA}`
 }
 
 /** Text, or a list of blocks, which may have content of their own. The depth is bounded already. */
