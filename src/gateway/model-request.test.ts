@@ -59,6 +59,11 @@ for (const [name, body, why] of [
   ['an address of an image', saying({ type: 'image', source: { type: 'url', url: 'http://a' } }), 'a source of type "url"'],
   ['an uploaded file', saying({ type: 'document', source: { type: 'file', file_id: 'f' } }), 'a source of type "file"'],
   ['an address beside data', saying({ type: 'image', source: { type: 'base64', url: 'http://a' } }), 'a source with a "url"'],
+  [
+    'content that is no list',
+    saying({ type: 'tool_result', content: { type: 'image', source: { type: 'url' } } }),
+    '"content" is no list',
+  ],
   ['a source in capitals', saying({ type: 'image', Source: { type: 'url' } }), 'content with a "Source"'],
   ['a type in capitals', saying({ type: 'image', source: { Type: 'url' } }), 'a source of type "undefined"'],
   ['a source that is text', saying({ type: 'image', source: 'http://a' }), 'a "source" is no object'],
@@ -110,6 +115,12 @@ for (const [name, body, why] of [
     assert.ok(judged(body).startsWith(why), judged(body))
   })
 }
+
+test('what the tools of the API gave back is passed on', () => {
+  const found = { type: 'tool_search_tool_result', content: { type: 'tool_search_tool_search_result', tool_references: [] } }
+  const failed = { type: 'web_search_tool_result', content: { type: 'web_search_tool_result_error', error_code: 'x' } }
+  assert.equal(judged(saying(found, failed)), 'accepted')
+})
 
 test('a search of the web is for groups that may go everywhere', () => {
   assert.equal(judged(withTool('web_search_20250305'), OPEN), 'accepted')

@@ -26,6 +26,7 @@ const CONTENT = new Set([
   ...['tool_use', 'tool_result', 'tool_reference', 'tool_definition', 'tool_addition', 'tool_removal'],
   ...['server_tool_use', 'web_search_tool_result', 'web_search_result', 'tool_search_tool_result'],
 ])
+const OWN_RESULT = /^(web_search|tool_search)_tool_result$/
 /** Where an image or a document may come from: the request itself. */
 const SOURCES = new Set(['base64', 'text', 'content'])
 
@@ -89,11 +90,14 @@ function blockProblem(block: Fields): string | undefined {
   const strange = nameBut(block, (name) => PLAIN_NAME.test(name))
   if (strange !== undefined) return `content with a "${strange}" is not passed on`
   // What a search found names its source by a word for the reader; nobody goes there.
-  const fromElsewhere = source === undefined || (type === 'search_result' && typeof source === 'string')
-  return (
-    (fromElsewhere ? undefined : sourceProblem(source)) ??
-    (Array.isArray(content) ? contentProblem(content, 'content') : undefined)
-  )
+  const hasSource = source !== undefined && !(type === 'search_result' && typeof source === 'string')
+  return (hasSource ? sourceProblem(source) : undefined) ?? innerProblem(type, content)
+}
+
+/** What the API's own tools gave back may be an object; it is nothing that the API looks into again. */
+function innerProblem(type: string, content: unknown): string | undefined {
+  if (content === undefined || content === null || (isObject(content) && OWN_RESULT.test(type))) return undefined
+  return contentProblem(content, 'content')
 }
 
 function sourceProblem(source: unknown): string | undefined {
