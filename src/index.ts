@@ -12,6 +12,8 @@ import { IpcDesk } from './app/ipc-desk.ts'
 import type { Posting } from './app/ipc-speech.ts'
 import { IpcWatcher } from './app/ipc-watcher.ts'
 import { LoginWatch } from './app/login-watch.ts'
+import { keepMigrationNotes } from './app/migration-notes.ts'
+import { tellMain } from './app/notices.ts'
 import { Courier } from './app/outbox.ts'
 import { OutgoingFiles } from './app/outgoing-files.ts'
 import { QuestionDesk } from './app/questions.ts'
@@ -20,10 +22,13 @@ import { Scheduler } from './app/scheduler.ts'
 import { Snapshots } from './app/snapshots.ts'
 import { hostStatus } from './app/status.ts'
 import { newTaskId, TaskBook } from './app/tasks.ts'
+import { ChannelTimes, type Trouble } from './app/troubles.ts'
 import { TurnDesk } from './app/turn-desk.ts'
 import { showTyping } from './app/typing.ts'
-import type { Channel } from './channels/contract.ts'
+import type { Channel, ChannelState } from './channels/contract.ts'
 import { TerminalChannel } from './channels/terminal.ts'
+import { WhatsAppChannel } from './channels/whatsapp/channel.ts'
+import type { ChannelLog } from './channels/whatsapp/ports.ts'
 import { type Config, PROJECT } from './config.ts'
 import { type ContainerUser, containerUser } from './container/folders.ts'
 import { ContainerRunner, type StartRequest } from './container-runner.ts'
@@ -38,6 +43,7 @@ import { installId, preparePrivateFolder, prepareRoot, projectEntries } from './
 import type { ContainerRuntime } from './runtimes/contract.ts'
 import { HostLock } from './store/lock.ts'
 import { Store } from './store/store.ts'
+import { transcriber } from './transcription.ts'
 import { controlApi } from './web/api.ts'
 import { serveControl } from './web/control-server.ts'
 
@@ -50,11 +56,11 @@ export type Host = {
   stop(now: AbortSignal): Promise<void>
 }
 
-/** What the host takes from outside; everything else it makes itself. */
-export type HostParts = { config: Config; log: Log; runtime: ContainerRuntime }
+/** What the host takes from outside; everything else it makes itself. `channels`: further ones, beside its own. */
+export type HostParts = { config: Config; log: Log; runtime: ContainerRuntime; channels?: readonly Channel[] }
 
 /** What holds for the whole life of a host: its parts, and how to give them back. */
-type Base = HostParts & { install: string; user: ContainerUser; store: Store; release(): void }
+type Base = Required<HostParts> & { install: string; user: ContainerUser; store: Store; release(): void }
 
 /** The backstop behind all events: whatever a missed one left lying is found after this. */
 const SWEEP_MS = 60_000
@@ -75,7 +81,7 @@ export async function startHost(parts: HostParts): Promise<Host> {
 }
 
 /** Root, lock, engine, orphans, store: in this order, so that a second host or a missing engine changes nothing. */
-async function openBase({ config, log, runtime }: HostParts): Promise<Base> {
+async function openBase({ config, log, runtime, channels = [] }: HostParts): Promise<Base> {
   const { root, paths } = config
   const user = containerUser({ uid: process.getuid?.() ?? 1000, gid: process.getgid?.() ?? 1000 })
   prepareRoot({ root, project: PROJECT, owner: user })
@@ -87,12 +93,17 @@ async function openBase({ config, log, runtime }: HostParts): Promise<Base> {
     log.info(`NanoClaw ${packageJson.version} starts on ${root}, with ${engine.name} ${engine.version}`)
     await removeOrphans({ runtime, installId: install, root, log })
     rmSync(paths.runs, { recursive: true, force: true })
-    const store = Store.open(paths.database, log.info)
+    const notes: string[] = []
+    const store = Store.open(paths.database, (text) => {
+      log.info(text)
+      notes.push(text)
+    })
+    keepMigrationNotes(store, notes, systemClock.now())
     const release = () => {
       store.close()
       lock.release()
     }
-    return { config, log, runtime, install, user, store, release }
+    return { config, log, runtime, channels, install, user, store, release }
   } catch (error) {
     lock.release()
     throw error
@@ -104,12 +115,20 @@ async function startServices(base: Base): Promise<Host> {
   ensureMain(store, systemClock.now())
   const feed = new Feed()
   const gateway = makeGateway(base)
-  const channels: Channel[] = [new TerminalChannel()]
+  const whatsapp = makeWhatsApp({ ...base, onState: (state) => tellOfChannel(whatsapp, state) })
+  const channels: Channel[] = [new TerminalChannel(), whatsapp, ...base.channels]
   const channelOf = (jid: string) => channels.find((channel) => channel.owns(jid))
   const showWork = (jid: string) => showTyping({ channel: channelOf(jid), jid, clock: systemClock })
   const files = new OutgoingFiles(config.root)
   files.keepOnly(store.outbox.openFiles())
   const courier = makeCourier({ base, channelOf, files })
+  const notices = { store, feed, now: systemClock.now, deliver: () => courier.deliver() }
+  const tellOfChannel = (channel: Channel, state: ChannelState) => {
+    const text = callsForPerson(channel, state)
+    if (text === undefined) return
+    log.error(text)
+    tellMain(notices, text, (jid) => !channel.owns(jid))
+  }
   const desk = makeDesk(base, feed)
   const snapshots = new Snapshots({ store, root: config.root, now: systemClock.now, log })
   const registry = makeRegistry({ base, queue: () => queue, changed: () => snapshots.writeAll() })
@@ -117,23 +136,32 @@ async function startServices(base: Base): Promise<Host> {
   const { scheduler, tasks } = makeTasks({ base, queue: () => queue, courier, snapshots })
   const { ipc, questions } = makeIpc({ base, feed, desk, courier, files, registry, tasks, snapshots, channels })
   const queue: GroupQueue = makeQueue({ base, registry, feed, desk, courier, runner, showWork, ipc })
-  const commands = makeCommands({ base, desk, queue, courier })
+  const commands = makeCommands({ base, desk, queue, courier, troubles: () => status().troubles })
   const takeCommand: InboxPorts['takeCommand'] = (stored) => commands.take(stored) ?? questions.take(stored)
   const inbox = new Inbox({
     store,
     feed,
     takeCommand,
-    deliver: () => courier.deliver(),
+    deliver: () => {
+      since.look(channels, systemClock.now())
+      courier.deliver()
+    },
     wake: (folder) => queue.wake(folder),
   })
   const receive = inbox.receive.bind(inbox)
   const life = new AbortController()
+  const since = new ChannelTimes()
   let ready = false
-  const status = () => hostStatus({ store, queue, channels, root: config.root, version: packageJson.version, ready })
+  const status = () => {
+    const { now } = systemClock
+    const inUse = channels.filter((channel) => channel.inUse ?? true)
+    return hostStatus({ store, queue, channels: inUse, since, now, root: config.root, version: packageJson.version, ready })
+  }
   const api = controlApi({
     registry,
     tasks,
     assistantName: config.assistantName,
+    channels,
     store,
     feed,
     receive,
@@ -143,7 +171,7 @@ async function startServices(base: Base): Promise<Host> {
   })
 
   for (const channel of channels) await channel.start(inbox, life.signal)
-  const unfinished = desk.recover() + store.outbox.reopen()
+  const unfinished = desk.recover() + courier.recover()
   registry.settle()
   snapshots.writeAll()
   if (unfinished > 0) log.info(`Going on with ${unfinished} turns and deliveries of the last run`)
@@ -177,6 +205,7 @@ async function startServices(base: Base): Promise<Host> {
     await ipc.stop()
     life.abort()
     await courier.stop()
+    for (const channel of channels) await channel.stop?.()
     await control.close()
     await gateway.close()
     base.release()
@@ -194,6 +223,28 @@ type CourierParts = { base: Base; channelOf(jid: string): Channel | undefined; f
 function makeCourier({ base: { store, log }, channelOf, files }: CourierParts): Courier {
   const forget = files.remove.bind(files)
   return new Courier({ store, channelOf, log, forget, clock: systemClock, random: Math.random })
+}
+
+type WhatsAppWiring = Pick<Base, 'config' | 'store'> & { log: ChannelLog; onState?: (state: ChannelState) => void }
+
+export function makeWhatsApp({ config, store, log, onState }: WhatsAppWiring): WhatsAppChannel {
+  const { root, assistantName, hasOwnNumber, whatsapp, transcription } = config
+  const authFolder = path.join(root, 'store', 'auth')
+  const attachmentsFolder = path.join(root, 'data', 'attachments')
+  const registration = (jid: string) => {
+    const chat = store.groups.chat(jid)
+    return chat && { folder: chat.folder, trigger: chat.trigger ?? `@${assistantName}` }
+  }
+  const settings = { authFolder, attachmentsFolder, assistantName, hasOwnNumber, ...whatsapp }
+  const transcribe = transcription && transcriber(transcription)
+  const ports = { clock: systemClock, random: Math.random, log, registration, transcribe }
+  return new WhatsAppChannel({ settings, ports, onState })
+}
+
+/** What only a person can put right about a channel, in words; undefined for what passes by itself. */
+function callsForPerson({ name }: Channel, state: ChannelState): string | undefined {
+  if (state.state !== 'logged-out' && state.state !== 'conflict') return undefined
+  return `The channel ${name} stopped: ${state.why}`
 }
 
 function makeDesk({ config, store, install }: Base, feed: Feed): TurnDesk {
@@ -309,16 +360,18 @@ function makeCommands({
   desk,
   queue,
   courier,
+  troubles,
 }: {
   base: Base
   desk: TurnDesk
   queue: GroupQueue
   courier: Courier
+  troubles(): Trouble[]
 }): Commands {
   const { root, assistantName, timeZone } = base.config
   const { store, log } = base
   return new Commands(
-    { store, desk, queue, log, deliver: () => courier.deliver(), now: systemClock.now },
+    { store, desk, queue, log, troubles, deliver: () => courier.deliver(), now: systemClock.now },
     { root, assistantName, timeZone },
   )
 }

@@ -38,6 +38,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   demo: ['domain'],
   'config.ts': ['domain'],
   'log.ts': ['config.ts', 'domain'],
+  'transcription.ts': ['config.ts', 'domain'],
   'project.ts': ['domain', 'files.ts', 'container'],
   'index.ts': ['*'],
   cli: ['*'],

@@ -224,7 +224,7 @@ export class GroupRegistry {
   /** If the chat is registered again one day, what was said until now is not brought up. */
   #unregister({ jid, folder }: RegisteredChat): void {
     const { store } = this.#ports
-    store.chats.markAnswered(jid, store.messages.latest(jid, 1)[0]?.seq ?? 0)
+    store.chats.markAnswered(jid, store.messages.newestSeq(jid))
     store.turns.drop(jid, this.#ports.now())
     store.groups.unregister(jid)
     if (store.groups.chatsOf(folder).length === 0) this.#removeGroup(folder)
@@ -233,7 +233,7 @@ export class GroupRegistry {
   #removeGroup(folder: string): void {
     const { store } = this.#ports
     const active = store.tasks.ofGroup(folder).filter(({ status }) => status === 'active')
-    for (const task of active) pauseTask(store, task, 'its group was removed')
+    for (const task of active) pauseTask(store, task, { reason: 'its group was removed', at: this.#ports.now() })
     store.groups.remove(folder)
     this.#ports.release(folder)
   }
@@ -243,8 +243,7 @@ export class GroupRegistry {
     const { turns, chats, messages } = this.#ports.store
     if (turns.hasOpen(chat.jid)) return true
     const { answeredSeq, parkedSeq } = chats.cursors(chat.jid)
-    const waiting = messages.unanswered(chat.jid, answeredSeq)
-    if (parkedSeq > 0 && (waiting.at(-1)?.seq ?? 0) <= parkedSeq) return false
+    const waiting = messages.unanswered(chat.jid, Math.max(answeredSeq, parkedSeq))
     return nextBatch({ messages: waiting, chat, isMain, assistantName: this.#rules.assistantName }).length > 0
   }
 

@@ -24,7 +24,7 @@ export type ClaimedTurn = {
   uuid: string
   /** Uuids of its earlier tries, oldest first. */
   earlier: string[]
-  /** Uuids of turns that were in flight together with an earlier try. */
+  /** Uuids of the first tries of turns that were in flight together with an earlier try. */
   siblings: string[]
   sessionId: string | undefined
   lane: TurnLane
@@ -89,13 +89,13 @@ export class TurnDesk {
 
   /** Says in the waiting chat that it was heard; once for each message it waits with. */
   tellPlace(folder: string, place: number): void {
-    const { store, feed, now } = this.#ports
+    const { store, feed } = this.#ports
     const next = this.look(folder, 'chat')
     const last = next.type === 'work' && next.work.type === 'messages' ? next.work.messages.at(-1) : undefined
     if (!last) return
     const { jid, seq } = last
     const text = `I am busy in other chats; you are number ${place} in the queue.`
-    store.tx(() => store.outbox.add({ jid, text, key: `place-${seq}`, turnId: null, at: now() }))
+    store.tx(() => this.#ledger.tell({ jid, text, key: `place-${seq}`, turnId: null }))
     feed.publish(jid, { type: 'turn', state: 'waiting', throughSeq: seq, detail: text })
   }
 
@@ -108,14 +108,21 @@ export class TurnDesk {
       case 'task': {
         const { task, runId } = work
         const started = this.#started({ group, jid: work.jid, id: work.turn, lane: laneOf(task), runId })
-        const prompt = taskPrompt({ ...task, timeZone: this.#rules.timeZone, at: this.#ports.now() })
+        const prompt = this.#taskPrompt(task, started)
         return { ...started, prompt, throughSeq: 0, task: { runId, id: task.id, title: titleOf(task), script: task.script } }
       }
       case 'messages': {
         const { jid, messages } = work
         const id = work.turn ?? this.#add({ group, jid, messages })
+        // It is tried again: what it waited for is looked at anew.
+        this.#ports.store.chats.unpark(jid)
         const started = this.#started({ group, jid, id, lane: 'chat', runId: undefined })
-        return { ...started, prompt: this.#prompt(id, messages), throughSeq: messages.at(-1)?.seq ?? 0, task: undefined }
+        return {
+          ...started,
+          prompt: this.#prompt(started.turn, messages),
+          throughSeq: messages.at(-1)?.seq ?? 0,
+          task: undefined,
+        }
       }
     }
   }
@@ -133,15 +140,16 @@ export class TurnDesk {
     if (turn.state !== 'running') throw new Error(`turn ${id} did not start`)
     const uuids = this.#uuids({ id, tries: turn.tries })
     const uuid = uuids.pop() ?? ''
-    const siblings = uuids.length > 0 ? store.turns.siblings(id).flatMap((sibling) => this.#uuids(sibling)) : []
+    // A further try is a run of its own: only first ones go in together.
+    const siblings = uuids.length > 0 ? store.turns.siblings(id).map((sibling) => this.#uuid(sibling, 1)) : []
     const sessionId =
       lane === 'isolated' && runId !== undefined ? store.tasks.sessionOfRun(runId) : store.sessions.get(group.folder)
-    return { turn, group, jid, uuid, earlier: uuids, siblings, sessionId, lane }
+    return { turn, group, jid, uuid, earlier: uuids.slice(store.turns.staleTries(id)), siblings, sessionId, lane }
   }
 
   /** What the agent reads; a command to its own program reaches that as it is. */
-  #prompt(turn: TurnId, messages: readonly Message[]): string {
-    const { groups, questions } = this.#ports.store
+  #prompt(turn: RunningTurn, messages: readonly Message[]): string {
+    const { groups, questions, outbox } = this.#ports.store
     const [first] = messages
     const chat = first && groups.chat(first.jid)
     if (!chat) return ''
@@ -154,8 +162,15 @@ export class TurnDesk {
       messages,
       timeZone,
       chat: severalChats ? chat.jid : undefined,
-      answers: questions.tellIn({ folder: chat.folder, jid: chat.jid, turn }),
+      answers: questions.tellIn({ folder: chat.folder, jid: chat.jid, turn: turn.id }),
+      undelivered: outbox.tellIn(turn, chat.jid),
     })
+  }
+
+  /** Beside the conversation nobody knows what was said in it. */
+  #taskPrompt(task: Task, { turn, lane, jid }: { turn: RunningTurn; lane: TurnLane; jid: string }): string {
+    const undelivered = lane === 'chat' ? this.#ports.store.outbox.tellIn(turn, jid) : []
+    return taskPrompt({ ...task, timeZone: this.#rules.timeZone, at: this.#ports.now(), undelivered })
   }
 
   #uuids({ id, tries }: { id: TurnId; tries: number }): string[] {
@@ -214,7 +229,8 @@ export class TurnDesk {
       const orphans = store.turns.running()
       for (const orphan of orphans) {
         const claimed = this.#orphan(orphan)
-        if (claimed) this.#ledger.orphaned(claimed)
+        if (!claimed || (orphan.runId !== null && !claimed.task)) this.#ledger.dropVoid({ turn: orphan.turn.id })
+        else this.#ledger.orphaned(claimed)
       }
       return orphans.length
     })

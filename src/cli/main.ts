@@ -1,6 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import packageJson from '../../package.json' with { type: 'json' }
 import { loadConfig, PROJECT } from '../config.ts'
+import { channelsCommand } from './channels.ts'
 import type { ChatOptions } from './chat.ts'
 import { type ExitCode, exitCodeOf, report } from './exit.ts'
 import { groupsCommand } from './groups.ts'
@@ -47,6 +48,7 @@ function commands(done: (code: ExitCode) => void): Command {
     })
   groupsCommand(program, { env, print, say, done })
   sessionsCommand(program, { env, print, say, done })
+  channelsCommand(program, { env, print, say, done })
   tasksCommand(program, { env, print, say, done })
   usageCommand(program, { env, print, say, done })
   add('build', 'write dist/index.js, which service units of v1 start').action(async () => {

@@ -54,14 +54,17 @@ function hear(conversation: Conversation, { role, block }: { role: string; block
 function startTurn(conversation: Conversation, text: string): void {
   const words = wordsOf(text)
   if (words.length === 0) return
-  if (words[0]?.startsWith(CONTINUED)) {
-    conversation.resumed = true
-    return
-  }
+  if (withoutNotes(text).trimStart().startsWith(CONTINUED)) return resume(conversation, words)
   conversation.results = []
   note(conversation, words)
   // What a summary repeats was answered before the conversation was compacted.
   if (text.startsWith(COMPACTED)) conversation.said = []
+}
+
+/** The newest goes on from where it was; anything older begins anew. */
+function resume(conversation: Conversation, words: string[]): void {
+  if (words.join() !== conversation.said.join()) note(conversation, words)
+  conversation.resumed = true
 }
 
 function note(conversation: Conversation, words: string[]): void {
@@ -95,9 +98,16 @@ function wordsOf(text: string): string[] {
   return (wrapped.length > 0 ? wrapped : [plain]).map((words) => words.trim()).filter((words) => words !== '')
 }
 
-/** Claude Code puts notes of its own beside the person's words. */
+/** Claude Code puts notes of its own beside the person's words, and the agent runner where each picture is from. */
+const NOTES = [
+  /<system-reminder>[\s\S]*?<\/system-reminder>/g,
+  /^\[Request interrupted by user[^\]]*\]/gm,
+  /^\[Image(?: could not be processed| removed|: source):[^\]]*\]$/gm,
+  /^<picture path="[^"]*"\/>$/gm,
+]
+
 function withoutNotes(text: string): string {
-  return text.replace(/<system-reminder>[\s\S]*?<\/system-reminder>/g, '').replace(/^\[Request interrupted by user[^\]]*\]/gm, '')
+  return NOTES.reduce((rest, note) => rest.replace(note, ''), text)
 }
 
 /** A summary of the conversation from which `readConversation` gets the history back. */

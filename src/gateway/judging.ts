@@ -13,7 +13,10 @@ export class Judging {
   readonly #now: () => number
   readonly #wait: (ms: number) => Promise<unknown>
 
-  constructor({ now = () => performance.now(), pause = (ms: number) => wait(ms, undefined, { ref: false }) } = {}) {
+  constructor({
+    now = () => performance.now(),
+    pause = pauseFor,
+  }: { now?: () => number; pause?: (ms: number) => Promise<unknown> } = {}) {
     this.#now = now
     this.#wait = pause
   }
@@ -29,8 +32,12 @@ export class Judging {
       return read()
     } finally {
       const over = this.#now() - startedAt - FREE_MS
-      if (over > 0) void this.#wait(over * PAUSE_FACTOR).then(turn.resolve)
+      if (over > 0) void this.#wait(over * PAUSE_FACTOR).then(() => turn.resolve())
       else turn.resolve()
     }
   }
+}
+
+function pauseFor(ms: number): Promise<unknown> {
+  return wait(ms, undefined, { ref: false })
 }

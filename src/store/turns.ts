@@ -25,6 +25,16 @@ const row = z.object({
   error: z.string().nullable(),
 })
 const COLUMNS = Object.keys(row.shape).join(', ')
+const trouble = z.object({
+  jid: z.string(),
+  folder: z.string(),
+  state: z.enum(['failed', 'pending']),
+  waitsFor: z.enum(['login', 'setup']).nullable(),
+  at: z.int(),
+  why: z.string(),
+})
+/** A turn that failed for good, or that waits after a failure: for its next try, or for what a person must put right. */
+export type TurnTrouble = z.infer<typeof trouble>
 
 /** Pieces of agent work and how far each got. */
 export class Turns {
@@ -45,6 +55,10 @@ export class Turns {
   readonly #siblings: Statement
   readonly #withAnswer: Statement
   readonly #merge: Statement
+  readonly #change: Statement
+  readonly #stale: Statement
+  readonly #failures: Statement
+  readonly #waiting: Statement
   readonly #hasten: Statement
   readonly #counts: Statement
 
@@ -63,36 +77,51 @@ export class Turns {
       'UPDATE turns SET input_tokens = :inputTokens, output_tokens = :outputTokens, cost_usd = :costUsd WHERE id = :id',
     )
     this.#find = db.prepare(`SELECT ${COLUMNS} FROM turns WHERE id = ?`)
-    this.#running = db.prepare(`SELECT ${COLUMNS} FROM turns WHERE state = 'running' ORDER BY id`)
+    // In these words the indexes of open turns are used, which stay small.
+    const open = "state IN ('pending', 'running')"
+    this.#running = db.prepare(`SELECT ${COLUMNS} FROM turns WHERE ${open} AND state = 'running' ORDER BY id`)
     this.#openOfChat = db.prepare(
-      `SELECT ${COLUMNS} FROM turns WHERE chat_jid = ? AND state IN ('pending', 'running') AND task_run_id IS NULL ORDER BY id`,
+      `SELECT ${COLUMNS} FROM turns WHERE chat_jid = ? AND ${open} AND task_run_id IS NULL ORDER BY id`,
     )
-    this.#openTasks = db.prepare(
-      `SELECT ${COLUMNS} FROM turns WHERE group_folder = ? AND lane = ? AND state = 'pending' AND task_run_id IS NOT NULL ORDER BY id`,
-    )
+    this.#openTasks = db.prepare(`
+      SELECT ${COLUMNS} FROM turns
+      WHERE group_folder = ? AND lane = ? AND ${open} AND state = 'pending' AND task_run_id IS NOT NULL ORDER BY id`)
     this.#hasOpen = db
-      .prepare(
-        `SELECT EXISTS (SELECT 1 FROM turns WHERE chat_jid = ? AND (state = 'running' OR (state = 'pending' AND reason IS NULL)))`,
-      )
+      .prepare(`SELECT EXISTS (SELECT 1 FROM turns WHERE chat_jid = ? AND ${open} AND (state = 'running' OR reason IS NULL))`)
       .pluck()
     this.#lastFailure = db
       .prepare('SELECT error FROM turns WHERE chat_jid = ? AND reason IS NOT NULL ORDER BY id DESC LIMIT 1')
       .pluck()
     this.#drop = db.prepare(
-      "UPDATE turns SET state = 'stopped', reason = NULL, ended_at = :at WHERE chat_jid = :jid AND state = 'pending'",
+      `UPDATE turns SET state = 'stopped', reason = NULL, ended_at = :at WHERE chat_jid = :jid AND ${open} AND state = 'pending'`,
     )
     this.#join = db.prepare('UPDATE turns SET joined = (SELECT coalesce(joined, id) FROM turns WHERE id = :head) WHERE id = :id')
-    this.#siblings = db.prepare(`
-      WITH root (id) AS (SELECT coalesce(joined, id) FROM turns WHERE id = :id)
-      SELECT id, tries FROM turns, root USING (id) WHERE id <> :id UNION SELECT t.id, t.tries FROM turns t, root WHERE t.joined = root.id AND t.id <> :id`)
+    this.#siblings = db
+      .prepare(`
+        WITH root (id) AS (SELECT coalesce(joined, id) FROM turns WHERE id = :id)
+        SELECT id FROM turns JOIN root USING (id) WHERE id <> :id
+        UNION SELECT t.id FROM turns t JOIN root ON t.joined = root.id WHERE t.id <> :id`)
+      .pluck()
     this.#noteAnswer = db.prepare('UPDATE turns SET answer_id = ? WHERE id = ?')
     this.#withAnswer = db.prepare('SELECT id FROM turns WHERE chat_jid = ? AND answer_id = ?').pluck()
     this.#merge = db.prepare('UPDATE turns SET merged_into = ? WHERE id = ?')
+    this.#change = db.prepare("UPDATE turns SET stale_tries = tries WHERE id = ? AND state = 'pending'")
+    this.#stale = db.prepare('SELECT stale_tries FROM turns WHERE id = ?').pluck()
+    // A run of a task is its task's trouble.
+    const troubled =
+      'chat_jid AS jid, group_folder AS folder, state, coalesce(error, reason) AS why FROM turns WHERE task_run_id IS NULL'
+    this.#failures = db.prepare(`
+      SELECT ended_at AS at, NULL AS waitsFor, ${troubled} AND state = 'failed' AND ended_at >= ? ORDER BY ended_at DESC, id DESC LIMIT ?`)
+    this.#waiting = db.prepare(`
+      SELECT started_at AS at, reason AS waitsFor, ${troubled} AND state IN ('pending', 'running') AND state = 'pending' AND error IS NOT NULL
+      ORDER BY id DESC LIMIT ?`)
+    this.#counts = db.prepare(`
+      SELECT state, count(*) AS n FROM turns WHERE state IN ('pending', 'running') GROUP BY state
+      UNION ALL SELECT 'failed', count(*) FROM turns WHERE state = 'failed' AND ended_at >= ?`)
     this.#hasten = db.prepare(
       `UPDATE turns SET not_before = :at WHERE state = 'pending' AND not_before > :at AND error LIKE :reason || ':%'
         AND (:folder IS NULL OR group_folder = :folder)`,
     )
-    this.#counts = db.prepare('SELECT state, count(*) AS n FROM turns GROUP BY state')
   }
 
   /** A new turn, due at once. */
@@ -158,9 +187,9 @@ export class Turns {
     this.#join.run({ id, head })
   }
 
-  /** The turns that were ever in flight together with this one, and how often each was started. */
-  siblings(id: TurnId): { id: TurnId; tries: number }[] {
-    return this.#siblings.all({ id }) as { id: TurnId; tries: number }[]
+  /** The turns that were ever in flight together with this one. */
+  siblings(id: TurnId): TurnId[] {
+    return this.#siblings.all({ id }) as TurnId[]
   }
 
   /** The chat goes: what it still waited for is not answered any more. */
@@ -188,13 +217,29 @@ export class Turns {
     this.#merge.run(into, id)
   }
 
+  /** What a waiting turn is about was changed: earlier tries asked for something else. False when it does not wait. */
+  noteChanged(id: TurnId): boolean {
+    return this.#change.run(id).changes === 1
+  }
+
+  /** The newest try that asked in words that were changed since; 0 when none did. */
+  staleTries(id: TurnId): number {
+    return this.#stale.get(id) as number
+  }
+
+  /** The newest turns that failed for good since a moment, and those that wait after a failure; no runs of tasks. */
+  troubles({ since, limit }: { since: number; limit: number }): TurnTrouble[] {
+    return [...this.#failures.all(since, limit), ...this.#waiting.all(limit)].map((found) => trouble.parse(found))
+  }
+
   /** What turns wait for may have changed, so they need not wait any longer: those of one group, or of all. */
   hasten({ reason, folder = null, at }: { reason: FailureClass; folder?: string | null; at: number }): void {
     this.#hasten.run({ reason, folder, at })
   }
 
-  counts(): { pending: number; running: number; failed: number } {
-    const byState = new Map((this.#counts.all() as { state: string; n: number }[]).map(({ state, n }) => [state, n]))
+  /** Failed ones only since a moment. */
+  counts(failedSince = 0): { pending: number; running: number; failed: number } {
+    const byState = new Map((this.#counts.all(failedSince) as { state: string; n: number }[]).map(({ state, n }) => [state, n]))
     return { pending: byState.get('pending') ?? 0, running: byState.get('running') ?? 0, failed: byState.get('failed') ?? 0 }
   }
 }

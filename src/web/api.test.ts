@@ -28,6 +28,7 @@ function api(t: TestContext) {
     registry,
     tasks,
     assistantName: 'Andy',
+    channels: [],
     store,
     feed,
     receive: inbox.receive.bind(inbox),

@@ -15,6 +15,8 @@ export type Mood = { fail: number; silent: number; tool: number; crash: number }
 export type AgentWorld = {
   random: Random
   transcripts: Map<string, Transcript>
+  /** Everything the model ever answered, also in sessions that are lost. */
+  answers: { session: string; text: string }[]
   mood: Mood
   /** A login, as the model sees it. */
   loggedIn(): boolean
@@ -33,6 +35,11 @@ type Pushed = {
 /** Marks such as `m7` stand in messages and prompts, so that an answer can be told to be the answer to them. */
 export function marksOf(text: string): string[] {
   return text.match(/\b[mt]\d+\b/g) ?? []
+}
+
+/** The marks of what a prompt asks; what did not arrive, it only quotes. */
+function askedIn(prompt: string): string[] {
+  return marksOf(prompt.replaceAll(/<undelivered [^>]*>[^<]*<\/undelivered>/g, ''))
 }
 
 /** The bytes one container prints, handed out a frame at a time. */
@@ -79,6 +86,7 @@ export class SimAgent implements RunningContainer {
   readonly #exit: (exit: ContainerExit) => void
   readonly #world: AgentWorld
   #sessionId: string | undefined
+  #open: Transcript | undefined
   #gone: ContainerExit | undefined
   #pushed: Pushed[] = []
   #current: Pushed[] = []
@@ -200,8 +208,8 @@ export class SimAgent implements RunningContainer {
       before.state === 'interrupted' ? [first] : this.#pushed.filter((one) => one === first || one.earlier.length === 0)
     this.#pushed = this.#pushed.filter((one) => !this.#current.includes(one))
     for (const one of this.#current) {
-      const marks = before.state === 'interrupted' ? before.marks : marksOf(one.prompt)
-      session.entries.push({ type: 'prompt', uuid: one.uuid, marks, continued: before.state === 'interrupted' })
+      const continued = before.state === 'interrupted'
+      session.entries.push({ type: 'prompt', uuid: one.uuid, marks: askedIn(one.prompt), continued })
     }
     this.#hangs = this.#world.random.chance(this.#world.mood.crash / 2)
   }
@@ -227,7 +235,7 @@ export class SimAgent implements RunningContainer {
   #callTool(session: Transcript): void {
     session.entries.push({ type: 'tool' })
     this.#emit({ type: 'activity', kind: 'tool', detail: 'Bash' })
-    for (const one of this.#pushed) session.entries.push({ type: 'folded', uuid: one.uuid, marks: marksOf(one.prompt) })
+    for (const one of this.#pushed) session.entries.push({ type: 'folded', uuid: one.uuid, marks: askedIn(one.prompt) })
     this.#current.push(...this.#pushed.splice(0))
   }
 
@@ -239,6 +247,7 @@ export class SimAgent implements RunningContainer {
     const text = silent ? `<internal>${marks.join(' ')}</internal>` : `answer to ${marks.join(' ')}`
     const id = this.#world.newId('answer')
     session.entries.push({ type: 'answer', id, text })
+    this.#world.answers.push({ session: session.id, text })
     const consumed = this.#current.map(({ uuid }) => uuid)
     this.#current = []
     this.#emit({ type: 'result', status: 'success', result: text, newSessionId: session.id, answerId: id, consumed })
@@ -259,10 +268,17 @@ export class SimAgent implements RunningContainer {
     this.die({ code: 1, oomKilled: false })
   }
 
-  /** The session it was started with, or a fresh one; undefined when the one it was started with is lost. */
+  /**
+   * The session it was started with, or a fresh one; undefined when the one it was started with is lost. That it is lost
+   * while it runs, it does not notice.
+   */
   #session(): Transcript | undefined {
+    this.#open ??= this.#sessionId === undefined ? this.#begun() : this.#world.transcripts.get(this.#sessionId)
+    return this.#open
+  }
+
+  #begun(): Transcript {
     const { transcripts, newId } = this.#world
-    if (this.#sessionId !== undefined) return transcripts.get(this.#sessionId)
     const session: Transcript = { id: newId('session'), entries: [] }
     transcripts.set(session.id, session)
     this.#sessionId = session.id
@@ -275,22 +291,19 @@ export class SimAgent implements RunningContainer {
   }
 }
 
-type EarlierTry =
-  | { state: 'absent' }
-  | { state: 'interrupted'; marks: string[] }
-  | { state: 'answered'; text: string; id: string }
+type EarlierTry = { state: 'absent' } | { state: 'interrupted' } | { state: 'answered'; text: string; id: string }
 
 /** What the real runner finds (container/agent-runner/src/transcript.ts). */
 function earlierTry({ entries }: Transcript, { earlier, siblings }: Pushed): EarlierTry {
   let found: EarlierTry = { state: 'absent' }
+  let open = false
   for (const entry of entries) {
-    if ((entry.type === 'prompt' || entry.type === 'folded') && earlier.includes(entry.uuid))
-      found = { state: 'interrupted', marks: found.state === 'interrupted' ? [...found.marks, ...entry.marks] : entry.marks }
-    else if (found.state === 'absent') continue
-    else if (entry.type === 'answer') found = { state: 'answered', text: entry.text, id: entry.id }
-    else if (entry.type === 'prompt' && !entry.continued && (found.state === 'answered' || !siblings.includes(entry.uuid)))
-      return found
-    else if (entry.type !== 'tool' && found.state === 'interrupted') found.marks = [...found.marks, ...entry.marks]
+    if ((entry.type === 'prompt' || entry.type === 'folded') && earlier.includes(entry.uuid)) {
+      found = { state: 'interrupted' }
+      open = true
+    } else if (open && entry.type === 'prompt') open = found.state === 'interrupted' && siblings.includes(entry.uuid)
+    else if (open)
+      found = entry.type === 'answer' ? { state: 'answered', text: entry.text, id: entry.id } : { state: 'interrupted' }
   }
   return found
 }

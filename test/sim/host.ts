@@ -2,7 +2,10 @@ import { Commands } from '../../src/app/commands.ts'
 import { Feed } from '../../src/app/feed.ts'
 import { GroupQueue } from '../../src/app/group-queue.ts'
 import { Inbox } from '../../src/app/inbox.ts'
+import { LoginWatch } from '../../src/app/login-watch.ts'
 import { Courier } from '../../src/app/outbox.ts'
+import { Scheduler } from '../../src/app/scheduler.ts'
+import { TaskBook } from '../../src/app/tasks.ts'
 import { TurnDesk } from '../../src/app/turn-desk.ts'
 import { AgentRun } from '../../src/container/agent-run.ts'
 import type { RunLog } from '../../src/container/run-log.ts'
@@ -25,11 +28,14 @@ export class SimHost {
   readonly #courier: Courier
   readonly #desk: TurnDesk
   readonly #inbox: Inbox
+  readonly #scheduler: Scheduler
+  readonly #tasks: TaskBook
+  readonly #login: LoginWatch
   readonly #now = new AbortController()
   starts: Start[] = []
   agents: SimAgent[] = []
   #stopped: Promise<void> | undefined
-  ended = false
+  #started = false
 
   constructor(world: World, { maxContainers }: { maxContainers: number }) {
     this.#world = world
@@ -39,7 +45,8 @@ export class SimHost {
     const feed = new Feed()
     const rules = { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 3, installId: 'sim' }
     this.#desk = new TurnDesk({ store, feed, now: clock.now }, rules)
-    const channelOf = (jid: string) => world.platforms.find((platform) => platform.owns(jid))
+    const channels = world.platforms.map((platform) => platform.seenBy(this.#life))
+    const channelOf = (jid: string) => channels.find((channel) => channel.owns(jid))
     this.#courier = new Courier({ store, clock, channelOf, random: world.random.next, forget: () => {}, log: QUIET })
     const deliver = () => this.#courier.deliver()
     const lane = {
@@ -53,16 +60,28 @@ export class SimHost {
     this.#queue = new GroupQueue({ desk: this.#desk, clock, lane, deliver, isMain, showWork: () => () => {}, log: QUIET }, limits)
     const commandRules = { root: '/nowhere', assistantName: 'Andy', timeZone: 'UTC' }
     const commands = new Commands(
-      { store, desk: this.#desk, queue: this.#queue, deliver, now: clock.now, log: QUIET },
+      { store, desk: this.#desk, queue: this.#queue, deliver, troubles: () => [], now: clock.now, log: QUIET },
       commandRules,
     )
     const wake = (folder: string) => this.#queue.wake(folder)
     this.#inbox = new Inbox({ store, feed, wake, deliver, takeCommand: commands.take.bind(commands) })
+    const later = (work: () => void) => queueMicrotask(() => this.#begin(work))
+    const zone = { timeZone: 'UTC' }
+    this.#scheduler = new Scheduler({ store, clock, wake, deliver, changed: () => {}, log: QUIET }, zone)
+    const newId = () => world.newId('task')
+    const changed = () => later(() => this.#scheduler.wake())
+    this.#tasks = new TaskBook({ store, now: clock.now, newId, wake: (folder) => later(() => wake(folder)), changed }, zone)
+    const fingerprint = async () => String(world.logins)
+    this.#login = new LoginWatch({ store, fingerprint, wakeAll: () => this.#begin(() => this.#wakeAll()) })
     this.#begin(() => {
       this.#desk.recover()
-      store.outbox.reopen()
+      this.#courier.recover()
+      this.#scheduler.start()
+      this.#started = true
       this.sweep()
     })
+    // Without room for what it must write, a host does not start.
+    if (!this.#started) this.die()
   }
 
   get dead(): boolean {
@@ -82,9 +101,20 @@ export class SimHost {
 
   sweep(): void {
     this.#begin(() => {
-      for (const { folder } of this.#world.store.groups.all()) this.#queue.wake(folder)
+      this.#wakeAll()
+      this.#scheduler.wake()
       this.#courier.deliver()
     })
+    this.#login.check().catch((error: unknown) => this.#failed(error))
+  }
+
+  #wakeAll(): void {
+    for (const { folder } of this.#world.store.groups.all()) this.#queue.wake(folder)
+  }
+
+  /** Somebody changes something about tasks. */
+  changeTasks(change: (tasks: TaskBook) => void): void {
+    this.#begin(() => change(this.#tasks))
   }
 
   /** A platform hands a message over; it is told only when that is done. */
@@ -94,6 +124,13 @@ export class SimHost {
       this.#inbox.receive({ jid, id, text, fromMe, sender: 'ann', senderName: 'Ann', sentAt: this.#world.clock.now() })
       message.acknowledged = true
     })
+  }
+
+  /** Its sender changes what was said, or takes it back. */
+  change({ jid, id, text, changed }: Sent): void {
+    const change = { jid, id, sender: 'ann', text }
+    const done = changed === 'edited' ? this.#inbox.edited(change) : this.#inbox.deleted(change)
+    done.catch((error: unknown) => this.#failed(error))
   }
 
   stateChanged(): void {
@@ -109,9 +146,9 @@ export class SimHost {
   }
 
   async #end(): Promise<void> {
+    this.#scheduler.stop()
     await this.#queue.shutdown({ graceMs: 20_000, now: this.#now.signal })
     await this.#courier.stop()
-    this.ended = true
     this.#life.dead = true
   }
 

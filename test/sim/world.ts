@@ -59,7 +59,14 @@ export class Database {
 }
 
 /** A message as its platform has it: delivered again until the host says that it is stored. */
-export type Sent = { jid: string; id: string; text: string; fromMe: boolean; acknowledged: boolean }
+export type Sent = {
+  jid: string
+  id: string
+  text: string
+  fromMe: boolean
+  acknowledged: boolean
+  changed?: 'edited' | 'withdrawn'
+}
 
 /** Everything that outlives a crash of the host, and the seed that decides. */
 export class World implements AgentWorld {
@@ -68,13 +75,16 @@ export class World implements AgentWorld {
   readonly database: Database
   readonly clock = new ManualClock()
   readonly transcripts = new Map<string, Transcript>()
-  readonly platforms = [new SimPlatform('keyed'), new SimPlatform('readback'), new SimPlatform('uncertain')]
+  readonly answers: { session: string; text: string }[] = []
+  readonly platforms: SimPlatform[]
   readonly sent: Sent[] = []
   readonly trace: string[] = []
   /** Containers of every host so far that are not gone. */
   agents: SimAgent[] = []
   mood: Mood = { fail: 0, silent: 0, tool: 0, crash: 0 }
   login = true
+  /** So many logins there were. */
+  logins = 0
   /** So many writes to come fail for want of room. */
   diskFull = 0
   /** How likely a host dies at a write. */
@@ -85,6 +95,7 @@ export class World implements AgentWorld {
 
   constructor(random: Random, database: Database) {
     this.random = random
+    this.platforms = (['keyed', 'readback', 'uncertain'] as const).map((kind) => new SimPlatform(kind, random))
     this.database = database
     this.store = database.empty()
     for (const folder of ['main', 'a', 'b']) {
@@ -125,7 +136,7 @@ export class World implements AgentWorld {
 }
 
 const WRITES =
-  /^(add|save|take|release|mark|park|unpark|set|clear|advance|note|start|end|postpone|close|reopen|split|tell|see|register|remove|answer|extend|prune|forget|change|make|unregister|delete|edit)/
+  /^(add|save|take|release|mark|park|unpark|set|clear|advance|note|start|end|postpone|close|split|tell|see|register|remove|answer|extend|prune|forget|change|make|unregister|delete|edit)/
 
 /**
  * The store as one host has it: it may die before or after each transaction and each single write, and when it is dead,

@@ -31,3 +31,9 @@ CREATE INDEX turns_joined ON turns (joined) WHERE joined IS NOT NULL;
 -- Names the answer in its transcript: found there again for another turn, it is not said again.
 ALTER TABLE turns ADD COLUMN answer_id TEXT;
 CREATE INDEX turns_answer ON turns (chat_jid, answer_id) WHERE answer_id IS NOT NULL;
+
+-- What is open is found without reading what is over: a chat has few open turns and, in time, many thousands of others.
+DROP INDEX turns_open;
+CREATE INDEX turns_open_of_chat ON turns (chat_jid, id) WHERE state IN ('pending', 'running');
+CREATE INDEX turns_open_of_lane ON turns (group_folder, lane, id) WHERE state IN ('pending', 'running');
+CREATE INDEX turns_reason ON turns (chat_jid, id) WHERE reason IS NOT NULL;
