@@ -45,12 +45,12 @@ export class Inbox implements Sink {
     if (folder !== undefined) wake(folder)
   }
 
-  /** What is being worked on, or answered, stays. A turn whose messages are all gone is ended when it is looked at. */
-  async deleted({ jid, id }: { jid: string; id: string; sender: string }): Promise<void> {
+  /** What is being worked on, or answered, stays, and so does what is another's. A turn whose messages are all gone is ended when it is looked at. */
+  async deleted({ jid, id, sender, asAdmin }: Parameters<Sink['deleted']>[0]): Promise<void> {
     const { store, wake } = this.#ports
     const folder = store.tx(() => {
       const message = store.messages.find({ jid, id })
-      if (!message || !this.#isOpen(jid, message)) return undefined
+      if (!message || (message.sender !== sender && !asAdmin) || !this.#isOpen(jid, message)) return undefined
       store.messages.takeBack(message.seq)
       return store.groups.chat(jid)?.folder
     })

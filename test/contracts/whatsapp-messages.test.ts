@@ -123,8 +123,27 @@ test('edits and deletions are told with who made them', async (t) => {
   await until(() => world.notebook.deletions.length === 1, 'the deletion arrived')
   const { jid, sender } = { jid: world.alice.pn, sender: world.alice.pn }
   assert.deepEqual(world.notebook.edits, [{ jid, id, sender, text: 'final' }])
-  assert.deepEqual(world.notebook.deletions, [{ jid, id, sender }])
+  assert.deepEqual(world.notebook.deletions, [{ jid, id, sender, asAdmin: false }])
 })
+
+for (const lidAddressing of [false, true])
+  test(`a group's admin is told from others who take messages back, when WhatsApp uses ${lidAddressing ? 'LIDs' : 'phone numbers'}`, async (t) => {
+    const world = await World.linked(t, { lidAddressing })
+    const { alice, bob, server, notebook } = world
+    await until(() => notebook.names.get(FAMILY) === 'Family', 'the group is known')
+    const { REVOKE } = proto.Message.ProtocolMessage.Type
+    const revoke = { protocolMessage: { type: REVOKE, key: { id: 'X', fromMe: true } } }
+    await server.writeToGroup(bob, FAMILY, revoke)
+    await server.writeToGroup(alice, FAMILY, revoke)
+    await until(() => notebook.deletions.length === 2, 'both arrived')
+    assert.deepEqual(
+      notebook.deletions.map(({ sender, asAdmin }) => [sender, asAdmin]),
+      [
+        [bob.pn, false],
+        [alice.pn, true],
+      ],
+    )
+  })
 
 test('the assistant edits what it said and reacts to what others said', async (t) => {
   const world = await World.linked(t)

@@ -14,6 +14,12 @@ export class Groups {
     return this.#metadata.get(jid)
   }
 
+  /** Only as far as it is known: nobody is taken for an admin on trust. */
+  isAdmin(jid: string, isThem: (name: string, other: string | undefined) => boolean): boolean {
+    const { participants = [] } = this.#metadata.get(jid) ?? {}
+    return participants.some(({ id, phoneNumber, lid, admin }) => Boolean(admin) && isThem(id, phoneNumber ?? lid))
+  }
+
   /** Asks for all groups and tells their names. */
   async sync(socket: WASocket): Promise<void> {
     const all = await socket.groupFetchAllParticipating()

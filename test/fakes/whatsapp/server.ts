@@ -115,6 +115,7 @@ export class FakeWhatsApp {
     return phone
   }
 
+  /** The first of the members is its admin. */
   group(jid: string, subject: string, members: Phone[]): void {
     this.groups.set(jid, { jid, subject, members })
   }
@@ -597,7 +598,9 @@ function groupNode({ jid, subject, members }: Group): BinaryNode {
     addressing_mode: 'pn',
     size: String(members.length),
   }
-  const people = members.map(({ pn, lid }) => node('participant', { jid: pn, lid }))
+  const people = members.map(({ pn, lid }, n) =>
+    node('participant', { jid: pn, lid, ...(n === 0 ? { type: 'superadmin' } : {}) }),
+  )
   return node('group', attrs, people)
 }
 
