@@ -58,6 +58,8 @@ export class FakeWhatsApp {
   readonly media = new MediaHost()
   /** Every stanza that devices sent. */
   readonly heard: BinaryNode[] = []
+  /** Called with each of them before it is looked at. */
+  onStanza: ((stanza: BinaryNode) => void) | undefined
   connections = 0
   nextMishap: Mishap | undefined
   /** The next message to a device cannot be decrypted. */
@@ -325,6 +327,7 @@ export class FakeWhatsApp {
 
   async #take(client: Client, stanza: BinaryNode): Promise<void> {
     this.heard.push(stanza)
+    this.onStanza?.(stanza)
     if (stanza.tag === 'iq') return this.#question(client, stanza)
     if (stanza.tag === 'message') return this.#messageFrom(client, stanza)
     if (stanza.tag === 'receipt') return this.#receipt(client, stanza)
