@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { proto } from 'baileys'
 import { triggerOf } from '../../src/domain/routing.ts'
+import { ManualClock } from '../fakes/clock.ts'
 import { until } from '../fakes/host-process.ts'
 import { FAMILY, shownTexts, World } from '../fakes/whatsapp/world.ts'
 
@@ -226,6 +227,23 @@ test('groups are known by their names, and renamed ones are when the host asks',
   world.server.renameGroup(FAMILY, 'The family')
   await world.channel.syncGroups(world.signal)
   assert.equal(world.notebook.names.get(FAMILY), 'The family')
+})
+
+test('the names of groups are asked for once a day, not at each connection', async (t) => {
+  const clock = new ManualClock()
+  const world = await World.linked(t, { clock })
+  const { server, notebook } = world
+  await until(() => notebook.names.get(FAMILY) === 'Family', 'the name is there')
+  server.renameGroup(FAMILY, 'The family')
+  const before = server.connections
+  clock.advance(60_000)
+  server.endAll(515)
+  await until(() => server.connections > before && world.channel.state.state === 'online', 'it is connected anew')
+  await server.write(world.alice, world.olga, 'hello')
+  await world.heard('hello')
+  assert.equal(notebook.names.get(FAMILY), 'Family')
+  for (let hour = 0; hour < 24; hour++) clock.advance(3_600_000)
+  await until(() => notebook.names.get(FAMILY) === 'The family', 'the new name is there')
 })
 
 test('no key and no word of a message reaches the log', async (t) => {

@@ -61,6 +61,8 @@ export class FakeWhatsApp {
   /** Called with each of them before it is looked at. */
   onStanza: ((stanza: BinaryNode) => void) | undefined
   connections = 0
+  /** The version of WhatsApp Web that the last connection claimed. */
+  version = ''
   nextMishap: Mishap | undefined
   /** The next message to a device cannot be decrypted. */
   garbleNext = false
@@ -285,6 +287,8 @@ export class FakeWhatsApp {
 
   #hello(client: Client, { identity, payload }: { identity: Buffer; payload: proto.ClientPayload }): void {
     client.payload = payload
+    const { primary, secondary, tertiary } = payload.userAgent?.appVersion ?? {}
+    this.version = [primary, secondary, tertiary].join('.')
     if (this.refuseNext !== undefined) return this.#refuse(client, this.refuseNext)
     if (payload.devicePairingData) return this.#offerCodes(client)
     const device = this.#accounts.get(String(payload.username))?.devices.get(payload.device ?? 0)
