@@ -20,8 +20,9 @@ import { QuestionDesk } from './app/questions.ts'
 import { removeOrphans } from './app/recovery.ts'
 import { Scheduler } from './app/scheduler.ts'
 import { Snapshots } from './app/snapshots.ts'
-import { ChannelTimes, hostStatus } from './app/status.ts'
+import { hostStatus } from './app/status.ts'
 import { newTaskId, TaskBook } from './app/tasks.ts'
+import { ChannelTimes, type Trouble } from './app/troubles.ts'
 import { TurnDesk } from './app/turn-desk.ts'
 import { showTyping } from './app/typing.ts'
 import type { Channel, ChannelState } from './channels/contract.ts'
@@ -121,7 +122,7 @@ async function startServices(base: Base): Promise<Host> {
   const files = new OutgoingFiles(config.root)
   files.keepOnly(store.outbox.openFiles())
   const courier = makeCourier({ base, channelOf, files })
-  const notices = { store, feed, assistantName: config.assistantName, now: systemClock.now, deliver: () => courier.deliver() }
+  const notices = { store, feed, now: systemClock.now, deliver: () => courier.deliver() }
   const tellOfChannel = (channel: Channel, state: ChannelState) => {
     const text = callsForPerson(channel, state)
     if (text === undefined) return
@@ -135,7 +136,7 @@ async function startServices(base: Base): Promise<Host> {
   const { scheduler, tasks } = makeTasks({ base, queue: () => queue, courier, snapshots })
   const { ipc, questions } = makeIpc({ base, feed, desk, courier, files, registry, tasks, snapshots, channels })
   const queue: GroupQueue = makeQueue({ base, registry, feed, desk, courier, runner, showWork, ipc })
-  const commands = makeCommands({ base, desk, queue, courier })
+  const commands = makeCommands({ base, desk, queue, courier, troubles: () => status().troubles })
   const takeCommand: InboxPorts['takeCommand'] = (stored) => commands.take(stored) ?? questions.take(stored)
   const inbox = new Inbox({
     store,
@@ -359,16 +360,18 @@ function makeCommands({
   desk,
   queue,
   courier,
+  troubles,
 }: {
   base: Base
   desk: TurnDesk
   queue: GroupQueue
   courier: Courier
+  troubles(): Trouble[]
 }): Commands {
   const { root, assistantName, timeZone } = base.config
   const { store, log } = base
   return new Commands(
-    { store, desk, queue, log, deliver: () => courier.deliver(), now: systemClock.now },
+    { store, desk, queue, log, troubles, deliver: () => courier.deliver(), now: systemClock.now },
     { root, assistantName, timeZone },
   )
 }

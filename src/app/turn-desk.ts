@@ -108,7 +108,7 @@ export class TurnDesk {
       case 'task': {
         const { task, runId } = work
         const started = this.#started({ group, jid: work.jid, id: work.turn, lane: laneOf(task), runId })
-        const prompt = taskPrompt({ ...task, timeZone: this.#rules.timeZone, at: this.#ports.now() })
+        const prompt = this.#taskPrompt(task, started)
         return { ...started, prompt, throughSeq: 0, task: { runId, id: task.id, title: titleOf(task), script: task.script } }
       }
       case 'messages': {
@@ -117,7 +117,12 @@ export class TurnDesk {
         // It is tried again: what it waited for is looked at anew.
         this.#ports.store.chats.unpark(jid)
         const started = this.#started({ group, jid, id, lane: 'chat', runId: undefined })
-        return { ...started, prompt: this.#prompt(id, messages), throughSeq: messages.at(-1)?.seq ?? 0, task: undefined }
+        return {
+          ...started,
+          prompt: this.#prompt(started.turn, messages),
+          throughSeq: messages.at(-1)?.seq ?? 0,
+          task: undefined,
+        }
       }
     }
   }
@@ -143,8 +148,8 @@ export class TurnDesk {
   }
 
   /** What the agent reads; a command to its own program reaches that as it is. */
-  #prompt(turn: TurnId, messages: readonly Message[]): string {
-    const { groups, questions } = this.#ports.store
+  #prompt(turn: RunningTurn, messages: readonly Message[]): string {
+    const { groups, questions, outbox } = this.#ports.store
     const [first] = messages
     const chat = first && groups.chat(first.jid)
     if (!chat) return ''
@@ -157,8 +162,15 @@ export class TurnDesk {
       messages,
       timeZone,
       chat: severalChats ? chat.jid : undefined,
-      answers: questions.tellIn({ folder: chat.folder, jid: chat.jid, turn }),
+      answers: questions.tellIn({ folder: chat.folder, jid: chat.jid, turn: turn.id }),
+      undelivered: outbox.tellIn(turn, chat.jid),
     })
+  }
+
+  /** Beside the conversation nobody knows what was said in it. */
+  #taskPrompt(task: Task, { turn, lane, jid }: { turn: RunningTurn; lane: TurnLane; jid: string }): string {
+    const undelivered = lane === 'chat' ? this.#ports.store.outbox.tellIn(turn, jid) : []
+    return taskPrompt({ ...task, timeZone: this.#rules.timeZone, at: this.#ports.now(), undelivered })
   }
 
   #uuids({ id, tries }: { id: TurnId; tries: number }): string[] {
