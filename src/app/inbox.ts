@@ -46,14 +46,14 @@ export class Inbox implements Sink {
   }
 
   /**
-   * What was answered stays. A run that has read it already goes on, but a further try does not ask it again; a turn whose
-   * messages are all gone is ended when it is looked at.
+   * What was answered stays, and so does what is another's. A run that has read it already goes on, but a further try does not
+   * ask it again; a turn whose messages are all gone is ended when it is looked at.
    */
-  async deleted({ jid, id }: { jid: string; id: string; sender: string }): Promise<void> {
+  async deleted({ jid, id, sender, asAdmin }: Parameters<Sink['deleted']>[0]): Promise<void> {
     const { store, wake } = this.#ports
     const folder = store.tx(() => {
       const message = store.messages.find({ jid, id })
-      if (!message || !this.#isOpen(jid, message)) return undefined
+      if (!message || (message.sender !== sender && !asAdmin) || !this.#isOpen(jid, message)) return undefined
       store.messages.takeBack(message.seq)
       return store.groups.chat(jid)?.folder
     })

@@ -50,6 +50,14 @@ test('a message that was changed before its turn is answered as it is now, and o
   assert.deepEqual(saidIn(claim()), ['bread', '@Andy buy it'], 'also when the platform delivers the old words again')
 })
 
+test("an admin takes anybody's message back, and others only their own", async (t) => {
+  const { say, inbox, claim } = room(t)
+  for (const id of ['1', '2', '3']) say(id, `@Andy ${id}`)
+  await inbox.deleted({ jid: JID, id: '1', sender: 'bob' })
+  await inbox.deleted({ jid: JID, id: '2', sender: 'bob', asAdmin: true })
+  assert.deepEqual(saidIn(claim()), ['@Andy 1', '@Andy 3'])
+})
+
 test('a change that calls the assistant wakes it, and one that no longer does lets it sleep', async (t) => {
   const { say, edit, desk, woken, claim } = room(t)
   say('1', 'hello')

@@ -23,8 +23,8 @@ export interface Sink {
   message(message: IncomingMessage): Promise<void>
   /** `sender` changed a message, which counts if it is theirs. What is answered already stays as it was. */
   edited(change: { jid: string; id: string; sender: string; text: string }): Promise<void>
-  /** `sender` took a message back, which may be another's: a group's admin may do that. */
-  deleted(message: { jid: string; id: string; sender: string }): Promise<void>
+  /** `sender` took a message back: their own or, as an admin of the chat, anybody's. */
+  deleted(message: { jid: string; id: string; sender: string; asAdmin?: boolean }): Promise<void>
   /** A chat was seen or renamed; nothing of what is said in it. */
   chat(chat: { jid: string; name?: string; isGroup: boolean }): Promise<void>
   /** The channel's state is another one: what waits for it may go now. */

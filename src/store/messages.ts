@@ -44,7 +44,7 @@ export class Messages {
         `UPDATE messages SET content = :text, is_edited = 1 WHERE ${people} AND sender = :sender AND content <> :text RETURNING seq`,
       )
       .pluck()
-    this.#byId = db.prepare(`SELECT seq, turn_id AS turnId FROM messages WHERE ${people}`)
+    this.#byId = db.prepare(`SELECT seq, sender, turn_id AS turnId FROM messages WHERE ${people}`)
     this.#takeBack = db.prepare("UPDATE messages SET content = '', is_deleted = 1 WHERE seq = ?")
     const open = 'chat_jid = ? AND seq > ? AND turn_id IS NULL AND is_deleted = 0 AND is_notice = 0'
     this.#unanswered = db.prepare(`SELECT ${COLUMNS} FROM messages WHERE ${open} ORDER BY seq`)
@@ -93,8 +93,8 @@ export class Messages {
   }
 
   /** What somebody wrote, by the platform's id, unless it was taken back. */
-  find(message: { jid: string; id: string }): { seq: number; turnId: TurnId | null } | undefined {
-    return this.#byId.get(message) as { seq: number; turnId: TurnId | null } | undefined
+  find(message: { jid: string; id: string }): { seq: number; sender: string; turnId: TurnId | null } | undefined {
+    return this.#byId.get(message) as { seq: number; sender: string; turnId: TurnId | null } | undefined
   }
 
   /** Forgets what a message said. Its row stays, so that it is known if it is delivered again. */

@@ -1,9 +1,4 @@
-import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
-import path from 'node:path'
-import { test } from 'node:test'
 import { TerminalChannel } from '../../src/channels/terminal.ts'
-import { PROJECT } from '../../src/config.ts'
 import type { DeliveryGuarantee } from '../../src/domain/delivery.ts'
 import { localJid } from '../../src/domain/group.ts'
 import { ExampleChannel } from '../fakes/example-channel.ts'
@@ -12,13 +7,6 @@ import { PeerPlatform } from '../fakes/peer-platform.ts'
 import type { TestContext } from '../fakes/rooms.ts'
 import type { Ports } from './channel-room.ts'
 import { channelSuite, type Mishap, platformSuite } from './channel-suite.ts'
-
-test('the example of docs/channels.md is the channel that is tested here', () => {
-  const [guide, source] = ['docs/channels.md', 'test/fakes/example-channel.ts'].map((file) =>
-    readFileSync(path.join(PROJECT, file), 'utf8'),
-  )
-  assert.ok(guide?.includes(`\n\`\`\`ts\n${source}\`\`\`\n`))
-})
 
 channelSuite({
   name: 'terminal',

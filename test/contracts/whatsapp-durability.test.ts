@@ -1,20 +1,16 @@
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
 import { getEventListeners } from 'node:events'
-import path from 'node:path'
 import { test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import SQLite from 'better-sqlite3'
+import type { BinaryNode } from 'baileys'
 import { NotSent } from '../../src/channels/contract.ts'
 import { systemClock } from '../../src/domain/clock.ts'
 import { AppError } from '../../src/domain/errors.ts'
-import { Store } from '../../src/store/store.ts'
 import { ManualClock } from '../fakes/clock.ts'
 import { until } from '../fakes/host-process.ts'
-import { type TestContext, temporaryFolder } from '../fakes/rooms.ts'
-import type { Phone } from '../fakes/whatsapp/phone.ts'
-import { FakeWhatsApp, type Mishap } from '../fakes/whatsapp/server.ts'
+import type { Mishap } from '../fakes/whatsapp/server.ts'
+import { Victim } from '../fakes/whatsapp/victim.ts'
 import { shownTexts, World } from '../fakes/whatsapp/world.ts'
 
 for (const mishap of ['swallowed', 'delivered-unconfirmed'] satisfies Mishap[]) {
@@ -132,13 +128,43 @@ test('hours of connections that come and go leave memory, timers and listeners a
   assert.ok(late.heapMB < early.heapMB + 15, `${early.heapMB} MB became ${late.heapMB}`)
 })
 
+/** What WhatsApp hears at the moment when the host dies, and whether somebody's message leads to it. */
+const MOMENTS: Record<string, { byMessage: boolean; isNow(stanza: BinaryNode): boolean }> = {
+  'it confirms its pairing': { byMessage: false, isNow: ({ tag, attrs }) => tag === 'iq' && attrs.id?.startsWith('ps') === true },
+  'it updates its keys': { byMessage: false, isNow: ({ attrs }) => attrs.xmlns === 'encrypt' && attrs.type === 'set' },
+  'it confirms a message': { byMessage: true, isNow: ({ tag, attrs }) => tag === 'receipt' && attrs.type === 'inactive' },
+  'it sends a message': { byMessage: true, isNow: ({ tag }) => tag === 'message' },
+}
+
+for (const [moment, { byMessage, isNow }] of Object.entries(MOMENTS))
+  test(`a host that is killed when ${moment} goes on as if nothing had been`, async (t) => {
+    const victim = await Victim.create(t)
+    const { server, alice, olga } = victim
+    const write = (text: string) => server.write(alice, olga, text)
+    if (byMessage) await victim.linked()
+    const killed = victim.killedWhen(isNow)
+    if (byMessage) await write('before')
+    else await victim.start()
+    await killed
+    await victim.linked()
+    await write('after')
+    const said = byMessage ? ['before', 'after'] : ['after']
+    await until(() => alice.shown.length >= said.length, `it answered: ${victim.output}`)
+    assert.deepEqual(
+      shownTexts(alice),
+      said.map((text) => `echo ${text}`),
+    )
+    await victim.kill()
+    assert.deepEqual([victim.stored(), victim.leaks(), server.linked(olga) > 0], [said, [], true])
+  })
+
 test('a host that is killed again and again, while linking and at any later moment, loses and doubles nothing', async (t) => {
   const victim = await Victim.create(t)
   for (const afterMs of [0, 5, 60]) await victim.killedWhileLinking(afterMs)
   await victim.start()
   await victim.online()
   const said: string[] = []
-  for (let round = 0; round < 8; round++) {
+  for (let round = 0; round < 5; round++) {
     const texts = [`${round}a`, `${round}b`, `${round}c`]
     // Before the host is there, while it connects, and while it works.
     for (const [n, text] of texts.entries()) {
@@ -148,7 +174,7 @@ test('a host that is killed again and again, while linking and at any later mome
       await victim.server.write(victim.alice, victim.olga, text)
     }
     said.push(...texts)
-    await new Promise((resolve) => setTimeout(resolve, round * 25))
+    await new Promise((resolve) => setTimeout(resolve, round * 40))
     await victim.kill()
   }
   await victim.start()
@@ -175,100 +201,4 @@ function footprint(world: World, clock: ManualClock) {
   const listeners = [clock.waiting, getEventListeners(world.signal, 'abort').length, ofProcess, world.server.open]
   const timers = process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length
   return { listeners, timers, heapMB: Math.round(process.memoryUsage().heapUsed / 2 ** 20) }
-}
-
-/** A host in a process of its own that is killed without warning, and what it printed in all its lives. */
-class Victim {
-  readonly server: FakeWhatsApp
-  readonly olga: Phone
-  readonly alice: Phone
-  readonly #folder: string
-  #child: ChildProcess | undefined
-  #online = false
-  #output = ''
-
-  private constructor(server: FakeWhatsApp, folder: string) {
-    this.server = server
-    this.#folder = folder
-    this.olga = server.account('15550001111', 'Olga')
-    this.alice = server.person('15550002222', 'Alice')
-  }
-
-  static async create(t: TestContext): Promise<Victim> {
-    const victim = new Victim(await FakeWhatsApp.start(t), temporaryFolder(t))
-    t.after(() => victim.kill())
-    return victim
-  }
-
-  get running(): boolean {
-    return this.#child !== undefined
-  }
-
-  async start(): Promise<void> {
-    this.#online = false
-    const entry = path.join(import.meta.dirname, '../fakes/whatsapp/echo-host.ts')
-    const argv = ['--disable-warning=ExperimentalWarning', entry, this.#folder, this.server.url, this.alice.pn]
-    const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'pipe'] })
-    this.#child = child
-    let rest = ''
-    child.stderr.on('data', (chunk) => (this.#output += chunk))
-    child.stdout.on('data', (chunk) => {
-      const lines = (rest + chunk).split('\n')
-      rest = lines.pop() ?? ''
-      for (const line of lines) this.#heard(line)
-    })
-  }
-
-  /** A QR code is made of keys, and shown on purpose. */
-  #heard(line: string): void {
-    const event = line.startsWith('{') ? JSON.parse(line) : {}
-    if (event.type !== 'qr') this.#output += `${line}\n`
-    if (event.type === 'qr') this.server.scan(event.data, this.olga)
-    if (event.type === 'state') this.#online = event.state === 'online'
-  }
-
-  async online(): Promise<void> {
-    await until(() => this.#online, `it is online: ${this.#output.slice(-500)}`)
-  }
-
-  /** The owner scans, and this long after, the process is gone. */
-  async killedWhileLinking(afterMs: number): Promise<void> {
-    const before = this.server.linked(this.olga)
-    await this.start()
-    await until(() => this.server.linked(this.olga) > before || this.#online, 'somebody scanned')
-    await new Promise((resolve) => setTimeout(resolve, afterMs))
-    await this.kill()
-  }
-
-  async kill(): Promise<void> {
-    const child = this.#child
-    this.#child = undefined
-    if (!child || child.exitCode !== null || child.signalCode !== null) return
-    const gone = new Promise((resolve) => child.once('exit', resolve))
-    child.kill('SIGKILL')
-    await gone
-  }
-
-  stored(): string[] {
-    const store = Store.open(path.join(this.#folder, 'store', 'messages.db'))
-    try {
-      return store.messages.latest(this.alice.pn, 500).map(({ text }) => text)
-    } finally {
-      store.close()
-    }
-  }
-
-  /** Private keys that the process printed, in any way that Node prints bytes. */
-  leaks(): string[] {
-    const db = new SQLite(path.join(this.#folder, 'store', 'auth', 'whatsapp.db'))
-    const values = db.prepare('SELECT value FROM auth').pluck().all() as string[]
-    db.close()
-    const secrets = values.flatMap((value) => [...value.matchAll(/"([A-Za-z0-9+/]{43}=)"/g)].map((match) => match[1] ?? ''))
-    assert.ok(secrets.length > 100, `${secrets.length} keys are there to be looked for`)
-    return secrets.filter((secret) => {
-      const bytes = Buffer.from(secret, 'base64')
-      const inspected = bytes.toString('hex').replace(/(..)/g, '$1 ').slice(0, 60)
-      return [secret, bytes.toString('hex'), inspected].some((form) => this.#output.includes(form))
-    })
-  }
 }

@@ -128,6 +128,11 @@ test('a version that WhatsApp refuses is told with the setting that helps', asyn
   assert.match(JSON.stringify(world.channel.state), /WHATSAPP_VERSION/)
 })
 
+test('the version that the settings name is the one that WhatsApp is told', async (t) => {
+  const world = await World.linked(t, { settings: { version: '2.4000.77' } })
+  assert.equal(world.server.version, '2.4000.77')
+})
+
 test('a log-out removes the device from the account and forgets it', async (t) => {
   const world = await World.linked(t)
   await world.channel.logout()

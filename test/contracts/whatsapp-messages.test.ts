@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { proto } from 'baileys'
 import { triggerOf } from '../../src/domain/routing.ts'
+import { ManualClock } from '../fakes/clock.ts'
 import { until } from '../fakes/host-process.ts'
 import { FAMILY, shownTexts, World } from '../fakes/whatsapp/world.ts'
 
@@ -123,8 +124,27 @@ test('edits and deletions are told with who made them', async (t) => {
   await until(() => world.notebook.deletions.length === 1, 'the deletion arrived')
   const { jid, sender } = { jid: world.alice.pn, sender: world.alice.pn }
   assert.deepEqual(world.notebook.edits, [{ jid, id, sender, text: 'final' }])
-  assert.deepEqual(world.notebook.deletions, [{ jid, id, sender }])
+  assert.deepEqual(world.notebook.deletions, [{ jid, id, sender, asAdmin: false }])
 })
+
+for (const lidAddressing of [false, true])
+  test(`a group's admin is told from others who take messages back, when WhatsApp uses ${lidAddressing ? 'LIDs' : 'phone numbers'}`, async (t) => {
+    const world = await World.linked(t, { lidAddressing })
+    const { alice, bob, server, notebook } = world
+    await until(() => notebook.names.get(FAMILY) === 'Family', 'the group is known')
+    const { REVOKE } = proto.Message.ProtocolMessage.Type
+    const revoke = { protocolMessage: { type: REVOKE, key: { id: 'X', fromMe: true } } }
+    await server.writeToGroup(bob, FAMILY, revoke)
+    await server.writeToGroup(alice, FAMILY, revoke)
+    await until(() => notebook.deletions.length === 2, 'both arrived')
+    assert.deepEqual(
+      notebook.deletions.map(({ sender, asAdmin }) => [sender, asAdmin]),
+      [
+        [bob.pn, false],
+        [alice.pn, true],
+      ],
+    )
+  })
 
 test('the assistant edits what it said and reacts to what others said', async (t) => {
   const world = await World.linked(t)
@@ -207,6 +227,23 @@ test('groups are known by their names, and renamed ones are when the host asks',
   world.server.renameGroup(FAMILY, 'The family')
   await world.channel.syncGroups(world.signal)
   assert.equal(world.notebook.names.get(FAMILY), 'The family')
+})
+
+test('the names of groups are asked for once a day, not at each connection', async (t) => {
+  const clock = new ManualClock()
+  const world = await World.linked(t, { clock })
+  const { server, notebook } = world
+  await until(() => notebook.names.get(FAMILY) === 'Family', 'the name is there')
+  server.renameGroup(FAMILY, 'The family')
+  const before = server.connections
+  clock.advance(60_000)
+  server.endAll(515)
+  await until(() => server.connections > before && world.channel.state.state === 'online', 'it is connected anew')
+  await server.write(world.alice, world.olga, 'hello')
+  await world.heard('hello')
+  assert.equal(notebook.names.get(FAMILY), 'Family')
+  for (let hour = 0; hour < 24; hour++) clock.advance(3_600_000)
+  await until(() => notebook.names.get(FAMILY) === 'The family', 'the new name is there')
 })
 
 test('no key and no word of a message reaches the log', async (t) => {

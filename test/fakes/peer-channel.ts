@@ -4,7 +4,7 @@ import { ExampleChannel, type ExampleParts } from './example-channel.ts'
 
 const receipt = z.object({ platformId: z.string() })
 
-/** The example of `docs/channels.md` with any guarantee: its server honours keys, can be asked, or neither. */
+/** The example with any guarantee: its server honours keys, can be asked, or neither. */
 export class PeerChannel extends ExampleChannel {
   override readonly capabilities: ExampleChannel['capabilities']
 

@@ -102,15 +102,16 @@ export class WhatsAppChannel implements Channel {
     const device = await this.#open(sink)
     if (device.linked && this.#state.state === 'online') return tell({ type: 'online', account: device.account ?? '' })
     let told = false
-    const told1 = (event: LoginEvent) => {
+    const tellAndNote = (event: LoginEvent) => {
       told ||= event.type === 'online' || event.type === 'failed'
       tell(event)
     }
+    // Who asked may go once it is linked: from then on, only the end of the channel ends the connection.
     const gone = new AbortController()
     const cancel = () => gone.abort()
     signal.addEventListener('abort', cancel, { once: true })
     try {
-      await device.pair({ phone, tell: told1 }, AbortSignal.any([life, gone.signal]))
+      await device.pair({ phone, tell: tellAndNote }, AbortSignal.any([life, gone.signal]))
     } finally {
       signal.removeEventListener('abort', cancel)
     }

@@ -61,7 +61,18 @@ export class Device {
     const attachments = new Attachments(settings.attachmentsFolder)
     const online = (signal: AbortSignal) => this.#link.online(signal)
     const downloads = new Downloads({ online, signal: this.#closing.signal })
-    this.#intake = new Intake({ auth, journal, sent, addresses, attachments, downloads, sink, ports, settings })
+    this.#intake = new Intake({
+      auth,
+      journal,
+      sent,
+      addresses,
+      attachments,
+      downloads,
+      groups: this.#groups,
+      sink,
+      ports,
+      settings,
+    })
     const keys = makeCacheableSignalKeyStore(auth.keys, libraryLog(ports.log), new BoundedCache())
     const retries = new RetryCounts(db, ports.clock.now)
     const take = this.#intake.take.bind(this.#intake)

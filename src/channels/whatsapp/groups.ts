@@ -14,6 +14,12 @@ export class Groups {
     return this.#metadata.get(jid)
   }
 
+  /** Only as far as it is known: nobody is taken for an admin on trust. */
+  isAdmin(jid: string, isThem: (name: string, other: string | undefined) => boolean): boolean {
+    const { participants = [] } = this.#metadata.get(jid) ?? {}
+    return participants.some(({ id, phoneNumber, lid, admin }) => Boolean(admin) && isThem(id, phoneNumber ?? lid))
+  }
+
   /** Asks for all groups and tells their names. */
   async sync(socket: WASocket): Promise<void> {
     const all = await socket.groupFetchAllParticipating()
@@ -24,18 +30,28 @@ export class Groups {
     }
   }
 
-  /** Hears of changes. What changed is asked for anew when it is needed. */
+  /** Hears of changes. Of members it is only told who came or went, so the group is asked for anew. */
   follow(socket: WASocket, onError: (error: unknown) => void): void {
-    socket.ev.on('group-participants.update', ({ id }) => this.#metadata.delete(id))
+    const tell = ({ id, subject }: { id: string; subject: string }) =>
+      this.#sink.chat({ jid: id, name: subject, isGroup: true }).catch(onError)
+    socket.ev.on('group-participants.update', ({ id }) => {
+      this.#metadata.delete(id)
+      socket.groupMetadata(id).then((group) => this.#metadata.set(id, group), onError)
+    })
     socket.ev.on('groups.update', (changes) => {
-      for (const { id, subject } of changes) {
+      for (const change of changes) {
+        const { id, subject } = change
         if (id === undefined) continue
-        this.#metadata.delete(id)
-        if (subject) this.#sink.chat({ jid: id, name: subject, isGroup: true }).catch(onError)
+        const known = this.#metadata.get(id)
+        if (known) this.#metadata.set(id, { ...known, ...change })
+        if (subject) tell({ id, subject })
       }
     })
     socket.ev.on('groups.upsert', (groups) => {
-      for (const { id, subject } of groups) this.#sink.chat({ jid: id, name: subject, isGroup: true }).catch(onError)
+      for (const group of groups) {
+        this.#metadata.set(group.id, group)
+        tell(group)
+      }
     })
   }
 }

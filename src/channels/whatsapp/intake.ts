@@ -8,6 +8,7 @@ import type { AuthState } from './auth-state.ts'
 import { BoundedCache } from './bounded-cache.ts'
 import { type Content, contentOf, excerptOf, type Media, plain } from './content.ts'
 import type { Downloads } from './downloads.ts'
+import type { Groups } from './groups.ts'
 import { prefixOf } from './outgoing.ts'
 import type { WhatsAppPorts, WhatsAppSettings } from './ports.ts'
 import type { Journal, Received, SentMessages } from './traffic.ts'
@@ -20,6 +21,7 @@ export type IntakeParts = {
   addresses: Addresses
   attachments: Attachments
   downloads: Downloads
+  groups: Groups
   sink: Sink
   ports: WhatsAppPorts
   settings: WhatsAppSettings
@@ -118,7 +120,7 @@ export class Intake {
       case 'edited':
         return sink.edited({ jid, id: content.id, sender, text: this.#addressed(jid, content.text, []) })
       case 'deleted':
-        return sink.deleted({ jid, id: content.id, sender })
+        return sink.deleted({ jid, id: content.id, sender, asAdmin: this.#isAdmin(jid, sender) })
       case 'reaction':
         return this.#reaction(said, content)
       case 'said':
@@ -141,6 +143,11 @@ export class Intake {
     const jid = addresses.chat(key.remoteJid ?? '', chatAlt)
     const sender = addresses.person(attrs.participant ?? attrs.from ?? '', key.participantAlt ?? key.remoteJidAlt)
     return { message: fullMessage, jid, sender, id: key.id ?? '', fromMe }
+  }
+
+  #isAdmin(jid: string, person: string): boolean {
+    const { groups, addresses } = this.#parts
+    return groups.isAdmin(jid, (name, other) => addresses.person(name, other) === person)
   }
 
   async #said(said: Said, { text, media, context }: Content & { type: 'said' }): Promise<void> {

@@ -1,44 +1,21 @@
 import { randomBytes } from 'node:crypto'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { deflateSync } from 'node:zlib'
-import { type BinaryNode, Curve, jidDecode, proto, S_WHATSAPP_NET } from 'baileys'
+import { type BinaryNode, Curve, jidDecode, type proto, S_WHATSAPP_NET } from 'baileys'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { muteLibsignal } from '../../../src/channels/whatsapp/quiet-library.ts'
 import { until } from '../host-process.ts'
+import { answerTo } from './answers.ts'
 import { Connection } from './connection.ts'
+import { historyFor } from './history.ts'
 import { releaseUploadTimers } from './library-timers.ts'
 import { MediaHost } from './media-host.ts'
 import { bytes, child, children, node, result, seconds } from './nodes.ts'
 import { type Candidate, CodePairing, deviceKeys, pairSuccess, readQr } from './pairing.ts'
-import { type DeviceKeys, Phone } from './phone.ts'
+import { type Client, type Device, People } from './people.ts'
+import { Phone } from './phone.ts'
 
 type Attrs = Record<string, string>
-type Group = { jid: string; subject: string; members: Phone[] }
-
-/** A device that an account has linked. What it has not confirmed is sent again when it connects. */
-type Device = {
-  id: number
-  jid: string
-  lid: string
-  noiseKey: Buffer
-  keys: DeviceKeys
-  account: Account
-  unconfirmed: Map<string, BinaryNode>
-  historySent: boolean
-  client: Client | undefined
-}
-type Account = { phone: Phone; devices: Map<number, Device>; nextDevice: number }
-
-/** One connection, and how far it is. */
-type Client = {
-  connection: Connection
-  payload: proto.ClientPayload | undefined
-  refs: string[]
-  pairing: string | undefined
-  code: CodePairing | undefined
-  device: Device | undefined
-}
 
 /** What happens to the next message that the device sends. */
 export type Mishap = 'swallowed' | 'delivered-unconfirmed' | 'unanswered' | { refusedWith: string }
@@ -53,12 +30,15 @@ export type ServerOptions = {
  * it; only the server's side of each exchange is written here.
  */
 export class FakeWhatsApp {
-  readonly phones = new Map<string, Phone>()
-  readonly groups = new Map<string, Group>()
+  readonly #people = new People()
   readonly media = new MediaHost()
   /** Every stanza that devices sent. */
   readonly heard: BinaryNode[] = []
+  /** Called with each of them before it is looked at. */
+  onStanza: ((stanza: BinaryNode) => void) | undefined
   connections = 0
+  /** The version of WhatsApp Web that the last connection claimed. */
+  version = ''
   nextMishap: Mishap | undefined
   /** The next message to a device cannot be decrypted. */
   garbleNext = false
@@ -68,7 +48,6 @@ export class FakeWhatsApp {
   hidesPhones = false
   #isDown = false
   readonly #options: ServerOptions
-  readonly #accounts = new Map<string, Account>()
   readonly #clients = new Set<Client>()
   readonly #identity = { identity: Curve.generateKeyPair(), root: Curve.generateKeyPair() }
   readonly #repeatable = new Map<string, { phone: Phone; message: proto.IMessage; attrs: Attrs }>()
@@ -104,19 +83,20 @@ export class FakeWhatsApp {
 
   person(user: string, name: string): Phone {
     const phone = new Phone({ user, name })
-    this.phones.set(user, phone)
+    this.#people.phones.set(user, phone)
     return phone
   }
 
   /** A person whose account devices can be linked to. */
   account(user: string, name: string): Phone {
     const phone = this.person(user, name)
-    this.#accounts.set(user, { phone, devices: new Map(), nextDevice: 7 })
+    this.#people.accounts.set(user, { phone, devices: new Map(), nextDevice: 7 })
     return phone
   }
 
+  /** The first of the members is its admin. */
   group(jid: string, subject: string, members: Phone[]): void {
-    this.groups.set(jid, { jid, subject, members })
+    this.#people.groups.set(jid, { jid, subject, members })
   }
 
   /** The owner scans what the device shows. */
@@ -141,7 +121,8 @@ export class FakeWhatsApp {
   async write(from: Phone, to: Phone, message: string | proto.IMessage): Promise<string> {
     const id = newId()
     const attrs = { id, notify: from.name, ...this.#addressOf(from, 'sender') }
-    for (const device of this.#devicesOf(to)) await this.#toDevice({ phone: from, device, message: contentOf(message), attrs })
+    for (const device of this.#people.devicesOf(to))
+      await this.#toDevice({ phone: from, device, message: contentOf(message), attrs })
     return id
   }
 
@@ -152,7 +133,7 @@ export class FakeWhatsApp {
     const content = { deviceSentMessage: { destinationJid: recipient, message: contentOf(message) } }
     const other = this.#options.lidAddressing ? { recipient_pn: to.pn } : { recipient_lid: to.lid }
     const attrs = { id, notify: owner.name, ...this.#addressOf(owner, 'sender'), recipient, ...other }
-    for (const device of this.#devicesOf(owner)) await this.#toDevice({ phone: owner, device, message: content, attrs })
+    for (const device of this.#people.devicesOf(owner)) await this.#toDevice({ phone: owner, device, message: content, attrs })
     return id
   }
 
@@ -162,7 +143,7 @@ export class FakeWhatsApp {
     const { ciphertext, senderKeyDistributionMessage } = await from.sealForGroup(group, contentOf(message))
     const { from: participant = '', ...address } = this.#addressOf(from, 'participant')
     const key = { groupId: group, axolotlSenderKeyDistributionMessage: senderKeyDistributionMessage }
-    for (const device of this.#membersDevices(group)) {
+    for (const device of this.#people.devicesIn(group)) {
       const sealed = await from.seal(device.keys, { senderKeyDistributionMessage: key })
       const attrs = { from: group, participant, ...address, id, t: seconds(), type: 'text', notify: from.name }
       this.#deliver(
@@ -178,7 +159,7 @@ export class FakeWhatsApp {
 
   /** Somebody's phone cannot read what a device sent, and asks for it again. */
   async askAgain(phone: Phone, owner: Phone, id: string): Promise<void> {
-    for (const device of this.#devicesOf(owner)) {
+    for (const device of this.#people.devicesOf(owner)) {
       await phone.forget(device.jid)
       const bundle = await phone.bundle(phone.pn)
       const keys = Array.isArray(bundle.content) ? bundle.content.filter(({ tag }) => tag !== 'registration') : []
@@ -193,7 +174,7 @@ export class FakeWhatsApp {
   }
 
   renameGroup(jid: string, subject: string): void {
-    const group = this.groups.get(jid)
+    const group = this.#people.groups.get(jid)
     if (!group) throw new Error(`there is no group ${jid}`)
     group.subject = subject
   }
@@ -219,7 +200,8 @@ export class FakeWhatsApp {
   async redeliver(id: string): Promise<void> {
     const original = this.#repeatable.get(id)
     if (!original) throw new Error(`there was no message ${id}`)
-    for (const { devices } of this.#accounts.values()) for (const device of devices.values()) await this.#repeat(device, id)
+    for (const { devices } of this.#people.accounts.values())
+      for (const device of devices.values()) await this.#repeat(device, id)
   }
 
   /** Ends every device's connection with a code. */
@@ -240,7 +222,7 @@ export class FakeWhatsApp {
 
   /** The owner removes all linked devices on the phone. */
   unlink(owner: Phone): void {
-    const account = this.#accountOf(owner)
+    const account = this.#people.accountOf(owner)
     for (const { client } of account.devices.values()) {
       client?.connection.send(node('stream:error', { code: '401' }, [node('conflict', { type: 'device_removed' })]))
       client?.connection.close()
@@ -250,7 +232,7 @@ export class FakeWhatsApp {
 
   /** How many linked devices an account has. */
   linked(owner: Phone): number {
-    return this.#accountOf(owner).devices.size
+    return this.#people.accountOf(owner).devices.size
   }
 
   get open(): number {
@@ -259,7 +241,7 @@ export class FakeWhatsApp {
 
   /** What devices have not confirmed. */
   unconfirmed(owner: Phone): string[] {
-    return this.#devicesOf(owner).flatMap(({ unconfirmed }) => [...unconfirmed.keys()])
+    return this.#people.devicesOf(owner).flatMap(({ unconfirmed }) => [...unconfirmed.keys()])
   }
 
   // ---- connections
@@ -282,9 +264,11 @@ export class FakeWhatsApp {
 
   #hello(client: Client, { identity, payload }: { identity: Buffer; payload: proto.ClientPayload }): void {
     client.payload = payload
+    const { primary, secondary, tertiary } = payload.userAgent?.appVersion ?? {}
+    this.version = [primary, secondary, tertiary].join('.')
     if (this.refuseNext !== undefined) return this.#refuse(client, this.refuseNext)
     if (payload.devicePairingData) return this.#offerCodes(client)
-    const device = this.#accounts.get(String(payload.username))?.devices.get(payload.device ?? 0)
+    const device = this.#people.accounts.get(String(payload.username))?.devices.get(payload.device ?? 0)
     if (!device?.noiseKey.equals(identity)) return this.#refuse(client, '401')
     device.client?.connection.send(node('stream:error', {}, [node('conflict', { type: 'replaced' })]))
     device.client?.connection.close()
@@ -307,7 +291,7 @@ export class FakeWhatsApp {
   }
 
   #link({ client, phone, candidate }: { client: Client; phone: Phone; candidate: Candidate }): void {
-    const account = this.#accountOf(phone)
+    const account = this.#people.accountOf(phone)
     const id = account.nextDevice++
     const jid = `${phone.user}:${id}@s.whatsapp.net`
     const lid = `${jidDecode(phone.lid)?.user}:${id}@lid`
@@ -324,6 +308,7 @@ export class FakeWhatsApp {
 
   async #take(client: Client, stanza: BinaryNode): Promise<void> {
     this.heard.push(stanza)
+    this.onStanza?.(stanza)
     if (stanza.tag === 'iq') return this.#question(client, stanza)
     if (stanza.tag === 'message') return this.#messageFrom(client, stanza)
     if (stanza.tag === 'receipt') return this.#receipt(client, stanza)
@@ -336,51 +321,10 @@ export class FakeWhatsApp {
     const [operation] = Array.isArray(iq.content) ? iq.content : []
     const about = `${iq.attrs.xmlns} ${operation?.tag}`
     if (about === 'md link_code_companion_reg' && operation) return this.#codeStep(client, iq, operation)
-    connection.send(await this.#answer(client, iq, about))
+    const mediaHosts = this.media.hosts()
+    connection.send(await answerTo({ iq, about, device: client.device, people: this.#people, mediaHosts }))
     if (iq.attrs.xmlns === 'passive') await this.#nowActive(client)
     if (about === 'md remove-companion-device' && client.device) client.device.account.devices.delete(client.device.id)
-  }
-
-  async #answer({ device }: Client, iq: BinaryNode, about: string): Promise<BinaryNode> {
-    switch (about) {
-      case 'encrypt count':
-        return result(iq, [node('count', { value: String(device?.keys.preKeys.length ?? 0) })])
-      case 'encrypt digest':
-        return result(iq, [node('digest')])
-      case 'encrypt key':
-        return result(iq, [
-          node('list', {}, await Promise.all(children(child(iq, 'key'), 'user').map((user) => this.#bundle(user)))),
-        ])
-      case 'encrypt registration':
-        if (device) storePreKeys(device, iq)
-        return result(iq)
-      case 'w:m media_conn':
-        return result(iq, [node('media_conn', { auth: 'a', ttl: '300' }, this.media.hosts())])
-      case 'usync usync':
-        return result(iq, [this.#whoIsWho(child(iq, 'usync'))])
-      case 'w:g2 participating':
-        return result(iq, [node('groups', {}, [...this.groups.values()].map(groupNode))])
-      case 'w:g2 query':
-        return this.#groupAnswer(iq)
-      case 'blocklist undefined':
-        return result(iq, [node('list', {}, [])])
-      case 'privacy privacy':
-        return result(iq, [node('privacy', {}, [])])
-      case 'w props':
-        return result(iq, [node('props', { hash: 'h', refresh: '86400' }, [])])
-      case 'w:sync:app:state sync': {
-        const asked = children(child(iq, 'sync'), 'collection')
-        return result(iq, [
-          node(
-            'sync',
-            {},
-            asked.map(({ attrs }) => node('collection', { name: attrs.name ?? '', version: '1' }, [])),
-          ),
-        ])
-      }
-      default:
-        return result(iq)
-    }
   }
 
   /** The device has taken the news of its link: it is to connect anew. */
@@ -396,7 +340,7 @@ export class FakeWhatsApp {
       return client.connection.send(result(iq, [client.code.reference]))
     }
     client.connection.send(result(iq))
-    const phone = client.code && this.phones.get(client.code.user)
+    const phone = client.code && this.#people.phones.get(client.code.user)
     if (client.code && phone) this.#link({ client, phone, candidate: client.code.finish(operation, phone) })
   }
 
@@ -411,57 +355,12 @@ export class FakeWhatsApp {
     await this.#sendHistory(device)
   }
 
-  /** What the phone tells a new device: who is who, and an old message that is none of the assistant's. */
   async #sendHistory(device: Device): Promise<void> {
     const { phone } = device.account
-    const people = [...this.phones.values()]
-    const old = {
-      key: { remoteJid: people[0]?.pn ?? '', id: 'OLD', fromMe: false },
-      message: { conversation: 'said before the link' },
-    }
-    const { INITIAL_BOOTSTRAP, RECENT } = proto.HistorySync.HistorySyncType
-    for (const syncType of [INITIAL_BOOTSTRAP, RECENT]) {
-      const history = proto.HistorySync.encode({
-        syncType,
-        progress: 100,
-        chunkOrder: 1,
-        conversations: [{ id: people[0]?.pn ?? '', messages: [{ message: old }] }],
-        pushnames: people.map(({ pn, name }) => ({ id: pn, pushname: name })),
-        phoneNumberToLidMappings: this.hidesPhones ? [] : people.map(({ pn, lid }) => ({ pnJid: pn, lidJid: lid })),
-      }).finish()
-      const initialHistBootstrapInlinePayload = deflateSync(history)
-      const historySyncNotification = { syncType, chunkOrder: 1, progress: 100, initialHistBootstrapInlinePayload }
-      const { HISTORY_SYNC_NOTIFICATION: type } = proto.Message.ProtocolMessage.Type
+    for (const message of historyFor([...this.#people.phones.values()], { hidesPhones: this.hidesPhones })) {
       const attrs = { id: newId(), from: phone.pn, category: 'peer', type: 'protocol' }
-      await this.#toDevice({ phone, device, message: { protocolMessage: { type, historySyncNotification } }, attrs })
+      await this.#toDevice({ phone, device, message, attrs })
     }
-  }
-
-  async #bundle({ attrs }: BinaryNode): Promise<BinaryNode> {
-    const jid = attrs.jid ?? ''
-    const phone = this.#phoneOf(jid)
-    return phone ? phone.bundle(jid) : node('user', { jid }, [node('error', { code: '404' })])
-  }
-
-  #whoIsWho(usync: BinaryNode | undefined): BinaryNode {
-    const users = children(child(usync, 'list'), 'user').map((asked) => {
-      const number = child(asked, 'contact')?.content
-      const jid = asked.attrs.jid ?? `${number ? bytes(child(asked, 'contact')).toString().replace('+', '') : ''}@s.whatsapp.net`
-      const phone = this.#phoneOf(jid)
-      if (!phone) return node('user', { jid }, [node('contact', { type: 'out' })])
-      const ids = [0, ...(this.#accounts.get(phone.user)?.devices.keys() ?? [])]
-      const devices = ids.map((id) => node('device', { id: String(id), ...(id ? { 'key-index': String(id) } : {}) }))
-      const list = node('devices', {}, [node('device-list', {}, devices)])
-      return node('user', { jid }, [node('contact', { type: 'in' }), node('lid', { val: phone.lid }), list])
-    })
-    return node('usync', { sid: usync?.attrs.sid ?? '' }, [node('list', {}, users)])
-  }
-
-  #groupAnswer(iq: BinaryNode): BinaryNode {
-    const group = this.groups.get(iq.attrs.to ?? '')
-    if (group) return result(iq, [groupNode(group)])
-    const attrs = { from: iq.attrs.to ?? '', type: 'error', id: iq.attrs.id ?? '' }
-    return node('iq', attrs, [node('error', { code: '404', text: 'item-not-found' })])
   }
 
   // ---- messages
@@ -494,14 +393,14 @@ export class FakeWhatsApp {
     const own = child(stanza, 'enc')
     if (!isGroup && own) parts.push({ jid: to, enc: own })
     for (const { jid, enc } of parts) {
-      const phone = this.#phoneOf(jid)
+      const phone = this.#people.phoneOf(jid)
       if (!phone || !enc) continue
       const from = jid.endsWith('@lid') ? device.lid : device.jid
       const message = await phone.open(from, { type: enc.attrs.type ?? '', ciphertext: bytes(enc) })
       phone.show({ id, chat: to, message })
     }
     const shared = isGroup ? children(stanza, 'enc').find(({ attrs }) => attrs.type === 'skmsg') : undefined
-    for (const phone of this.groups.get(to)?.members ?? []) {
+    for (const phone of this.#people.groups.get(to)?.members ?? []) {
       if (!shared || phone === device.account.phone) continue
       const message = await phone.openFromGroup({ group: to, from: device.jid, ciphertext: bytes(shared) })
       phone.show({ id, chat: to, message })
@@ -554,51 +453,6 @@ export class FakeWhatsApp {
     if (!this.#options.lidAddressing) return { from: pn, [`${role}_lid`]: lid, addressing_mode: 'pn' }
     return { from: lid, addressing_mode: 'lid', ...(this.hidesPhones ? {} : { [`${role}_pn`]: pn }) }
   }
-
-  /** Those that have said with which keys one writes to them; a device that was killed before that never will. */
-  #devicesOf(phone: Phone): Device[] {
-    return [...this.#accountOf(phone).devices.values()].filter(({ keys }) => keys.preKeys.length > 0)
-  }
-
-  #membersDevices(group: string): Device[] {
-    const members = this.groups.get(group)?.members ?? []
-    return members.flatMap((member) => [...(this.#accounts.get(member.user)?.devices.values() ?? [])])
-  }
-
-  #accountOf(phone: Phone): Account {
-    const account = this.#accounts.get(phone.user)
-    if (!account) throw new Error(`${phone.user} has no account here`)
-    return account
-  }
-
-  #phoneOf(jid: string): Phone | undefined {
-    const { user, server } = jidDecode(jid) ?? {}
-    return [...this.phones.values()].find((phone) => user === (server === 'lid' ? jidDecode(phone.lid)?.user : phone.user))
-  }
-}
-
-function storePreKeys(device: Device, iq: BinaryNode): void {
-  const key = (from: BinaryNode) => ({ keyId: bytes(child(from, 'id')).readUIntBE(0, 3), publicKey: bytes(child(from, 'value')) })
-  device.keys.preKeys.push(...children(child(iq, 'list'), 'key').map(key))
-  const signed = child(iq, 'skey')
-  if (signed) device.keys.signedPreKey = { ...key(signed), signature: bytes(child(signed, 'signature')) }
-}
-
-function groupNode({ jid, subject, members }: Group): BinaryNode {
-  const creator = members[0]?.pn ?? ''
-  const id = jid.split('@')[0] ?? ''
-  const attrs = {
-    id,
-    subject,
-    s_t: seconds(),
-    s_o: creator,
-    creation: seconds(),
-    creator,
-    addressing_mode: 'pn',
-    size: String(members.length),
-  }
-  const people = members.map(({ pn, lid }) => node('participant', { jid: pn, lid }))
-  return node('group', attrs, people)
 }
 
 function newId(): string {

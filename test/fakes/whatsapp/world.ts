@@ -16,7 +16,7 @@ export const FAMILY = '120363000000000001@g.us'
 export class Notebook implements Sink {
   readonly messages: IncomingMessage[] = []
   readonly edits: { jid: string; id: string; sender: string; text: string }[] = []
-  readonly deletions: { jid: string; id: string; sender: string }[] = []
+  readonly deletions: Parameters<Sink['deleted']>[0][] = []
   readonly names = new Map<string, string | undefined>()
   /** How often a message was told, repetitions counted. */
   told = 0
@@ -33,7 +33,7 @@ export class Notebook implements Sink {
     this.edits.push(change)
   }
 
-  async deleted(message: { jid: string; id: string; sender: string }): Promise<void> {
+  async deleted(message: Parameters<Sink['deleted']>[0]): Promise<void> {
     this.deletions.push(message)
   }
 
