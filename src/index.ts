@@ -2,6 +2,7 @@ import { type FSWatcher, rmSync, watch } from 'node:fs'
 import path from 'node:path'
 import type { ActivityFrame, HostStatus } from '@nanoclaw/protocol'
 import packageJson from '../package.json' with { type: 'json' }
+import { AuditBook } from './app/audit-book.ts'
 import { Commands } from './app/commands.ts'
 import { Feed } from './app/feed.ts'
 import { GroupQueue } from './app/group-queue.ts'
@@ -12,8 +13,10 @@ import type { Posting } from './app/ipc-speech.ts'
 import type { TaskPort } from './app/ipc-tasks.ts'
 import { IpcWatcher } from './app/ipc-watcher.ts'
 import { LoginWatch } from './app/login-watch.ts'
+import { MountAdmin } from './app/mount-admin.ts'
 import { Courier } from './app/outbox.ts'
 import { OutgoingFiles } from './app/outgoing-files.ts'
+import { OwnerDesk } from './app/owner-desk.ts'
 import { QuestionDesk } from './app/questions.ts'
 import { removeOrphans } from './app/recovery.ts'
 import { Snapshots } from './app/snapshots.ts'
@@ -22,17 +25,21 @@ import { TurnDesk } from './app/turn-desk.ts'
 import { showTyping } from './app/typing.ts'
 import type { Channel } from './channels/contract.ts'
 import { TerminalChannel } from './channels/terminal.ts'
-import { type Config, PROJECT } from './config.ts'
+import { type Config, mountRules, PROJECT } from './config.ts'
 import { type ContainerUser, containerUser } from './container/folders.ts'
 import { ContainerRunner, type StartRequest } from './container-runner.ts'
+import type { AuditNote } from './domain/audit.ts'
 import { systemClock } from './domain/clock.ts'
 import { errorText } from './domain/errors.ts'
+import type { Group } from './domain/group.ts'
 import { fingerprintOf, HostCredentials, placeholderEnv } from './gateway/credentials.ts'
 import { Gateway } from './gateway/gateway.ts'
 import type { GatewayLog } from './gateway/log.ts'
 import type { Log } from './log.ts'
+import { allowlistStamp, judgeMounts } from './mount-security.ts'
 import { installId, preparePrivateFolder, prepareRoot, projectEntries } from './project.ts'
 import type { ContainerRuntime } from './runtimes/contract.ts'
+import { type Secrets, secretsOf } from './secrets.ts'
 import { HostLock } from './store/lock.ts'
 import { Store } from './store/store.ts'
 import { controlApi } from './web/api.ts'
@@ -48,10 +55,10 @@ export type Host = {
 }
 
 /** What the host takes from outside; everything else it makes itself. */
-export type HostParts = { config: Config; log: Log; runtime: ContainerRuntime }
+export type HostParts = { config: Config; log: Log; runtime: ContainerRuntime; secrets: Secrets }
 
 /** What holds for the whole life of a host: its parts, and how to give them back. */
-type Base = HostParts & { install: string; user: ContainerUser; store: Store; release(): void }
+type Base = HostParts & { install: string; user: ContainerUser; store: Store; audit: AuditBook; release(): void }
 
 /** The backstop behind all events: whatever a missed one left lying is found after this. */
 const SWEEP_MS = 60_000
@@ -72,7 +79,7 @@ export async function startHost(parts: HostParts): Promise<Host> {
 }
 
 /** Root, lock, engine, orphans, store: in this order, so that a second host or a missing engine changes nothing. */
-async function openBase({ config, log, runtime }: HostParts): Promise<Base> {
+async function openBase({ config, log, runtime, secrets }: HostParts): Promise<Base> {
   const { root, paths } = config
   const user = containerUser({ uid: process.getuid?.() ?? 1000, gid: process.getgid?.() ?? 1000 })
   prepareRoot({ root, project: PROJECT, owner: user })
@@ -85,11 +92,14 @@ async function openBase({ config, log, runtime }: HostParts): Promise<Base> {
     await removeOrphans({ runtime, installId: install, root, log })
     rmSync(paths.runs, { recursive: true, force: true })
     const store = Store.open(paths.database, log.info)
+    secrets.include(() => store.groups.all().flatMap(secretsOfGroup))
+    const audit = new AuditBook({ store, now: systemClock.now, redact: secrets.redact })
     const release = () => {
+      audit.settle({ all: true })
       store.close()
       lock.release()
     }
-    return { config, log, runtime, install, user, store, release }
+    return { config, log, runtime, secrets, install, user, store, audit, release }
   } catch (error) {
     lock.release()
     throw error
@@ -97,7 +107,7 @@ async function openBase({ config, log, runtime }: HostParts): Promise<Base> {
 }
 
 async function startServices(base: Base): Promise<Host> {
-  const { config, log, store } = base
+  const { config, log, store, audit, secrets } = base
   ensureMain(store, systemClock.now())
   const feed = new Feed()
   const gateway = makeGateway(base)
@@ -109,7 +119,13 @@ async function startServices(base: Base): Promise<Host> {
   const courier = makeCourier({ base, channelOf, files })
   const desk = makeDesk(base, feed)
   const snapshots = new Snapshots({ store, root: config.root, now: systemClock.now, log })
-  const registry = makeRegistry({ base, queue: () => queue, changed: () => snapshots.writeAll() })
+  const changed = () => {
+    snapshots.writeAll()
+    secrets.refresh()
+  }
+  const registry = makeRegistry({ base, queue: () => queue, changed })
+  const mounts = new MountAdmin(mountRules(config))
+  const owner = new OwnerDesk({ store, registry, mounts, audit: (note) => audit.note(note) })
   const runner = makeRunner({ base, gateway, snapshots })
   const { ipc, questions } = makeIpc({ base, feed, desk, courier, files, registry, snapshots, channels })
   const queue: GroupQueue = makeQueue({ base, registry, feed, desk, courier, runner, showWork, ipc })
@@ -127,7 +143,7 @@ async function startServices(base: Base): Promise<Host> {
   let ready = false
   const status = () => hostStatus({ store, queue, channels, root: config.root, version: packageJson.version, ready })
   const api = controlApi({
-    registry,
+    registry: owner,
     assistantName: config.assistantName,
     store,
     feed,
@@ -145,13 +161,18 @@ async function startServices(base: Base): Promise<Host> {
   const wakeAll = () => {
     for (const { folder } of store.groups.all()) queue.wake(folder)
   }
-  const login = makeLoginWatch(base, wakeAll)
+  const login = makeLoginWatch(base, () => {
+    audit.note({ by: 'host', folder: null, act: 'login', subject: 'model', outcome: 'done', detail: 'another login is used' })
+    wakeAll()
+  })
   const sweep = () => {
     wakeAll()
     courier.deliver()
     login.check()
     ipc.sweep()
     store.ipcRequests.prune(systemClock.now() - IPC_MEMORY_MS)
+    secrets.refresh()
+    audit.settle()
   }
   ipc.readAll(store.groups.all().map(({ folder }) => folder))
   const sweeping = setInterval(sweep, SWEEP_MS)
@@ -198,18 +219,29 @@ function makeDesk({ config, store, install }: Base, feed: Feed): TurnDesk {
 
 type RunnerParts = { base: Base; gateway: Gateway; snapshots: Snapshots }
 
-function makeRunner({ base: { config, log, runtime, install, user }, gateway, snapshots }: RunnerParts): ContainerRunner {
+function makeRunner({
+  base: { config, log, runtime, install, user, audit, secrets },
+  gateway,
+  snapshots,
+}: RunnerParts): ContainerRunner {
   const { root, paths, image, network, credentials, timeZone } = config
   const project = { project: PROJECT, projectEntries: projectEntries(PROJECT) }
   const settings = { root, runs: paths.runs, ...project, installId: install, image, user, network, credentials, timeZone }
+  const rules = mountRules(config)
   return new ContainerRunner(settings, {
     runtime,
     log,
     clock: systemClock,
+    judgeMounts: (group) => judgeMounts(group.config.additionalMounts ?? [], group, rules),
+    mountRulesStamp: () => allowlistStamp(rules.allowlistFile),
+    audit: (note) => audit.note(note),
     redact: log.redact,
     writeSnapshots: (folder) => snapshots.write(folder),
     openGateway: (run) => gateway.open(run),
-    loginFile: () => loginFile(config),
+    loginFile: () => {
+      secrets.refresh()
+      return loginFile(config)
+    },
   })
 }
 
@@ -261,7 +293,7 @@ type IpcParts = {
 }
 
 /** What agents ask for: read from their folders, decided, carried out and answered. */
-function makeIpc({ base: { config, log, store }, feed, desk, courier, files, registry, snapshots, channels }: IpcParts) {
+function makeIpc({ base: { config, log, store, audit }, feed, desk, courier, files, registry, snapshots, channels }: IpcParts) {
   const { root, timeZone, assistantName } = config
   const { now } = systemClock
   const post = (posting: Posting) => store.outbox.add(posting)
@@ -275,7 +307,8 @@ function makeIpc({ base: { config, log, store }, feed, desk, courier, files, reg
     if (failed) throw failed.reason
   }
   const tasks = taskPort(store)
-  const office = { store, speech, registry, tasks, questions, files, timeZone, deliver, refreshGroups, now, log }
+  const ports = { store, speech, registry, tasks, questions, files, timeZone, deliver, refreshGroups, now, log }
+  const office = { ...ports, redact: log.redact, audit: (note: AuditNote) => audit.note(note) }
   return { questions, ipc: new IpcWatcher({ desk: new IpcDesk(office), clock: systemClock, log }, root) }
 }
 
@@ -336,6 +369,14 @@ function makeLoginWatch({ config, log, store }: Base, wakeAll: () => void): { ch
     log.debug('There is no ~/.claude to watch; a new login there is noticed within a minute')
   }
   return { check, close: () => watcher?.close() }
+}
+
+/** What MCP servers of a group are given: its agent can read it, logs and chats need not. */
+function secretsOfGroup({ config }: Group): string[] {
+  const servers = Object.values(config.mcpServers ?? {})
+  return servers.flatMap((server) =>
+    secretsOf({ ...('env' in server ? server.env : {}), ...('headers' in server ? server.headers : {}) }),
+  )
 }
 
 function credentialsOf({ apiKey, oauthToken, userHome }: Config): HostCredentials {

@@ -1,9 +1,11 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import packageJson from '../../package.json' with { type: 'json' }
 import { loadConfig, PROJECT } from '../config.ts'
+import { auditCommand } from './audit.ts'
 import type { ChatOptions } from './chat.ts'
 import { type ExitCode, exitCodeOf, report } from './exit.ts'
 import { groupsCommand } from './groups.ts'
+import { mountsCommand } from './mounts.ts'
 import { sessionsCommand } from './sessions.ts'
 import { personAt } from './setup/person.ts'
 import { mayInstall, type SetupState, setup } from './setup/setup.ts'
@@ -44,6 +46,8 @@ function commands(done: (code: ExitCode) => void): Command {
       done(0)
     })
   groupsCommand(program, { env, print, say, done })
+  mountsCommand(program, { env, print, say, done })
+  auditCommand(program, { env, print, say, done })
   sessionsCommand(program, { env, print, say, done })
   add('build', 'write dist/index.js, which service units of v1 start').action(async () => {
     const { writeDist } = await import('./setup/build.ts')

@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream/promises'
+import { redactor } from '../domain/redactor.ts'
 import { type ApiError, sendApiError } from './api-error.ts'
 import { MemoryShare, type RunMemory, readBody } from './body.ts'
 import type { Credential, CredentialSource } from './credentials.ts'
 import { requestHeaders, responseHeaders } from './headers.ts'
-import { redactor } from './redactor.ts'
 import { retryTime } from './retry-time.ts'
 import { problemText, type Upstream, UpstreamProblem } from './upstream.ts'
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { ownerDesk } from '../../test/fakes/owner.ts'
 import { storeWith, type TestContext } from '../../test/fakes/rooms.ts'
 import { Feed } from '../app/feed.ts'
 import { GroupRegistry } from '../app/groups.ts'
@@ -22,7 +23,7 @@ function api(t: TestContext) {
     { root, assistantName: 'Andy' },
   )
   const app = controlApi({
-    registry,
+    registry: ownerDesk({ store, registry, root }),
     assistantName: 'Andy',
     store,
     feed,
