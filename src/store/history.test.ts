@@ -73,7 +73,7 @@ test('what was said before the search was there is found', (t) => {
   const db = new SQLite(file)
   t.after(() => db.close())
   db.exec('DROP TRIGGER messages_text_added; DROP TRIGGER messages_text_removed; DROP TRIGGER messages_text_changed')
-  db.exec('DROP TABLE messages_text; DROP TABLE ipc_requests; DROP TABLE questions')
+  db.exec('DROP TABLE messages_text; DROP TABLE ipc_requests; DROP TABLE questions; DROP TABLE audit')
   db.pragma('user_version = 4')
   const taken = Store.open(file)
   t.after(() => taken.close())
