@@ -25,13 +25,14 @@ import { TurnDesk } from './app/turn-desk.ts'
 import { showTyping } from './app/typing.ts'
 import type { Channel } from './channels/contract.ts'
 import { TerminalChannel } from './channels/terminal.ts'
-import { type Config, mountRules, PROJECT } from './config.ts'
+import { type Config, mountRules, PROJECT, policyFile } from './config.ts'
 import { type ContainerUser, containerUser } from './container/folders.ts'
 import { ContainerRunner, type StartRequest } from './container-runner.ts'
 import type { AuditNote } from './domain/audit.ts'
 import { systemClock } from './domain/clock.ts'
 import { errorText } from './domain/errors.ts'
 import type { Group } from './domain/group.ts'
+import { mayDo } from './domain/senders.ts'
 import { fingerprintOf, HostCredentials, placeholderEnv } from './gateway/credentials.ts'
 import { Gateway } from './gateway/gateway.ts'
 import type { GatewayLog } from './gateway/log.ts'
@@ -40,6 +41,7 @@ import { allowlistStamp, judgeMounts } from './mount-security.ts'
 import { installId, preparePrivateFolder, prepareRoot, projectEntries } from './project.ts'
 import type { ContainerRuntime } from './runtimes/contract.ts'
 import { type Secrets, secretsOf } from './secrets.ts'
+import { SenderAllowlist } from './sender-allowlist.ts'
 import { HostLock } from './store/lock.ts'
 import { Store } from './store/store.ts'
 import { controlApi } from './web/api.ts'
@@ -58,7 +60,14 @@ export type Host = {
 export type HostParts = { config: Config; log: Log; runtime: ContainerRuntime; secrets: Secrets }
 
 /** What holds for the whole life of a host: its parts, and how to give them back. */
-type Base = HostParts & { install: string; user: ContainerUser; store: Store; audit: AuditBook; release(): void }
+type Base = HostParts & {
+  install: string
+  user: ContainerUser
+  store: Store
+  audit: AuditBook
+  senders: SenderAllowlist
+  release(): void
+}
 
 /** The backstop behind all events: whatever a missed one left lying is found after this. */
 const SWEEP_MS = 60_000
@@ -94,12 +103,13 @@ async function openBase({ config, log, runtime, secrets }: HostParts): Promise<B
     const store = Store.open(paths.database, log.info)
     secrets.include(() => store.groups.all().flatMap(secretsOfGroup))
     const audit = new AuditBook({ store, now: systemClock.now, redact: secrets.redact })
+    const senders = new SenderAllowlist({ file: policyFile(config.userHome, 'sender-allowlist.json'), onBroken: log.error })
     const release = () => {
       audit.settle({ all: true })
       store.close()
       lock.release()
     }
-    return { config, log, runtime, secrets, install, user, store, audit, release }
+    return { config, log, runtime, secrets, install, user, store, audit, senders, release }
   } catch (error) {
     lock.release()
     throw error
@@ -130,11 +140,15 @@ async function startServices(base: Base): Promise<Host> {
   const { ipc, questions } = makeIpc({ base, feed, desk, courier, files, registry, snapshots, channels })
   const queue: GroupQueue = makeQueue({ base, registry, feed, desk, courier, runner, showWork, ipc })
   const commands = makeCommands({ base, desk, queue, courier })
-  const takeCommand: InboxPorts['takeCommand'] = (stored) => commands.take(stored) ?? questions.take(stored)
+  const takeCommand: InboxPorts['takeCommand'] = (said) =>
+    commands.take(said) ?? (mayDo(said.standing, 'answer-question') ? questions.take(said) : undefined)
   const inbox = new Inbox({
     store,
     feed,
     takeCommand,
+    judge: base.senders.judge,
+    onDropped: ({ jid, sender }, folder) =>
+      audit.note({ by: 'sender', folder, act: 'message', subject: sender, outcome: 'refused', detail: `not kept, in ${jid}` }),
     deliver: () => courier.deliver(),
     wake: (folder) => queue.wake(folder),
   })
@@ -172,6 +186,7 @@ async function startServices(base: Base): Promise<Host> {
     ipc.sweep()
     store.ipcRequests.prune(systemClock.now() - IPC_MEMORY_MS)
     secrets.refresh()
+    base.senders.policy()
     audit.settle()
   }
   ipc.readAll(store.groups.all().map(({ folder }) => folder))
@@ -209,10 +224,10 @@ function makeCourier({ base: { store, log }, channelOf, files }: CourierParts): 
   return new Courier({ store, channelOf, log, forget, clock: systemClock, random: Math.random })
 }
 
-function makeDesk({ config, store, install }: Base, feed: Feed): TurnDesk {
+function makeDesk({ config, store, install, senders }: Base, feed: Feed): TurnDesk {
   const { assistantName, timeZone, maxTurnRetries } = config
   return new TurnDesk(
-    { store, feed, now: systemClock.now },
+    { store, feed, now: systemClock.now, judge: senders.judge },
     { assistantName, timeZone, maxRetries: maxTurnRetries, installId: install },
   )
 }
@@ -335,9 +350,9 @@ function makeCommands({
   courier: Courier
 }): Commands {
   const { root, assistantName, timeZone } = base.config
-  const { store, log } = base
+  const { store, log, audit } = base
   return new Commands(
-    { store, desk, queue, log, deliver: () => courier.deliver(), now: systemClock.now },
+    { store, desk, queue, log, audit: (note) => audit.note(note), deliver: () => courier.deliver(), now: systemClock.now },
     { root, assistantName, timeZone },
   )
 }
@@ -345,13 +360,13 @@ function makeCommands({
 /** What the command line and the agents change about groups. */
 type RegistryParts = { base: Base; queue: () => GroupQueue; changed: () => void }
 
-function makeRegistry({ base: { config, log, store }, queue, changed }: RegistryParts): GroupRegistry {
+function makeRegistry({ base: { config, log, store, senders }, queue, changed }: RegistryParts): GroupRegistry {
   const release = (folder: string) => {
     queue()
       .closeGroup(folder)
       .catch((error) => log.error(`Group ${folder}: its container did not leave: ${errorText(error)}`))
   }
-  return new GroupRegistry({ store, now: systemClock.now, release, changed }, config)
+  return new GroupRegistry({ store, now: systemClock.now, release, changed, judge: senders.judge }, config)
 }
 
 /** A login that is renewed is noticed when its file changes, where the system can tell, and else by the sweep. */

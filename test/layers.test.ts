@@ -38,6 +38,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   web: ['domain', 'store', 'app', 'channels/terminal.ts'],
   demo: ['domain'],
   'config.ts': ['domain'],
+  'sender-allowlist.ts': ['domain'],
   'secrets.ts': ['config.ts', 'domain'],
   'log.ts': ['config.ts', 'domain'],
   'project.ts': ['domain', 'files.ts', 'container'],
