@@ -135,3 +135,48 @@ export const groupDetail = z.object({
   config: z.record(z.string(), z.unknown()),
 })
 export type GroupDetail = z.infer<typeof groupDetail>
+
+/**
+ * Tasks. Times are ms since the epoch.
+ * GET  /api/tasks                -> { tasks: TaskDetail[] }
+ * GET  /api/tasks/{id}/runs      -> { runs: TaskRunDetail[] }    the newest `limit`, newest first; also of a task that is gone
+ * POST /api/tasks/{id}/{deed}    -> Change                 pause, resume, cancel, run
+ */
+export const taskDeed = z.enum(['pause', 'resume', 'cancel', 'run'])
+export type TaskDeed = z.infer<typeof taskDeed>
+
+export const taskDetail = z.object({
+  id: z.string(),
+  folder: z.string(),
+  jid: z.string(),
+  prompt: z.string(),
+  /** Runs before the agent is asked, and decides whether it is. */
+  script: z.string().nullable(),
+  schedule: z.object({ type: z.string(), value: z.string() }),
+  contextMode: z.enum(['group', 'isolated']),
+  catchUp: z.enum(['once', 'skip']),
+  status: z.enum(['active', 'paused', 'completed']),
+  /** Why it is paused, when nobody paused it. */
+  reason: z.string().nullable(),
+  running: z.boolean(),
+  nextRun: z.number().nullable(),
+  lastRun: z.number().nullable(),
+  lastResult: z.string().nullable(),
+  createdAt: z.number(),
+})
+export type TaskDetail = z.infer<typeof taskDetail>
+
+export const taskRun = z.object({
+  id: z.int(),
+  taskId: z.string(),
+  at: z.number(),
+  /** The moment of the schedule that it stands for; null when somebody asked for it. */
+  dueAt: z.number().nullable(),
+  durationMs: z.number().nullable(),
+  status: z.enum(['running', 'success', 'error', 'skipped']),
+  /** Why it was skipped, what it makes up for. */
+  note: z.string().nullable(),
+  result: z.string().nullable(),
+  error: z.string().nullable(),
+})
+export type TaskRunDetail = z.infer<typeof taskRun>

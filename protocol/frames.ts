@@ -14,7 +14,7 @@ const turn = z.object({
   chatJid: z.string(),
   /** Uuids of earlier tries of the same batch, oldest first: the runner looks for them in the transcript. */
   earlier: z.array(uuid).default([]),
-  /** Uuids of other turns that were in flight together with an earlier try: they may have one answer. */
+  /** Uuids of other turns that were pushed together with an earlier try: they may have one answer. */
   siblings: z.array(uuid).default([]),
   /**
    * Bash, run before the model is asked. When its last line is `{"wakeAgent": false}`, the turn succeeds with no text and

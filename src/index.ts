@@ -10,7 +10,6 @@ import { ensureMain, GroupRegistry } from './app/groups.ts'
 import { Inbox, type InboxPorts } from './app/inbox.ts'
 import { IpcDesk } from './app/ipc-desk.ts'
 import type { Posting } from './app/ipc-speech.ts'
-import type { TaskPort } from './app/ipc-tasks.ts'
 import { IpcWatcher } from './app/ipc-watcher.ts'
 import { LoginWatch } from './app/login-watch.ts'
 import { MountAdmin } from './app/mount-admin.ts'
@@ -19,8 +18,10 @@ import { OutgoingFiles } from './app/outgoing-files.ts'
 import { OwnerDesk } from './app/owner-desk.ts'
 import { QuestionDesk } from './app/questions.ts'
 import { removeOrphans } from './app/recovery.ts'
+import { Scheduler } from './app/scheduler.ts'
 import { Snapshots } from './app/snapshots.ts'
 import { hostStatus } from './app/status.ts'
+import { newTaskId, TaskBook } from './app/tasks.ts'
 import { TurnDesk } from './app/turn-desk.ts'
 import { showTyping } from './app/typing.ts'
 import type { Channel } from './channels/contract.ts'
@@ -137,7 +138,8 @@ async function startServices(base: Base): Promise<Host> {
   const mounts = new MountAdmin(mountRules(config))
   const owner = new OwnerDesk({ store, registry, mounts, audit: (note) => audit.note(note) })
   const runner = makeRunner({ base, gateway, snapshots })
-  const { ipc, questions } = makeIpc({ base, feed, desk, courier, files, registry, snapshots, channels })
+  const { scheduler, tasks } = makeTasks({ base, queue: () => queue, courier, snapshots })
+  const { ipc, questions } = makeIpc({ base, feed, desk, courier, files, registry, tasks, snapshots, channels })
   const queue: GroupQueue = makeQueue({ base, registry, feed, desk, courier, runner, showWork, ipc })
   const commands = makeCommands({ base, desk, queue, courier })
   const takeCommand: InboxPorts['takeCommand'] = (said) =>
@@ -158,6 +160,7 @@ async function startServices(base: Base): Promise<Host> {
   const status = () => hostStatus({ store, queue, channels, root: config.root, version: packageJson.version, ready })
   const api = controlApi({
     registry: owner,
+    tasks,
     assistantName: config.assistantName,
     store,
     feed,
@@ -168,7 +171,7 @@ async function startServices(base: Base): Promise<Host> {
   })
 
   for (const channel of channels) await channel.start(inbox, life.signal)
-  const unfinished = desk.recover() + store.outbox.reopen()
+  const unfinished = desk.recover() + courier.recover()
   registry.settle()
   snapshots.writeAll()
   if (unfinished > 0) log.info(`Going on with ${unfinished} turns and deliveries of the last run`)
@@ -181,6 +184,7 @@ async function startServices(base: Base): Promise<Host> {
   })
   const sweep = () => {
     wakeAll()
+    scheduler.wake()
     courier.deliver()
     login.check()
     ipc.sweep()
@@ -192,6 +196,7 @@ async function startServices(base: Base): Promise<Host> {
   ipc.readAll(store.groups.all().map(({ folder }) => folder))
   const sweeping = setInterval(sweep, SWEEP_MS)
   const control = await serveControl({ app: api, socket: config.paths.controlSocket })
+  scheduler.start()
   sweep()
   ready = true
   log.info('Ready')
@@ -200,6 +205,7 @@ async function startServices(base: Base): Promise<Host> {
     ready = false
     log.info('Stopping')
     clearInterval(sweeping)
+    scheduler.stop()
     login.close()
     await queue.shutdown({ graceMs: config.shutdownGraceMs, now })
     await ipc.stop()
@@ -303,12 +309,23 @@ type IpcParts = {
   courier: Courier
   files: OutgoingFiles
   registry: GroupRegistry
+  tasks: TaskBook
   snapshots: Snapshots
   channels: readonly Channel[]
 }
 
 /** What agents ask for: read from their folders, decided, carried out and answered. */
-function makeIpc({ base: { config, log, store, audit }, feed, desk, courier, files, registry, snapshots, channels }: IpcParts) {
+function makeIpc({
+  base: { config, log, store, audit },
+  feed,
+  desk,
+  courier,
+  files,
+  registry,
+  tasks,
+  snapshots,
+  channels,
+}: IpcParts) {
   const { root, timeZone, assistantName } = config
   const { now } = systemClock
   const post = (posting: Posting) => store.outbox.add(posting)
@@ -321,21 +338,9 @@ function makeIpc({ base: { config, log, store, audit }, feed, desk, courier, fil
     const failed = asked.find((one) => one.status === 'rejected')
     if (failed) throw failed.reason
   }
-  const tasks = taskPort(store)
   const ports = { store, speech, registry, tasks, questions, files, timeZone, deliver, refreshGroups, now, log }
   const office = { ...ports, redact: log.redact, audit: (note: AuditNote) => audit.note(note) }
   return { questions, ipc: new IpcWatcher({ desk: new IpcDesk(office), clock: systemClock, log }, root) }
-}
-
-/** Until the book of tasks is there, agents can look at tasks only. */
-function taskPort({ tasks }: Store): TaskPort {
-  const change = () => ({ type: 'refused' as const, why: 'Tasks cannot be changed by agents yet.' })
-  return {
-    find: (id) => tasks.find(id),
-    list: (folder) => (folder === undefined ? tasks.all() : tasks.ofGroup(folder)),
-    history: (id, limit) => tasks.history(id, limit),
-    ...{ schedule: change, update: change, pause: change, resume: change, cancel: change, runNow: change },
-  }
 }
 
 function makeCommands({
@@ -392,6 +397,32 @@ function secretsOfGroup({ config }: Group): string[] {
   return servers.flatMap((server) =>
     secretsOf({ ...('env' in server ? server.env : {}), ...('headers' in server ? server.headers : {}) }),
   )
+}
+
+type TaskParts = { base: Base; queue(): GroupQueue; courier: Courier; snapshots: Snapshots }
+
+function makeTasks({ base: { config, log, store }, queue, courier, snapshots }: TaskParts): {
+  scheduler: Scheduler
+  tasks: TaskBook
+} {
+  const wake = (folder: string) => queue().wake(folder)
+  const written = (folder: string) => snapshots.writeTasks(folder)
+  const deliver = () => courier.deliver()
+  const scheduler = new Scheduler({ store, clock: systemClock, log, wake, deliver, changed: written }, config)
+  const changed = (folder: string) => {
+    written(folder)
+    scheduler.wake()
+  }
+  const tasks = new TaskBook(
+    { store, now: systemClock.now, newId: newTaskId, wake: later(wake), changed: later(changed) },
+    config,
+  )
+  return { scheduler, tasks }
+}
+
+/** After the transaction that asks for it: a request of an agent is carried out and recorded in one. */
+function later(work: (folder: string) => void): (folder: string) => void {
+  return (folder) => queueMicrotask(() => work(folder))
 }
 
 function credentialsOf({ apiKey, oauthToken, userHome }: Config): HostCredentials {

@@ -18,6 +18,7 @@ import {
   settingsProblem,
 } from './group-change.ts'
 import { isLeaving, leavingChats, noteLeaving, noteLeft } from './leaving.ts'
+import { pauseTask } from './task-run.ts'
 
 export type GroupPorts = {
   store: Store
@@ -230,7 +231,10 @@ export class GroupRegistry {
   }
 
   #removeGroup(folder: string): void {
-    this.#ports.store.groups.remove(folder)
+    const { store } = this.#ports
+    const active = store.tasks.ofGroup(folder).filter(({ status }) => status === 'active')
+    for (const task of active) pauseTask(store, task, 'its group was removed')
+    store.groups.remove(folder)
     this.#ports.release(folder)
   }
 

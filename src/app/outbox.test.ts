@@ -173,9 +173,22 @@ test('what was under way when the host was killed may have arrived', async (t) =
   })
   post('tg:a', 'k')
   store.outbox.markSending(1)
-  assert.equal(store.outbox.reopen(), 1)
+  assert.equal(courier.recover(), 1)
   courier.deliver()
   await settle(() => states().uncertain === 1)
+})
+
+test('a host that is killed again and again in a send does not send again and again', async (t) => {
+  let sends = 0
+  const count: Send = async () => ({ platformId: String(++sends) })
+  const { store, courier, post, states } = postOffice(t, count, { capabilities: { delivery: 'uncertain', maxText: 100 } })
+  post('tg:a', 'k')
+  for (const _ of ['first', 'second']) {
+    store.outbox.markSending(1)
+    courier.recover()
+  }
+  courier.deliver()
+  assert.deepEqual([sends, states().uncertain, states().pending], [0, 1, 0])
 })
 
 test('a platform that says when is asked then, and not before', async (t) => {

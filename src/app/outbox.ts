@@ -37,6 +37,23 @@ export class Courier {
     this.#ports = ports
   }
 
+  /** At start: what was under way when the host went away may have arrived. Returns how many there were. */
+  recover(): number {
+    const { store, channelOf, clock, log } = this.#ports
+    const why = 'the host was stopped while it was sent'
+    return store.tx(() => {
+      const cut = store.outbox.underWay()
+      for (const { seq, jid, unsure } of cut) {
+        const guarantee = channelOf(jid)?.capabilities.delivery ?? 'uncertain'
+        const step = afterAttempt({ type: 'unknown', why }, { guarantee, unsure })
+        if (step.type === 'again') store.outbox.postpone({ seq, until: clock.now(), unsure: step.unsure, why })
+        else store.outbox.close({ seq, state: 'uncertain', at: clock.now(), platformId: null, why })
+        log.warn(`Delivery ${seq} to ${jid} ${step.type === 'again' ? 'is looked after again' : 'may have arrived'}: ${why}`)
+      }
+      return cut.length
+    })
+  }
+
   /** Sends everything that can be sent now, and sees to it that the rest is sent when it can be. */
   deliver(): void {
     const { store, clock } = this.#ports

@@ -25,7 +25,7 @@ export type ClaimedTurn = {
   uuid: string
   /** Uuids of its earlier tries, oldest first. */
   earlier: string[]
-  /** Uuids of turns that were in flight together with an earlier try. */
+  /** Uuids of the first tries of turns that were in flight together with an earlier try. */
   siblings: string[]
   sessionId: string | undefined
   lane: TurnLane
@@ -139,7 +139,8 @@ export class TurnDesk {
     if (turn.state !== 'running') throw new Error(`turn ${id} did not start`)
     const uuids = this.#uuids({ id, tries: turn.tries })
     const uuid = uuids.pop() ?? ''
-    const siblings = uuids.length > 0 ? store.turns.siblings(id).flatMap((sibling) => this.#uuids(sibling)) : []
+    // A further try is a run of its own: only first ones go in together.
+    const siblings = uuids.length > 0 ? store.turns.siblings(id).map((sibling) => this.#uuid(sibling, 1)) : []
     const sessionId =
       lane === 'isolated' && runId !== undefined ? store.tasks.sessionOfRun(runId) : store.sessions.get(group.folder)
     return { turn, group, jid, uuid, earlier: uuids, siblings, sessionId, lane }
@@ -221,7 +222,8 @@ export class TurnDesk {
       const orphans = store.turns.running()
       for (const orphan of orphans) {
         const claimed = this.#orphan(orphan)
-        if (claimed) this.#ledger.orphaned(claimed)
+        if (!claimed || (orphan.runId !== null && !claimed.task)) this.#ledger.dropVoid({ turn: orphan.turn.id })
+        else this.#ledger.orphaned(claimed)
       }
       return orphans.length
     })

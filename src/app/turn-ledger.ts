@@ -7,7 +7,6 @@ import type { Store } from '../store/store.ts'
 import type { StoredTurn } from '../store/turns.ts'
 import type { Feed } from './feed.ts'
 import type { ClaimedTurn } from './turn-desk.ts'
-import type { Work } from './work-finder.ts'
 
 type Failure = Extract<TurnOutcome, { type: 'failed' }>
 type Answer = Exclude<TurnOutcome, { type: 'failed' }>
@@ -47,8 +46,8 @@ export class TurnLedger {
     return this.#store.tasks.taskOfRun(runId)?.catchUp === 'skip' ? 0 : Math.min(maxRetries, TASK_RETRIES)
   }
 
-  /** What a turn was for is gone before it began. */
-  dropVoid({ turn }: Extract<Work, { type: 'void' }>): void {
+  /** What a turn was for is gone before it began, or before it could go on. */
+  dropVoid({ turn }: { turn: TurnId }): void {
     const runId = this.#store.turns.find(turn)?.runId
     this.step(turn, { type: 'stopped', at: this.#now() })
     if (runId) this.#store.tasks.endRun({ runId, at: this.#now(), status: 'error', result: null, error: 'the task was removed' })

@@ -15,6 +15,7 @@ import {
   type OutcomeEvent,
   outcomeEvent,
   type RegistrationRequest,
+  type TaskDeed,
 } from '@nanoclaw/protocol'
 import { z } from 'zod'
 import { AppError } from '../domain/errors.ts'
@@ -102,6 +103,10 @@ export class ControlClient {
 
   removeMount(target: string): Promise<Change> {
     return this.#ask({ method: 'POST', path: '/api/mounts/remove', body: { target }, schema: change })
+  }
+
+  changeTask(id: string, deed: TaskDeed): Promise<Change> {
+    return this.#ask({ method: 'POST', path: `/api/tasks/${encodeURIComponent(id)}/${deed}`, schema: change })
   }
 
   /** The JID of a group's chat in the terminal, which is opened if it is not yet. */

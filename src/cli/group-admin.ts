@@ -3,6 +3,7 @@ import type { GroupChange } from '../app/group-change.ts'
 import { ensureMain, GroupRegistry } from '../app/groups.ts'
 import { MountAdmin } from '../app/mount-admin.ts'
 import { OwnerDesk } from '../app/owner-desk.ts'
+import { changeTask, newTaskId, TaskBook } from '../app/tasks.ts'
 import { type Config, mountRules, PROJECT } from '../config.ts'
 import { containerUser } from '../container/folders.ts'
 import { AppError } from '../domain/errors.ts'
@@ -16,7 +17,7 @@ import { ControlClient } from './control-client.ts'
 /** What the command line changes: through the host, or, where none runs, in its place. */
 export type GroupAdmin = Pick<
   ControlClient,
-  'registerChat' | 'setGroup' | 'removeGroup' | 'clearSession' | 'allowMount' | 'removeMount'
+  'registerChat' | 'setGroup' | 'removeGroup' | 'clearSession' | 'allowMount' | 'removeMount' | 'changeTask'
 >
 
 /** How long a host that is just starting may take until it answers. */
@@ -68,6 +69,7 @@ function adminOf(store: Store, config: Config): GroupAdmin {
   const audit = new AuditBook({ store, now: Date.now, redact: new Secrets(config).redact })
   const mounts = new MountAdmin(mountRules(config))
   const desk = new OwnerDesk({ store, registry, mounts, audit: (note) => audit.note(note) })
+  const tasks = new TaskBook({ store, now: Date.now, newId: newTaskId, wake: () => {}, changed: () => {} }, config)
   return {
     registerChat: async (wish) => answer(desk.register(wish)),
     setGroup: async (settings) => answer(desk.set(settings)),
@@ -75,6 +77,7 @@ function adminOf(store: Store, config: Config): GroupAdmin {
     clearSession: async (folder) => answer(desk.clearSession(folder)),
     allowMount: async (wish) => answer(desk.allowMount(wish)),
     removeMount: async (target) => answer(desk.removeMount(target)),
+    changeTask: async (id, deed) => changeTask(tasks, { id, deed }),
   }
 }
 

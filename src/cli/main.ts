@@ -9,6 +9,7 @@ import { mountsCommand } from './mounts.ts'
 import { sessionsCommand } from './sessions.ts'
 import { personAt } from './setup/person.ts'
 import { mayInstall, type SetupState, setup } from './setup/setup.ts'
+import { tasksCommand } from './tasks.ts'
 
 const { env } = process
 const say = (line: string) => process.stderr.write(`${line}\n`)
@@ -49,6 +50,7 @@ function commands(done: (code: ExitCode) => void): Command {
   mountsCommand(program, { env, print, say, done })
   auditCommand(program, { env, print, say, done })
   sessionsCommand(program, { env, print, say, done })
+  tasksCommand(program, { env, print, say, done })
   add('build', 'write dist/index.js, which service units of v1 start').action(async () => {
     const { writeDist } = await import('./setup/build.ts')
     say(`Wrote ${writeDist(PROJECT)}`)

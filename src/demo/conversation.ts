@@ -54,14 +54,17 @@ function hear(conversation: Conversation, { role, block }: { role: string; block
 function startTurn(conversation: Conversation, text: string): void {
   const words = wordsOf(text)
   if (words.length === 0) return
-  if (words[0]?.startsWith(CONTINUED)) {
-    conversation.resumed = true
-    return
-  }
+  if (withoutNotes(text).trimStart().startsWith(CONTINUED)) return resume(conversation, words)
   conversation.results = []
   note(conversation, words)
   // What a summary repeats was answered before the conversation was compacted.
   if (text.startsWith(COMPACTED)) conversation.said = []
+}
+
+/** The newest goes on from where it was; anything older begins anew. */
+function resume(conversation: Conversation, words: string[]): void {
+  if (words.join() !== conversation.said.join()) note(conversation, words)
+  conversation.resumed = true
 }
 
 function note(conversation: Conversation, words: string[]): void {

@@ -77,8 +77,18 @@ const END_OF_TIME = 8.64e15
 export function localTime(at: number, timeZone: string): string {
   // A platform's nonsense for a time must not keep its message from being answered.
   if (!(Math.abs(at) <= END_OF_TIME)) return 'unknown'
+  return formatOf(timeZone).format(at)
+}
+
+/** To make one takes far longer than to use it. */
+const formats = new Map<string, Intl.DateTimeFormat>()
+
+function formatOf(timeZone: string): Intl.DateTimeFormat {
+  const known = formats.get(timeZone)
+  if (known) return known
   const format = new Intl.DateTimeFormat('sv-SE', { timeZone, dateStyle: 'short', timeStyle: 'short' })
-  return format.format(at)
+  formats.set(timeZone, format)
+  return format
 }
 
 /** On one line, as XML reads an attribute. */

@@ -56,7 +56,7 @@ export class Outbox {
   readonly #postpone: Statement
   readonly #close: Statement
   readonly #counts: Statement
-  readonly #reopen: Statement
+  readonly #underWay: Statement
   readonly #troubles: Statement
   readonly #tellable: Statement
   readonly #told: Statement
@@ -86,7 +86,7 @@ export class Outbox {
       'UPDATE outbox SET state = :state, platform_id = :platformId, closed_at = :at, error = :why WHERE seq = :seq',
     )
     this.#counts = db.prepare('SELECT state, count(*) AS n FROM outbox GROUP BY state')
-    this.#reopen = db.prepare("UPDATE outbox SET state = 'pending', unsure = 1 WHERE state = 'sending'")
+    this.#underWay = db.prepare(`SELECT ${COLUMNS} FROM outbox WHERE state = 'sending' ORDER BY seq`)
     this.#troubles = db.prepare(
       `SELECT ${UNDELIVERED} FROM outbox WHERE state IN ('failed', 'uncertain') AND closed_at >= ? ORDER BY closed_at DESC LIMIT ?`,
     )
@@ -138,8 +138,8 @@ export class Outbox {
   }
 
   /** At start: sends that were under way when the host went away may have arrived. */
-  reopen(): number {
-    return this.#reopen.run().changes
+  underWay(): Delivery[] {
+    return this.#underWay.all().map(toDelivery)
   }
 
   counts(): { pending: number; failed: number; uncertain: number } {

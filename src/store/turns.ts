@@ -62,28 +62,31 @@ export class Turns {
       'UPDATE turns SET input_tokens = :inputTokens, output_tokens = :outputTokens, cost_usd = :costUsd WHERE id = :id',
     )
     this.#find = db.prepare(`SELECT ${COLUMNS} FROM turns WHERE id = ?`)
-    this.#running = db.prepare(`SELECT ${COLUMNS} FROM turns WHERE state = 'running' ORDER BY id`)
+    // In these words the indexes of open turns are used, which stay small.
+    const open = "state IN ('pending', 'running')"
+    this.#running = db.prepare(`SELECT ${COLUMNS} FROM turns WHERE ${open} AND state = 'running' ORDER BY id`)
     this.#openOfChat = db.prepare(
-      `SELECT ${COLUMNS} FROM turns WHERE chat_jid = ? AND state IN ('pending', 'running') AND task_run_id IS NULL ORDER BY id`,
+      `SELECT ${COLUMNS} FROM turns WHERE chat_jid = ? AND ${open} AND task_run_id IS NULL ORDER BY id`,
     )
-    this.#openTasks = db.prepare(
-      `SELECT ${COLUMNS} FROM turns WHERE group_folder = ? AND lane = ? AND state = 'pending' AND task_run_id IS NOT NULL ORDER BY id`,
-    )
+    this.#openTasks = db.prepare(`
+      SELECT ${COLUMNS} FROM turns
+      WHERE group_folder = ? AND lane = ? AND ${open} AND state = 'pending' AND task_run_id IS NOT NULL ORDER BY id`)
     this.#hasOpen = db
-      .prepare(
-        `SELECT EXISTS (SELECT 1 FROM turns WHERE chat_jid = ? AND (state = 'running' OR (state = 'pending' AND reason IS NULL)))`,
-      )
+      .prepare(`SELECT EXISTS (SELECT 1 FROM turns WHERE chat_jid = ? AND ${open} AND (state = 'running' OR reason IS NULL))`)
       .pluck()
     this.#lastFailure = db
       .prepare('SELECT error FROM turns WHERE chat_jid = ? AND reason IS NOT NULL ORDER BY id DESC LIMIT 1')
       .pluck()
     this.#drop = db.prepare(
-      "UPDATE turns SET state = 'stopped', reason = NULL, ended_at = :at WHERE chat_jid = :jid AND state = 'pending'",
+      `UPDATE turns SET state = 'stopped', reason = NULL, ended_at = :at WHERE chat_jid = :jid AND ${open} AND state = 'pending'`,
     )
     this.#join = db.prepare('UPDATE turns SET joined = (SELECT coalesce(joined, id) FROM turns WHERE id = :head) WHERE id = :id')
-    this.#siblings = db.prepare(`
-      WITH root (id) AS (SELECT coalesce(joined, id) FROM turns WHERE id = :id)
-      SELECT id, tries FROM turns, root USING (id) WHERE id <> :id UNION SELECT t.id, t.tries FROM turns t, root WHERE t.joined = root.id AND t.id <> :id`)
+    this.#siblings = db
+      .prepare(`
+        WITH root (id) AS (SELECT coalesce(joined, id) FROM turns WHERE id = :id)
+        SELECT id FROM turns JOIN root USING (id) WHERE id <> :id
+        UNION SELECT t.id FROM turns t JOIN root ON t.joined = root.id WHERE t.id <> :id`)
+      .pluck()
     this.#noteAnswer = db.prepare('UPDATE turns SET answer_id = ? WHERE id = ?')
     this.#withAnswer = db.prepare('SELECT id FROM turns WHERE chat_jid = ? AND answer_id = ?').pluck()
     this.#merge = db.prepare('UPDATE turns SET merged_into = ? WHERE id = ?')
@@ -153,9 +156,9 @@ export class Turns {
     this.#join.run({ id, head })
   }
 
-  /** The turns that were ever in flight together with this one, and how often each was started. */
-  siblings(id: TurnId): { id: TurnId; tries: number }[] {
-    return this.#siblings.all({ id }) as { id: TurnId; tries: number }[]
+  /** The turns that were ever in flight together with this one. */
+  siblings(id: TurnId): TurnId[] {
+    return this.#siblings.all({ id }) as TurnId[]
   }
 
   /** The chat goes: what it still waited for is not answered any more. */

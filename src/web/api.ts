@@ -9,10 +9,12 @@ import { AppError } from '../domain/errors.ts'
 import type { IncomingMessage, Message } from '../domain/message.ts'
 import type { Store } from '../store/store.ts'
 import { type GroupsApiPorts, groupsApi } from './groups-api.ts'
+import { type TasksApiPorts, tasksApi } from './tasks-api.ts'
 
 export type ApiPorts = {
   store: Store
   registry: GroupsApiPorts['registry']
+  tasks: TasksApiPorts['tasks']
   assistantName: string
   feed: Feed
   receive(message: IncomingMessage): number | undefined
@@ -31,6 +33,7 @@ export function controlApi(ports: ApiPorts): Hono {
     .onError((error, c) => failure(c, error))
     .notFound((c) => c.json({ error: { code: 'api.unknown', message: `There is no ${c.req.method} ${c.req.path}.` } }, 404))
     .route('/', groupsApi(ports))
+    .route('/', tasksApi(ports))
     .get('/api/status', (c) => c.json(ports.status()))
     .get('/api/chats/:jid/messages', (c) => {
       const messages = store.messages.latest(registered(store, c), limit.parse(c.req.query('limit')))

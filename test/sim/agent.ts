@@ -15,6 +15,8 @@ export type Mood = { fail: number; silent: number; tool: number; crash: number }
 export type AgentWorld = {
   random: Random
   transcripts: Map<string, Transcript>
+  /** Everything the model ever answered, also in sessions that are lost. */
+  answers: { session: string; text: string }[]
   mood: Mood
   /** A login, as the model sees it. */
   loggedIn(): boolean
@@ -200,8 +202,8 @@ export class SimAgent implements RunningContainer {
       before.state === 'interrupted' ? [first] : this.#pushed.filter((one) => one === first || one.earlier.length === 0)
     this.#pushed = this.#pushed.filter((one) => !this.#current.includes(one))
     for (const one of this.#current) {
-      const marks = before.state === 'interrupted' ? before.marks : marksOf(one.prompt)
-      session.entries.push({ type: 'prompt', uuid: one.uuid, marks, continued: before.state === 'interrupted' })
+      const continued = before.state === 'interrupted'
+      session.entries.push({ type: 'prompt', uuid: one.uuid, marks: marksOf(one.prompt), continued })
     }
     this.#hangs = this.#world.random.chance(this.#world.mood.crash / 2)
   }
@@ -239,6 +241,7 @@ export class SimAgent implements RunningContainer {
     const text = silent ? `<internal>${marks.join(' ')}</internal>` : `answer to ${marks.join(' ')}`
     const id = this.#world.newId('answer')
     session.entries.push({ type: 'answer', id, text })
+    this.#world.answers.push({ session: session.id, text })
     const consumed = this.#current.map(({ uuid }) => uuid)
     this.#current = []
     this.#emit({ type: 'result', status: 'success', result: text, newSessionId: session.id, answerId: id, consumed })
@@ -275,22 +278,19 @@ export class SimAgent implements RunningContainer {
   }
 }
 
-type EarlierTry =
-  | { state: 'absent' }
-  | { state: 'interrupted'; marks: string[] }
-  | { state: 'answered'; text: string; id: string }
+type EarlierTry = { state: 'absent' } | { state: 'interrupted' } | { state: 'answered'; text: string; id: string }
 
 /** What the real runner finds (container/agent-runner/src/transcript.ts). */
 function earlierTry({ entries }: Transcript, { earlier, siblings }: Pushed): EarlierTry {
   let found: EarlierTry = { state: 'absent' }
+  let open = false
   for (const entry of entries) {
-    if ((entry.type === 'prompt' || entry.type === 'folded') && earlier.includes(entry.uuid))
-      found = { state: 'interrupted', marks: found.state === 'interrupted' ? [...found.marks, ...entry.marks] : entry.marks }
-    else if (found.state === 'absent') continue
-    else if (entry.type === 'answer') found = { state: 'answered', text: entry.text, id: entry.id }
-    else if (entry.type === 'prompt' && !entry.continued && (found.state === 'answered' || !siblings.includes(entry.uuid)))
-      return found
-    else if (entry.type !== 'tool' && found.state === 'interrupted') found.marks = [...found.marks, ...entry.marks]
+    if ((entry.type === 'prompt' || entry.type === 'folded') && earlier.includes(entry.uuid)) {
+      found = { state: 'interrupted' }
+      open = true
+    } else if (open && entry.type === 'prompt') open = found.state === 'interrupted' && siblings.includes(entry.uuid)
+    else if (open)
+      found = entry.type === 'answer' ? { state: 'answered', text: entry.text, id: entry.id } : { state: 'interrupted' }
   }
   return found
 }

@@ -3,6 +3,8 @@ import { Feed } from '../../src/app/feed.ts'
 import { GroupQueue } from '../../src/app/group-queue.ts'
 import { Inbox } from '../../src/app/inbox.ts'
 import { Courier } from '../../src/app/outbox.ts'
+import { Scheduler } from '../../src/app/scheduler.ts'
+import { TaskBook } from '../../src/app/tasks.ts'
 import { TurnDesk } from '../../src/app/turn-desk.ts'
 import { AgentRun } from '../../src/container/agent-run.ts'
 import type { RunLog } from '../../src/container/run-log.ts'
@@ -25,6 +27,8 @@ export class SimHost {
   readonly #courier: Courier
   readonly #desk: TurnDesk
   readonly #inbox: Inbox
+  readonly #scheduler: Scheduler
+  readonly #tasks: TaskBook
   readonly #now = new AbortController()
   starts: Start[] = []
   agents: SimAgent[] = []
@@ -39,7 +43,8 @@ export class SimHost {
     const feed = new Feed()
     const rules = { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 3, installId: 'sim' }
     this.#desk = new TurnDesk({ store, feed, now: clock.now }, rules)
-    const channelOf = (jid: string) => world.platforms.find((platform) => platform.owns(jid))
+    const channels = world.platforms.map((platform) => platform.seenBy(this.#life))
+    const channelOf = (jid: string) => channels.find((channel) => channel.owns(jid))
     this.#courier = new Courier({ store, clock, channelOf, random: world.random.next, forget: () => {}, log: QUIET })
     const deliver = () => this.#courier.deliver()
     const lane = {
@@ -58,9 +63,16 @@ export class SimHost {
     )
     const wake = (folder: string) => this.#queue.wake(folder)
     this.#inbox = new Inbox({ store, feed, wake, deliver, takeCommand: commands.take.bind(commands) })
+    const later = (work: () => void) => queueMicrotask(() => this.#begin(work))
+    const zone = { timeZone: 'UTC' }
+    this.#scheduler = new Scheduler({ store, clock, wake, deliver, changed: () => {}, log: QUIET }, zone)
+    const newId = () => world.newId('task')
+    const changed = () => later(() => this.#scheduler.wake())
+    this.#tasks = new TaskBook({ store, now: clock.now, newId, wake: (folder) => later(() => wake(folder)), changed }, zone)
     this.#begin(() => {
       this.#desk.recover()
-      store.outbox.reopen()
+      this.#courier.recover()
+      this.#scheduler.start()
       this.sweep()
     })
   }
@@ -83,8 +95,14 @@ export class SimHost {
   sweep(): void {
     this.#begin(() => {
       for (const { folder } of this.#world.store.groups.all()) this.#queue.wake(folder)
+      this.#scheduler.wake()
       this.#courier.deliver()
     })
+  }
+
+  /** Somebody changes something about tasks. */
+  changeTasks(change: (tasks: TaskBook) => void): void {
+    this.#begin(() => change(this.#tasks))
   }
 
   /** A platform hands a message over; it is told only when that is done. */
@@ -109,6 +127,7 @@ export class SimHost {
   }
 
   async #end(): Promise<void> {
+    this.#scheduler.stop()
     await this.#queue.shutdown({ graceMs: 20_000, now: this.#now.signal })
     await this.#courier.stop()
     this.ended = true

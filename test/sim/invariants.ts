@@ -19,9 +19,11 @@ export function violations(world: World): string[] {
   return [
     ...everyMessageIsSettled(world),
     ...answersAreOnceAndInOrder(world),
+    ...answersAreGiven(world),
     ...deliveries(world),
     ...modelWasAskedOnce(world),
     ...toldOnce(world),
+    ...runsOfTasks(world),
   ]
 }
 
@@ -62,18 +64,46 @@ function toldBefore(world: World, turn: number): boolean {
   )
 }
 
-/** No mark is answered twice in a chat, and answers stand in the order in which what they answer was stored. */
+/** No mark is answered twice in a chat, but by sessions that know nothing of each other; answers stand in the order of what they answer. */
 function answersAreOnceAndInOrder(world: World): string[] {
+  const rows = messages(world)
   return CHATS.flatMap(({ jid }) => {
-    const answers = messages(world).filter((row) => row.jid === jid && row.bot === 1 && row.text.startsWith('answer to'))
-    const marks = answers.flatMap(({ text }) => marksOf(text))
-    const twice = marks.filter((mark, at) => marks.indexOf(mark) !== at)
-    const numbers = marks.map((mark) => messages(world).find(({ id }) => id === mark)?.seq ?? 0)
+    const answers = rows.filter((row) => row.jid === jid && row.bot === 1 && row.text.startsWith('answer to'))
+    const marks = answers.flatMap(({ text }) => messageMarks(text))
+    const times = (mark: string) => marks.filter((other) => other === mark).length
+    const first = [...new Set(marks)]
+    const numbers = first.map((mark) => rows.find(({ id }) => id === mark)?.seq ?? 0)
     const order = numbers.every((n, at) => at === 0 || n > (numbers[at - 1] ?? 0))
     return [
-      ...twice.map((mark) => `${mark} was answered twice in ${jid}`),
+      ...first
+        .filter((mark) => times(mark) > sessionsThatAnswered(world, mark))
+        .map((mark) => `${mark} was answered twice in ${jid}`),
       ...(order ? [] : [`${jid} was answered out of order: ${marks.join(' ')}`]),
     ]
+  })
+}
+
+/** A task may be run, and asked, again and again. */
+function messageMarks(text: string): string[] {
+  return marksOf(text).filter((mark) => mark.startsWith('m'))
+}
+
+function sessionsThatAnswered({ answers }: World, mark: string): number {
+  return new Set(answers.filter(({ text }) => marksOf(text).includes(mark)).map(({ session }) => session)).size
+}
+
+/** What a message got is what the model answered to it, unless that was to be seen by nobody. */
+function answersAreGiven(world: World): string[] {
+  const rows = messages(world)
+  return world.sent.flatMap(({ jid, id, text }) => {
+    const row = rows.find((one) => one.jid === jid && one.id === id)
+    if (row?.state !== 'done' || text.startsWith('/')) return []
+    const answers = world.answers.filter((answer) => marksOf(answer.text).includes(id))
+    if (answers.length === 0) return [`${jid} ${id} is done, and the model never answered it`]
+    const seen = rows.some((one) => one.jid === jid && one.bot === 1 && marksOf(one.text).includes(id))
+    return seen || answers.some((answer) => answer.text.startsWith('<internal>'))
+      ? []
+      : [`${jid} ${id} is done without an answer`]
   })
 }
 
@@ -106,16 +136,51 @@ function outOfOrder(jid: string, { world, rows }: { world: World; rows: OutboxRo
 function modelWasAskedOnce(world: World): string[] {
   return [...world.transcripts.values()].flatMap(({ id, entries }) => {
     const marks = entries.flatMap((entry) =>
-      (entry.type === 'prompt' && !entry.continued) || entry.type === 'folded' ? entry.marks : [],
+      (entry.type === 'prompt' && !entry.continued) || entry.type === 'folded' ? messageMarks(entry.marks.join(' ')) : [],
     )
     return marks.filter((mark, at) => marks.indexOf(mark) !== at).map((mark) => `${mark} was asked twice in ${id}`)
   })
 }
 
-/** The last word on a turn once, and at most one word before it. */
+/** The last word on a turn once, and at most one word before it; that it waits for a person is told of the chat. */
 function toldOnce(world: World): string[] {
   const counts = new Map<number, number>()
   for (const { key, turn, head } of outbox(world))
-    if (key.includes('told') && turn !== null && head === null) counts.set(turn, (counts.get(turn) ?? 0) + 1)
+    if (key.includes('-told-') && !key.startsWith('parked-') && turn !== null && head === null)
+      counts.set(turn, (counts.get(turn) ?? 0) + 1)
   return [...counts].filter(([, count]) => count > 2).map(([turn, count]) => `turn ${turn} was told ${count} times`)
+}
+
+type RunRow = {
+  id: number
+  task: string
+  status: string
+  prompt: string | null
+  turn: string | null
+}
+
+/** Every run ended, and what was answered in it is said once. */
+function runsOfTasks(world: World): string[] {
+  const runs = world.database.rows<RunRow>(`
+    SELECT r.id, r.task_id AS task, r.status, s.prompt, t.state AS turn
+    FROM task_run_logs r LEFT JOIN scheduled_tasks s ON s.id = r.task_id LEFT JOIN turns t ON t.task_run_id = r.id
+    WHERE r.status <> 'skipped' ORDER BY r.task_id, r.id`)
+  const open = runs.filter(({ status, turn }) => status === 'running' || turn === 'pending' || turn === 'running')
+  const answers = messages(world).filter(({ bot, text }) => bot === 1 && text.startsWith('answer to'))
+  const said = [...new Set(runs.map(({ prompt }) => prompt))].flatMap((prompt) => {
+    const [mark] = marksOf(prompt ?? '')
+    if (mark === undefined) return []
+    const times = answers.filter(({ text }) => marksOf(text).includes(mark)).length
+    const most = runs.filter((run) => run.prompt === prompt && run.status === 'success').length
+    return times <= most ? [] : [`${mark} was answered ${times} times in ${most} runs`]
+  })
+  return [...open.map(({ id, status, turn }) => `run ${id} is ${status}, its turn ${turn}`), ...said, ...onceIsOnce(world)]
+}
+
+/** A task with one moment had it: it ran, or somebody was told why not. */
+function onceIsOnce(world: World): string[] {
+  const lost = world.database.rows<{ id: string }>(`
+    SELECT id FROM scheduled_tasks WHERE schedule_type = 'once' AND status <> 'paused'
+      AND (SELECT count(*) FROM task_run_logs WHERE task_id = scheduled_tasks.id AND due_at IS NOT NULL) <> 1`)
+  return lost.map(({ id }) => `${id} did not have its moment once`)
 }

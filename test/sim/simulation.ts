@@ -5,7 +5,8 @@ import { CHATS, type Database, type Sent, World } from './world.ts'
 
 export type Outcome = { seed: number; violations: string[]; trace: string[]; commits: number; crashes: number; messages: number }
 
-const STEPS = 70
+const FEWEST_STEPS = 8
+const MOST_STEPS = 45
 /** More steps than this after the last fault mean that it never comes to rest. */
 const MAX_REST_STEPS = 3_000
 
@@ -37,7 +38,8 @@ class Simulation {
   async run(): Promise<Outcome> {
     const problems: string[] = []
     try {
-      for (let step = 0; step < STEPS; step++) {
+      const steps = FEWEST_STEPS + this.#random.below(MOST_STEPS - FEWEST_STEPS)
+      for (let step = 0; step < steps; step++) {
         this.#step()
         await settle()
       }
@@ -64,6 +66,8 @@ class Simulation {
       [host ? 4 : 1, () => this.#say()],
       [host ? 1.5 : 0, () => this.#redeliver()],
       [host ? 0.5 : 0, () => this.#command()],
+      [host ? 0.8 : 0, () => this.#schedule()],
+      [host ? 0.5 : 0, () => this.#changeTask()],
       [host ? 0 : 3, () => this.#boot()],
       [8, () => this.#moveAgent()],
       [host?.starts.length ? 6 : 0, () => this.#finishStart(this.#random.chance(0.15))],
@@ -97,6 +101,31 @@ class Simulation {
     this.#world.sent.push(message)
     this.#world.note(`${message.jid} says ${message.text}`)
     this.#live()?.receive(message)
+  }
+
+  /** What comes again and again does so beside the conversation, where each run is a session of its own. */
+  #schedule(): void {
+    const { jid, folder } = this.#random.pick(CHATS)
+    const now = this.#world.clock.now()
+    const only = this.#random.chance(0.6)
+    const at = new Date(now + 1_000 * (1 + this.#random.below(200))).toISOString().slice(0, 19)
+    const schedule = only
+      ? { type: 'once', value: at }
+      : { type: 'interval', value: String(60_000 * (1 + this.#random.below(3))) }
+    const contextMode = only && this.#random.chance(0.5) ? 'group' : 'isolated'
+    const prompt = `do t${++this.#marks}`
+    const catchUp = this.#random.chance(0.7) ? 'once' : 'skip'
+    this.#world.note(`${jid}: a task (${schedule.type} ${schedule.value}, ${contextMode}, ${catchUp}): ${prompt}`)
+    this.#live()?.changeTasks((tasks) => tasks.schedule({ folder, jid, schedule, prompt, contextMode, catchUp }))
+  }
+
+  #changeTask(): void {
+    const all = this.#world.store.tasks.all()
+    if (all.length === 0) return
+    const { id } = this.#random.pick(all)
+    const how = this.#random.pick(['pause', 'resume', 'runNow', 'runNow', 'cancel'] as const)
+    this.#world.note(`task ${id}: ${how}`)
+    this.#live()?.changeTasks((tasks) => tasks[how](id))
   }
 
   /** What was not acknowledged comes again; sometimes what was, too. */
@@ -198,6 +227,8 @@ class Simulation {
     if (this.#live()?.stopping) this.#live()?.die()
     if (this.#live()) this.#live()?.die()
     this.#boot()
+    for (const { id, schedule } of world.store.tasks.all())
+      if (schedule.type === 'interval') this.#live()?.changeTasks((tasks) => tasks.pause(id))
     await settle()
     for (let quiet = 0, step = 0; quiet < 3; step++) {
       if (step > MAX_REST_STEPS) throw new Error('it does not come to rest')
@@ -227,6 +258,7 @@ class Simulation {
     const { pending, running } = world.store.turns.counts()
     return (
       pending + running + world.store.outbox.counts().pending > 0 ||
+      world.store.tasks.nextDue() !== undefined ||
       (this.#live()?.starts.length ?? 0) > 0 ||
       world.platforms.some(({ calls }) => calls.length > 0)
     )

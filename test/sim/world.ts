@@ -68,7 +68,8 @@ export class World implements AgentWorld {
   readonly database: Database
   readonly clock = new ManualClock()
   readonly transcripts = new Map<string, Transcript>()
-  readonly platforms = [new SimPlatform('keyed'), new SimPlatform('readback'), new SimPlatform('uncertain')]
+  readonly answers: { session: string; text: string }[] = []
+  readonly platforms: SimPlatform[]
   readonly sent: Sent[] = []
   readonly trace: string[] = []
   /** Containers of every host so far that are not gone. */
@@ -85,6 +86,7 @@ export class World implements AgentWorld {
 
   constructor(random: Random, database: Database) {
     this.random = random
+    this.platforms = (['keyed', 'readback', 'uncertain'] as const).map((kind) => new SimPlatform(kind, random))
     this.database = database
     this.store = database.empty()
     for (const folder of ['main', 'a', 'b']) {
@@ -125,7 +127,7 @@ export class World implements AgentWorld {
 }
 
 const WRITES =
-  /^(add|save|take|release|mark|park|unpark|set|clear|advance|note|start|end|postpone|close|reopen|split|tell|see|register|remove|answer|extend|prune|forget|change|make|unregister|delete|edit)/
+  /^(add|save|take|release|mark|park|unpark|set|clear|advance|note|start|end|postpone|close|split|tell|see|register|remove|answer|extend|prune|forget|change|make|unregister|delete|edit)/
 
 /**
  * The store as one host has it: it may die before or after each transaction and each single write, and when it is dead,

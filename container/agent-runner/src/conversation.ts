@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Query, SDKAssistantMessage, SDKMessage, SDKResultMessage, SDKSystemMessage } from '@anthropic-ai/claude-agent-sdk'
 import type { ResultFrame } from '@nanoclaw/protocol'
 import { Activity } from './activity.ts'
+import { continuation } from './continuation.ts'
 import type { Emit } from './frames.ts'
 import { GroupServers } from './group-servers.ts'
 import type { HostInput, HostMessage } from './host-input.ts'
@@ -9,7 +10,7 @@ import type { HostRequests } from './host-requests.ts'
 import type { ClaudeOptions, Input } from './options.ts'
 import { classifyFailure, resultFrame } from './result.ts'
 import { type Gate, gateOf, runScript } from './script-gate.ts'
-import { CONTINUE, findEarlierTry, transcriptPath } from './transcript.ts'
+import { findEarlierTry, transcriptPath } from './transcript.ts'
 import { UserMessages } from './user-messages.ts'
 
 type Sdk = typeof import('./sdk.ts')
@@ -119,7 +120,7 @@ export class Conversation {
     const file = sessionId && transcriptPath(sessionId, this.#options.env.HOME ?? '/home/node')
     const before = file ? await findEarlierTry({ file, uuids: earlier, siblings }) : { state: 'absent' as const }
     if (before.state === 'answered') return this.#reportWithoutModel(uuid, before.text, before.id)
-    if (before.state === 'interrupted') return this.#push({ uuid, prompt: CONTINUE })
+    if (before.state === 'interrupted') return this.#push({ uuid, prompt: continuation(prompt) })
     const gate = script === undefined ? AWAKE : await this.#gate(script)
     if (gate.type === 'asleep') return this.#reportWithoutModel(uuid, null)
     if (gate.type === 'stopped') return this.#reportStopped()

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import os from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
-import { archiveConversation, CONTINUE, findEarlierTry } from './transcript.ts'
+import { archiveConversation, findEarlierTry } from './transcript.ts'
 
 const prompt = (uuid: string, text: string) => ({ type: 'user', uuid, message: { role: 'user', content: text } })
 const toolCall = {
@@ -76,15 +76,22 @@ test('a message that was folded into a running turn shares its answer', async (t
   })
 })
 
-test('what was in flight together shares the answer, and so does what was continued', async (t) => {
+test('what was pushed together shares the answer', async (t) => {
   const both = { state: 'answered', text: 'both', id: 'a2' }
   const together = [prompt('one', 'hi'), prompt('x', 'and more'), toolCall, toolResult, says('both')]
   assert.deepEqual(await find(t, together, ['one'], ['x']), both)
   assert.deepEqual(await find(t, together, ['one'], []), { state: 'interrupted' })
   assert.deepEqual(await find(t, [prompt('one', 'hi'), says('both'), prompt('x', 'more'), says('later')], ['one'], ['x']), both)
-  const interrupted = [prompt('zero', 'hi'), prompt('one', 'more'), toolCall, prompt('x', CONTINUE)]
-  assert.deepEqual(await find(t, [...interrupted, says('both')]), both)
-  assert.deepEqual(await find(t, interrupted), { state: 'interrupted' })
+})
+
+test('the newest try decides, whatever others said in between', async (t) => {
+  const others = [prompt('x', 'next'), says('other')]
+  const again = [prompt('one', 'hi'), toolCall, ...others, prompt('two', 'go on'), says('done')]
+  assert.deepEqual(await find(t, again), { state: 'answered', text: 'done', id: 'a2' })
+  assert.deepEqual(await find(t, [...again, ...others]), { state: 'answered', text: 'done', id: 'a2' })
+  assert.deepEqual(await find(t, [prompt('one', 'hi'), says('done'), ...others, prompt('two', 'go on'), toolCall]), {
+    state: 'interrupted',
+  })
 })
 
 test("a later turn's answer, an API error and a subagent's words are not this turn's answer", async (t) => {

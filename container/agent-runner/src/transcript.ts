@@ -42,10 +42,6 @@ export type EarlierTry =
   | { state: 'interrupted' }
   | { state: 'answered'; text: string; id: string | undefined }
 
-/** What a turn is pushed with that was tried before: to the transcript, it is the same turn. */
-export const CONTINUE = `The previous attempt at this was interrupted by a restart. What you had done up to then is above; tool calls without a result may
-or may not have taken effect. Look before you repeat anything that has effects, then finish the work and give the answer.`
-
 /** Where Claude Code keeps the transcript of a session whose working directory is the group folder. */
 export function transcriptPath(sessionId: string, home: string): string {
   return path.join(home, '.claude/projects/-workspace-group', `${path.basename(sessionId)}.jsonl`)
@@ -54,18 +50,21 @@ export function transcriptPath(sessionId: string, home: string): string {
 type Search = { file: string; uuids: readonly string[]; siblings?: readonly string[] }
 
 /**
- * Looks for any of the uuids a turn was pushed with before. The newest one found decides. What was in flight together with
- * it (`siblings`) may share its answer, and so does what was continued.
+ * Looks for the uuids a turn was pushed with before; the newest one found decides. Other turns that were in flight together
+ * with it (`siblings`) may share its answer.
  */
 export async function findEarlierTry({ file, uuids, siblings = [] }: Search): Promise<EarlierTry> {
   let found: EarlierTry = { state: 'absent' }
   if (uuids.length === 0) return found
+  /** What comes next belongs to the try that was found last. */
+  let open = false
   for await (const e of entries(file)) {
     if (e.isSidechain) continue
-    if (e.type === 'user' && e.uuid && uuids.includes(e.uuid)) found = { state: 'interrupted' }
-    else if (found.state === 'absent') continue
-    else if (!isPrompt(e)) found = afterEntry(e)
-    else if (found.state === 'answered' || !siblings.includes(e.uuid ?? '')) return found
+    if (e.type === 'user' && e.uuid && uuids.includes(e.uuid)) {
+      found = { state: 'interrupted' }
+      open = true
+    } else if (open && isPrompt(e)) open = found.state === 'interrupted' && siblings.includes(e.uuid ?? '')
+    else if (open) found = afterEntry(e)
   }
   return found
 }
@@ -77,7 +76,7 @@ function afterEntry(e: Entry): EarlierTry {
 
 /** Something the user said, as opposed to the result of a tool or a reminder. */
 function isPrompt(e: Entry): boolean {
-  if (e.type !== 'user' || e.isMeta || textOf(e) === CONTINUE) return false
+  if (e.type !== 'user' || e.isMeta) return false
   return typeof e.message.content === 'string' || e.message.content.every((block) => block.type !== 'tool_result')
 }
 
