@@ -210,7 +210,9 @@ export class ContainerRunner {
     const settings = this.#settings
     const { memoryMb, cpus, pids } = { ...DEFAULT_LIMITS, ...withoutUndefined(group.config.limits ?? {}) }
     const tmpfsOwner = `uid=${settings.user.uid},gid=${settings.user.gid}`
+    const { isolation } = group.config
     return {
+      ...(isolation === undefined ? {} : { isolation }),
       name: `nanoclaw-${group.folder}-${this.#nextTimestamp()}`,
       image: settings.image,
       labels: {

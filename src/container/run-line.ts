@@ -10,6 +10,7 @@ export function dockerRunLine(spec: ContainerSpec): string {
   const { memoryBytes, cpus, pids } = spec.limits
   const words = [
     ...['docker', 'run', '-i', '--rm', '--init', '--user', spec.user, '--network', spec.network],
+    ...(spec.isolation ? ['--runtime', spec.isolation] : []),
     ...['--read-only', '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges', '--ipc', 'private', '--pull', 'never'],
     ...[
       '--memory',
