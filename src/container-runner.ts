@@ -63,6 +63,8 @@ export type ContainerRunnerPorts = {
   /** Changes when `judgeMounts` may judge otherwise. */
   mountRulesStamp(): string
   audit(note: AuditNote): void
+  /** A folder with too much in it gets no more from the host. */
+  isFull(folder: string): boolean
   redact(text: string): string
   clock: Clock
   log: { info(text: string): void; debug(text: string): void; warn(text: string): void }
@@ -240,10 +242,12 @@ export class ContainerRunner {
   }
 
   #openLog({ request, spec }: { request: StartRequest; spec: ContainerSpec }): RunLog {
-    const { redact, log } = this.#ports
+    const { redact, log, isFull } = this.#ports
     const folder = path.join(this.#settings.root, 'groups', request.group.folder, 'logs')
     const onStderr = (text: string) => log.debug(`${spec.name}: ${text}`)
-    const runLog = RunLog.create({ folder, at: new Date(this.#ports.clock.now()), redact, onStderr })
+    const at = new Date(this.#ports.clock.now())
+    const isKept = !isFull(request.group.folder)
+    const runLog = isKept ? RunLog.create({ folder, at, redact, onStderr }) : RunLog.unkept({ redact, onStderr })
     runLog.section('run', `${spec.name}, image ${spec.image}, session ${request.sessionId ?? 'new'}`)
     runLog.section('mounts', spec.mounts.map(mountLine).join('\n'))
     log.info(`Starting container ${spec.name} for group ${request.group.folder}`)

@@ -5,6 +5,7 @@ import packageJson from '../package.json' with { type: 'json' }
 import { AuditBook } from './app/audit-book.ts'
 import { Commands } from './app/commands.ts'
 import { Feed } from './app/feed.ts'
+import { FolderLimits, measureInThread } from './app/folder-limits.ts'
 import { GroupQueue } from './app/group-queue.ts'
 import { ensureMain, GroupRegistry } from './app/groups.ts'
 import { Inbox, type InboxPorts } from './app/inbox.ts'
@@ -137,10 +138,15 @@ async function startServices(base: Base): Promise<Host> {
   const registry = makeRegistry({ base, queue: () => queue, changed })
   const mounts = new MountAdmin(mountRules(config))
   const owner = new OwnerDesk({ store, registry, mounts, audit: (note) => audit.note(note) })
-  const runner = makeRunner({ base, gateway, snapshots })
+  const folders = new FolderLimits({
+    ...{ store, log, root: config.root, now: systemClock.now },
+    measure: measureInThread,
+    deliver: () => courier.deliver(),
+  })
+  const runner = makeRunner({ base, gateway, snapshots, folders })
   const { scheduler, tasks } = makeTasks({ base, queue: () => queue, courier, snapshots })
   const { ipc, questions } = makeIpc({ base, feed, desk, courier, files, registry, tasks, snapshots, channels })
-  const queue: GroupQueue = makeQueue({ base, registry, feed, desk, courier, runner, showWork, ipc })
+  const queue: GroupQueue = makeQueue({ base, registry, feed, desk, courier, runner, showWork, ipc, folders })
   const commands = makeCommands({ base, desk, queue, courier })
   const takeCommand: InboxPorts['takeCommand'] = (said) =>
     commands.take(said) ?? (mayDo(said.standing, 'answer-question') ? questions.take(said) : undefined)
@@ -238,12 +244,13 @@ function makeDesk({ config, store, install, senders }: Base, feed: Feed): TurnDe
   )
 }
 
-type RunnerParts = { base: Base; gateway: Gateway; snapshots: Snapshots }
+type RunnerParts = { base: Base; gateway: Gateway; snapshots: Snapshots; folders: FolderLimits }
 
 function makeRunner({
   base: { config, log, runtime, install, user, audit, secrets },
   gateway,
   snapshots,
+  folders,
 }: RunnerParts): ContainerRunner {
   const { root, paths, image, network, credentials, timeZone } = config
   const project = { project: PROJECT, projectEntries: projectEntries(PROJECT) }
@@ -256,6 +263,7 @@ function makeRunner({
     judgeMounts: (group) => judgeMounts(group.config.additionalMounts ?? [], group, rules),
     mountRulesStamp: () => allowlistStamp(rules.allowlistFile),
     audit: (note) => audit.note(note),
+    isFull: (folder) => folders.isOver(folder),
     redact: log.redact,
     writeSnapshots: (folder) => snapshots.write(folder),
     openGateway: (run) => gateway.open(run),
@@ -275,10 +283,11 @@ type QueueParts = {
   runner: ContainerRunner
   showWork(jid: string): () => void
   ipc: IpcWatcher
+  folders: FolderLimits
 }
 
 function makeQueue(parts: QueueParts): GroupQueue {
-  const { registry, feed, desk, courier, runner, showWork, ipc } = parts
+  const { registry, feed, desk, courier, runner, showWork, ipc, folders } = parts
   const { config, log, store } = parts.base
   const { root, assistantName, containerTimeoutMs: timeoutMs, maxContainers, idleTimeoutMs } = config
   const lane = {
@@ -294,12 +303,14 @@ function makeQueue(parts: QueueParts): GroupQueue {
   const afterTurn = () => {
     courier.deliver()
     registry.settle()
+    for (const { folder } of queue.containers()) void folders.look(folder)
   }
   const isMain = (folder: string) => store.groups.find(folder)?.isMain ?? false
-  return new GroupQueue(
+  const queue: GroupQueue = new GroupQueue(
     { desk, clock: systemClock, log, lane, isMain, showWork, deliver: afterTurn },
     { root, assistantName, timeoutMs, maxContainers, idleTimeoutMs },
   )
+  return queue
 }
 
 type IpcParts = {

@@ -29,6 +29,11 @@ export class RunLog {
     this.#onStderr = onStderr
   }
 
+  /** Keeps nothing; who listens still hears the lines. */
+  static unkept(parts: Omit<RunLogParts, 'folder' | 'at'>): RunLog {
+    return new RunLog(openSync('/dev/null', constants.O_WRONLY), parts)
+  }
+
   /** Creates a new file, never following or reusing what an agent may have put there. */
   static create({ folder, at, ...parts }: RunLogParts): RunLog {
     if (!lstatSync(folder).isDirectory()) {

@@ -55,7 +55,7 @@ function room(t: TestContext, { runtime, beforeStart = () => {} }: { runtime: Co
       get: (target, name) => (name === 'run' ? beforeRun(target, beforeStart) : Reflect.get(target, name)),
     }),
     judgeMounts: (group) => judgeMounts(group.config.additionalMounts ?? [], group, rules),
-    mountRulesStamp: () => 'same',
+    ...{ mountRulesStamp: () => 'same', isFull: () => false },
     audit: ({ outcome, detail }) => audit.push(`${outcome}: ${detail}`),
     openGateway: async () => ({ close: async () => {} }),
     loginFile: async () => ({ placeholder: '', real: '' }),
