@@ -79,6 +79,12 @@ test('an edit of the allowlist takes effect at once', async (t) => {
   assert.match(await why('~/projects/app'), /no allowed root/)
 })
 
+test('the names that are promised to be blocked are', () => {
+  const promised =
+    '.ssh .gnupg .gpg .aws .azure .gcloud .kube .docker credentials .env .netrc .npmrc .pypirc id_rsa id_ed25519 private_key .secret'
+  assert.deepEqual([...ALWAYS_BLOCKED].sort(), promised.split(' ').sort())
+})
+
 test('every blocked name is refused anywhere in the path, in any case and with any suffix', async (t) => {
   const { make, why } = home(t)
   for (const name of ALWAYS_BLOCKED) {
