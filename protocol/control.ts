@@ -75,7 +75,21 @@ export const hostStatus = z.object({
       startedAt: z.number(),
     }),
   ),
-  channels: z.array(z.object({ name: z.string(), state: z.string(), detail: z.string().nullable() })),
+  /** `since`: ms since the epoch, when it came into this state, as far as this host saw it. */
+  channels: z.array(z.object({ name: z.string(), state: z.string(), detail: z.string().nullable(), since: z.number() })),
+  /**
+   * What needs somebody, the newest 20 of each kind: turns that failed, sends that failed or may have arrived twice, and what
+   * a migration had to say, of the last 7 days; tasks that were paused and channels that are not online, while they are so.
+   * `where` is a chat, a task, or a channel. The counts of failed turns and sends above are of the last 7 days, too.
+   */
+  troubles: z.array(
+    z.object({
+      kind: z.enum(['channel', 'turn', 'send', 'task', 'migration']),
+      where: z.string(),
+      since: z.number(),
+      why: z.string(),
+    }),
+  ),
 })
 export type HostStatus = z.infer<typeof hostStatus>
 
@@ -135,6 +149,28 @@ export const groupDetail = z.object({
   config: z.record(z.string(), z.unknown()),
 })
 export type GroupDetail = z.infer<typeof groupDetail>
+
+/**
+ * Channels that a person links to an account.
+ * POST /api/channels/{name}/login  {phone?} -> NDJSON of LoginEvent; the last is `online` or `failed`
+ * POST /api/channels/{name}/logout          -> Change
+ */
+export const loginRequest = z.object({
+  phone: z
+    .string()
+    .regex(/^\d{7,15}$/, 'is a phone number in digits, with its country code')
+    .optional(),
+})
+
+export const loginEvent = z.discriminatedUnion('type', [
+  /** To be shown as a QR code, which the phone scans; each replaces the one before. */
+  z.object({ type: z.literal('qr'), data: z.string() }),
+  /** To be typed on the phone. */
+  z.object({ type: z.literal('code'), code: z.string() }),
+  z.object({ type: z.literal('online'), account: z.string() }),
+  z.object({ type: z.literal('failed'), why: z.string() }),
+])
+export type LoginEvent = z.infer<typeof loginEvent>
 
 /**
  * Tasks. Times are ms since the epoch.

@@ -58,6 +58,29 @@ test('sockets of a root with a long name live in a private folder, the same one 
   )
 })
 
+test('budgets and prices are numbers, and there is none unless it is set', (t) => {
+  const root = temporaryFolder(t)
+  const prices = ' claude-opus-5=4/20/0.4, local-model=0/0 '
+  const set = loadConfig({ NANOCLAW_HOME: root, BUDGET_DAY_USD: '2.50', BUDGET_MONTH_TOKENS: '1000000', MODEL_PRICES: prices })
+  assert.deepEqual(set.budget, { dayUsd: 2.5, monthUsd: undefined, dayTokens: undefined, monthTokens: 1_000_000 })
+  assert.deepEqual(set.modelPrices, {
+    'claude-opus-5': { input: 4, output: 20, cacheRead: 0.4 },
+    'local-model': { input: 0, output: 0, cacheRead: 0 },
+  })
+  const without = loadConfig({ NANOCLAW_HOME: root })
+  assert.deepEqual([Object.values(without.budget), without.modelPrices], [[undefined, undefined, undefined, undefined], {}])
+  for (const wrong of [
+    { BUDGET_DAY_USD: '-1' },
+    { BUDGET_DAY_USD: '$5' },
+    { MODEL_PRICES: 'opus=5' },
+    { MODEL_PRICES: 'x=1/1.2.3' },
+  ])
+    assert.throws(
+      () => loadConfig({ NANOCLAW_HOME: root, ...wrong }),
+      new RegExp(`${Object.keys(wrong)[0]} (is a number|names models)`),
+    )
+})
+
 test('a missing .env has no values', () => {
   assert.deepEqual(readEnvFile('/nowhere/.env'), {})
 })

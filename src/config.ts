@@ -3,7 +3,9 @@ import { readFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { z } from 'zod'
+import type { Budget } from './domain/budget.ts'
 import { AppError, errorText } from './domain/errors.ts'
+import type { ModelPrice, PriceList } from './domain/model-price.ts'
 
 /** Where the program itself is: the folder with `nanoclaw`, `container/` and `src/`. */
 export const PROJECT = path.resolve(import.meta.dirname, '..')
@@ -25,6 +27,26 @@ const count = ({ fallback, min = 0 }: { fallback: number; min?: number }) =>
 const oneOf = <const T extends readonly [string, ...string[]]>(names: T, fallback: T[number]) =>
   z.enum(names, `is one of ${names.join(', ')}`).default(fallback)
 
+/** A part of a budget; without it there is no end. */
+const amount = z
+  .string()
+  .regex(/^\d+(\.\d+)?$/, 'is a number, such as 5 or 2.50')
+  .transform(Number)
+  .optional()
+/** `claude-opus-5=4/20/0.4, ...`: dollars for a million tokens of input, output and, unless a tenth of input, cache reads. */
+const prices = z
+  .string()
+  .default('')
+  .transform((text, context): PriceList => {
+    const list = text
+      .split(',')
+      .filter((part) => part.trim() !== '')
+      .map(priceOf)
+    if (list.every((entry) => entry !== undefined)) return Object.fromEntries(list)
+    context.addIssue({ code: 'custom', message: 'names models and prices like claude-opus-5=5/25/0.5,claude-haiku-4-5=1/5' })
+    return z.NEVER
+  })
+
 /** Every setting by its documented name. Durations are milliseconds. */
 const settings = z.object({
   NANOCLAW_HOME: z.string().default(PROJECT),
@@ -44,6 +66,17 @@ const settings = z.object({
   NETWORK: oneOf(['gateway', 'bridge', 'none'], 'gateway'),
   SHUTDOWN_GRACE: ms(20_000),
   MAX_TURN_RETRIES: count({ fallback: 5 }),
+  ASSISTANT_HAS_OWN_NUMBER: oneOf(['true', 'false'], 'false'),
+  WHATSAPP_SOCKET_URL: z.url({ protocol: /^wss?$/, error: 'is a ws or wss address' }).optional(),
+  WHATSAPP_VERSION: z
+    .string()
+    .regex(/^\d+\.\d+\.\d+$/, 'is three numbers such as 2.3000.1043857760')
+    .optional(),
+  BUDGET_DAY_USD: amount,
+  BUDGET_MONTH_USD: amount,
+  BUDGET_DAY_TOKENS: amount,
+  BUDGET_MONTH_TOKENS: amount,
+  MODEL_PRICES: prices,
   ANTHROPIC_API_KEY: z.string().optional(),
   CLAUDE_CODE_OAUTH_TOKEN: z.string().optional(),
   ANTHROPIC_BASE_URL: z.url({ protocol: /^https?$/, error: 'is an http or https address' }).default('https://api.anthropic.com'),
@@ -64,6 +97,12 @@ export type Config = Readonly<{
   network: 'gateway' | 'bridge' | 'none'
   shutdownGraceMs: number
   maxTurnRetries: number
+  /** The account of a messenger is the assistant's alone, not a person's. */
+  hasOwnNumber: boolean
+  whatsapp: Readonly<{ socketUrl: string | undefined; version: string | undefined }>
+  /** What all groups together may use of the model. */
+  budget: Budget
+  modelPrices: PriceList
   apiKey: string | undefined
   oauthToken: string | undefined
   modelUrl: URL
@@ -95,6 +134,15 @@ export function loadConfig(env: Environment, userHome = os.homedir()): Config {
     network: s.NETWORK,
     shutdownGraceMs: s.SHUTDOWN_GRACE,
     maxTurnRetries: s.MAX_TURN_RETRIES,
+    hasOwnNumber: s.ASSISTANT_HAS_OWN_NUMBER === 'true',
+    whatsapp: { socketUrl: s.WHATSAPP_SOCKET_URL, version: s.WHATSAPP_VERSION },
+    budget: {
+      dayUsd: s.BUDGET_DAY_USD,
+      monthUsd: s.BUDGET_MONTH_USD,
+      dayTokens: s.BUDGET_DAY_TOKENS,
+      monthTokens: s.BUDGET_MONTH_TOKENS,
+    },
+    modelPrices: s.MODEL_PRICES,
     apiKey: s.ANTHROPIC_API_KEY,
     oauthToken: s.CLAUDE_CODE_OAUTH_TOKEN,
     modelUrl: new URL(s.ANTHROPIC_BASE_URL),
@@ -177,6 +225,14 @@ function readIfThere(file: string): string {
 
 function withoutEmpty(env: Environment): Environment {
   return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''))
+}
+
+function priceOf(text: string): [string, ModelPrice] | undefined {
+  const parts = /^\s*([\w.-]+)\s*=\s*([\d.]+)\/([\d.]+)(?:\/([\d.]+))?\s*$/.exec(text)
+  if (!parts) return undefined
+  const [input, output] = [Number(parts[2]), Number(parts[3])]
+  const cacheRead = parts[4] === undefined ? input / 10 : Number(parts[4])
+  return [input, output, cacheRead].every(Number.isFinite) ? [parts[1] ?? '', { input, output, cacheRead }] : undefined
 }
 
 function isTimeZone(name: string): boolean {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, lstatSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import type { RunnerInput } from '@nanoclaw/protocol'
-import { AgentRun, type RunListener } from './container/agent-run.ts'
+import { AgentRun, type ModelLimit, type RunListener } from './container/agent-run.ts'
 import { type ContainerUser, ensureFolder } from './container/folders.ts'
 import { dockerRunLine, mountLine } from './container/run-line.ts'
 import { RunLog } from './container/run-log.ts'
@@ -46,6 +46,7 @@ export interface RunGateway {
 type GatewayWish = {
   runId: string
   socketPath: string
+  folder: string
   egress: EgressRules
   onEgress(record: EgressRecord): void
   onRequest(record: { outcome: Outcome }): void
@@ -123,7 +124,7 @@ export class ContainerRunner {
         clock,
         log,
         listener: request.listener,
-        retryAt: () => model.retryAt,
+        limit: () => model.limit,
         outdated: () => verdicts.length > 0 && stamp !== this.#ports.mountRulesStamp(),
         onWrongSetup: (why) => this.#noteMount(request.group, { subject: spec.name, outcome: 'refused', detail: why }),
       })
@@ -182,7 +183,8 @@ export class ContainerRunner {
     if (!usesGateway(this.#settings, request.group)) return undefined
     const onRequest = ({ outcome }: { outcome: Outcome }) => model.note(outcome)
     const egress = egressOf(this.#settings, request.group)
-    return this.#ports.openGateway({ runId, socketPath: path.join(run, 'gateway.sock'), egress, onEgress, onRequest })
+    const { folder } = request.group
+    return this.#ports.openGateway({ runId, folder, socketPath: path.join(run, 'gateway.sock'), egress, onEgress, onRequest })
   }
 
   #makeGroupFolders(folder: string, lane: Lane): void {
@@ -268,12 +270,17 @@ export class ContainerRunner {
 
 /** What the model API itself said last to a run. Unlike a frame, it cannot be forged by the agent. */
 class ModelWitness {
-  /** When it may be asked again, ms since the epoch. */
-  retryAt: number | undefined
+  limit: ModelLimit | undefined
 
   note(outcome: Outcome): void {
-    this.retryAt = outcome.type === 'answered' ? outcome.retryAt : undefined
+    this.limit = limitIn(outcome)
   }
+}
+
+function limitIn(outcome: Outcome): ModelLimit | undefined {
+  if (outcome.type === 'over-budget') return { type: 'budget', retryAt: outcome.retryAt, why: outcome.why }
+  const retryAt = outcome.type === 'answered' ? outcome.retryAt : undefined
+  return retryAt === undefined ? undefined : { type: 'rate-limit', retryAt }
 }
 
 function firstLine({ group, lane, chatJid, sessionId, assistantName }: StartRequest, verdicts: MountVerdict[]): RunnerInput {

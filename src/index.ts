@@ -3,6 +3,7 @@ import path from 'node:path'
 import type { ActivityFrame, HostStatus } from '@nanoclaw/protocol'
 import packageJson from '../package.json' with { type: 'json' }
 import { AuditBook } from './app/audit-book.ts'
+import { Budgets } from './app/budgets.ts'
 import { Commands } from './app/commands.ts'
 import { Feed } from './app/feed.ts'
 import { FolderLimits, measureInThread } from './app/folder-limits.ts'
@@ -13,7 +14,9 @@ import { IpcDesk } from './app/ipc-desk.ts'
 import type { Posting } from './app/ipc-speech.ts'
 import { IpcWatcher } from './app/ipc-watcher.ts'
 import { LoginWatch } from './app/login-watch.ts'
+import { keepMigrationNotes } from './app/migration-notes.ts'
 import { MountAdmin } from './app/mount-admin.ts'
+import { tellMain } from './app/notices.ts'
 import { Courier } from './app/outbox.ts'
 import { OutgoingFiles } from './app/outgoing-files.ts'
 import { OwnerDesk } from './app/owner-desk.ts'
@@ -21,12 +24,14 @@ import { QuestionDesk } from './app/questions.ts'
 import { removeOrphans } from './app/recovery.ts'
 import { Scheduler } from './app/scheduler.ts'
 import { Snapshots } from './app/snapshots.ts'
-import { hostStatus } from './app/status.ts'
+import { ChannelTimes, hostStatus } from './app/status.ts'
 import { newTaskId, TaskBook } from './app/tasks.ts'
 import { TurnDesk } from './app/turn-desk.ts'
 import { showTyping } from './app/typing.ts'
-import type { Channel } from './channels/contract.ts'
+import type { Channel, ChannelState } from './channels/contract.ts'
 import { TerminalChannel } from './channels/terminal.ts'
+import { WhatsAppChannel } from './channels/whatsapp/channel.ts'
+import type { ChannelLog } from './channels/whatsapp/ports.ts'
 import { type Config, mountRules, PROJECT, policyFile } from './config.ts'
 import { type ContainerUser, containerUser } from './container/folders.ts'
 import { ContainerRunner, type StartRequest } from './container-runner.ts'
@@ -38,6 +43,7 @@ import { mayDo } from './domain/senders.ts'
 import { fingerprintOf, HostCredentials, placeholderEnv } from './gateway/credentials.ts'
 import { Gateway } from './gateway/gateway.ts'
 import type { GatewayLog } from './gateway/log.ts'
+import type { Purse } from './gateway/purse.ts'
 import type { Log } from './log.ts'
 import { allowlistStamp, judgeMounts } from './mount-security.ts'
 import { installId, preparePrivateFolder, prepareRoot, projectEntries } from './project.ts'
@@ -58,11 +64,17 @@ export type Host = {
   stop(now: AbortSignal): Promise<void>
 }
 
-/** What the host takes from outside; everything else it makes itself. */
-export type HostParts = { config: Config; log: Log; runtime: ContainerRuntime; secrets: Secrets }
+/** What the host takes from outside; everything else it makes itself. `channels`: further ones, beside its own. */
+export type HostParts = {
+  config: Config
+  log: Log
+  runtime: ContainerRuntime
+  secrets: Secrets
+  channels?: readonly Channel[]
+}
 
 /** What holds for the whole life of a host: its parts, and how to give them back. */
-type Base = HostParts & {
+type Base = Required<HostParts> & {
   install: string
   user: ContainerUser
   store: Store
@@ -90,7 +102,7 @@ export async function startHost(parts: HostParts): Promise<Host> {
 }
 
 /** Root, lock, engine, orphans, store: in this order, so that a second host or a missing engine changes nothing. */
-async function openBase({ config, log, runtime, secrets }: HostParts): Promise<Base> {
+async function openBase({ config, log, runtime, secrets, channels = [] }: HostParts): Promise<Base> {
   const { root, paths } = config
   const user = containerUser({ uid: process.getuid?.() ?? 1000, gid: process.getgid?.() ?? 1000 })
   prepareRoot({ root, project: PROJECT, owner: user })
@@ -102,7 +114,12 @@ async function openBase({ config, log, runtime, secrets }: HostParts): Promise<B
     log.info(`NanoClaw ${packageJson.version} starts on ${root}, with ${engine.name} ${engine.version}`)
     await removeOrphans({ runtime, installId: install, root, log })
     rmSync(paths.runs, { recursive: true, force: true })
-    const store = Store.open(paths.database, log.info)
+    const notes: string[] = []
+    const store = Store.open(paths.database, (text) => {
+      log.info(text)
+      notes.push(text)
+    })
+    keepMigrationNotes(store, notes, systemClock.now())
     secrets.include(() => store.groups.all().flatMap(secretsOfGroup))
     const audit = new AuditBook({ store, now: systemClock.now, redact: secrets.redact })
     const senders = new SenderAllowlist({ file: policyFile(config.userHome, 'sender-allowlist.json'), onBroken: log.error })
@@ -111,7 +128,7 @@ async function openBase({ config, log, runtime, secrets }: HostParts): Promise<B
       store.close()
       lock.release()
     }
-    return { config, log, runtime, secrets, install, user, store, audit, senders, release }
+    return { config, log, runtime, secrets, channels, install, user, store, audit, senders, release }
   } catch (error) {
     lock.release()
     throw error
@@ -123,12 +140,20 @@ async function startServices(base: Base): Promise<Host> {
   ensureMain(store, systemClock.now())
   const feed = new Feed()
   const gateway = makeGateway(base)
-  const channels: Channel[] = [new TerminalChannel()]
+  const whatsapp = makeWhatsApp({ ...base, onState: (state) => tellOfChannel(whatsapp, state) })
+  const channels: Channel[] = [new TerminalChannel(), whatsapp, ...base.channels]
   const channelOf = (jid: string) => channels.find((channel) => channel.owns(jid))
   const showWork = (jid: string) => showTyping({ channel: channelOf(jid), jid, clock: systemClock })
   const files = new OutgoingFiles(config.root)
   files.keepOnly(store.outbox.openFiles())
   const courier = makeCourier({ base, channelOf, files })
+  const notices = { store, feed, assistantName: config.assistantName, now: systemClock.now, deliver: () => courier.deliver() }
+  const tellOfChannel = (channel: Channel, state: ChannelState) => {
+    const text = callsForPerson(channel, state)
+    if (text === undefined) return
+    log.error(text)
+    tellMain(notices, text, (jid) => !channel.owns(jid))
+  }
   const desk = makeDesk(base, feed)
   const snapshots = new Snapshots({ store, root: config.root, now: systemClock.now, log })
   const changed = () => {
@@ -143,7 +168,7 @@ async function startServices(base: Base): Promise<Host> {
     measure: measureInThread,
     deliver: () => courier.deliver(),
   })
-  const runner = makeRunner({ base, gateway, snapshots, folders })
+  const runner = makeRunner({ base, gateway, budgets: makeBudgets(base), snapshots, folders })
   const { scheduler, tasks } = makeTasks({ base, queue: () => queue, courier, snapshots })
   const { ipc, questions } = makeIpc({ base, feed, desk, courier, files, registry, tasks, snapshots, channels })
   const queue: GroupQueue = makeQueue({ base, registry, feed, desk, courier, runner, showWork, ipc, folders })
@@ -157,17 +182,26 @@ async function startServices(base: Base): Promise<Host> {
     judge: base.senders.judge,
     onDropped: ({ jid, sender }, folder) =>
       audit.note({ by: 'sender', folder, act: 'message', subject: sender, outcome: 'refused', detail: `not kept, in ${jid}` }),
-    deliver: () => courier.deliver(),
+    deliver: () => {
+      since.look(channels, systemClock.now())
+      courier.deliver()
+    },
     wake: (folder) => queue.wake(folder),
   })
   const receive = inbox.receive.bind(inbox)
   const life = new AbortController()
+  const since = new ChannelTimes()
   let ready = false
-  const status = () => hostStatus({ store, queue, channels, root: config.root, version: packageJson.version, ready })
+  const status = () => {
+    const { now } = systemClock
+    const inUse = channels.filter((channel) => channel.inUse ?? true)
+    return hostStatus({ store, queue, channels: inUse, since, now, root: config.root, version: packageJson.version, ready })
+  }
   const api = controlApi({
     registry: owner,
     tasks,
     assistantName: config.assistantName,
+    channels,
     store,
     feed,
     receive,
@@ -217,6 +251,7 @@ async function startServices(base: Base): Promise<Host> {
     await ipc.stop()
     life.abort()
     await courier.stop()
+    for (const channel of channels) await channel.stop?.()
     await control.close()
     await gateway.close()
     base.release()
@@ -236,6 +271,26 @@ function makeCourier({ base: { store, log }, channelOf, files }: CourierParts): 
   return new Courier({ store, channelOf, log, forget, clock: systemClock, random: Math.random })
 }
 
+type WhatsAppWiring = Pick<Base, 'config' | 'store'> & { log: ChannelLog; onState?: (state: ChannelState) => void }
+
+export function makeWhatsApp({ config, store, log, onState }: WhatsAppWiring): WhatsAppChannel {
+  const { root, assistantName, hasOwnNumber, whatsapp } = config
+  const authFolder = path.join(root, 'store', 'auth')
+  const attachmentsFolder = path.join(root, 'data', 'attachments')
+  const registration = (jid: string) => {
+    const chat = store.groups.chat(jid)
+    return chat && { folder: chat.folder, trigger: chat.trigger ?? `@${assistantName}` }
+  }
+  const settings = { authFolder, attachmentsFolder, assistantName, hasOwnNumber, ...whatsapp }
+  return new WhatsAppChannel({ settings, ports: { clock: systemClock, random: Math.random, log, registration }, onState })
+}
+
+/** What only a person can put right about a channel, in words; undefined for what passes by itself. */
+function callsForPerson({ name }: Channel, state: ChannelState): string | undefined {
+  if (state.state !== 'logged-out' && state.state !== 'conflict') return undefined
+  return `The channel ${name} stopped: ${state.why}`
+}
+
 function makeDesk({ config, store, install, senders }: Base, feed: Feed): TurnDesk {
   const { assistantName, timeZone, maxTurnRetries } = config
   return new TurnDesk(
@@ -244,11 +299,12 @@ function makeDesk({ config, store, install, senders }: Base, feed: Feed): TurnDe
   )
 }
 
-type RunnerParts = { base: Base; gateway: Gateway; snapshots: Snapshots; folders: FolderLimits }
+type RunnerParts = { base: Base; gateway: Gateway; budgets: Budgets; snapshots: Snapshots; folders: FolderLimits }
 
 function makeRunner({
   base: { config, log, runtime, install, user, audit, secrets },
   gateway,
+  budgets,
   snapshots,
   folders,
 }: RunnerParts): ContainerRunner {
@@ -266,12 +322,24 @@ function makeRunner({
     isFull: (folder) => folders.isOver(folder),
     redact: log.redact,
     writeSnapshots: (folder) => snapshots.write(folder),
-    openGateway: (run) => gateway.open(run),
+    openGateway: ({ folder, ...run }) => gateway.open({ ...run, purse: purseOf(budgets, folder) }),
     loginFile: () => {
       secrets.refresh()
       return loginFile(config)
     },
   })
+}
+
+function makeBudgets({ config, store, log }: Base): Budgets {
+  const { timeZone, budget, modelPrices, credentials } = config
+  if (credentials === 'mount' && Object.values(budget).some((most) => most !== undefined))
+    log.warn('With CREDENTIALS=mount the agents have the login itself: what they use past the gateway is in no budget')
+  store.turns.hasten({ reason: 'budget', at: systemClock.now() })
+  return new Budgets({ store, now: systemClock.now }, { timeZone, budget, prices: modelPrices })
+}
+
+function purseOf(budgets: Budgets, folder: string): Purse {
+  return { begin: (call, signal) => budgets.begin({ ...call, folder }, signal) }
 }
 
 type QueueParts = {
@@ -380,6 +448,8 @@ function makeRegistry({ base: { config, log, store, senders }, queue, changed }:
   const release = (folder: string) => {
     queue()
       .closeGroup(folder)
+      // What it waited for may have changed with its settings.
+      .then(() => queue().wake(folder))
       .catch((error) => log.error(`Group ${folder}: its container did not leave: ${errorText(error)}`))
   }
   return new GroupRegistry({ store, now: systemClock.now, release, changed, judge: senders.judge }, config)

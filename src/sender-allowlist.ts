@@ -31,7 +31,10 @@ export class SenderAllowlist {
     this.#onBroken = onBroken
   }
 
-  readonly judge: SenderJudge = (speaker, chat) => standingOf(this.policy(), speaker, chat)
+  readonly judge: SenderJudge = Object.assign(
+    (...[speaker, chat]: Parameters<SenderJudge>) => standingOf(this.policy(), speaker, chat),
+    { version: () => this.#stampNow() },
+  )
 
   policy(): SenderPolicy {
     const stamp = this.#stampNow()

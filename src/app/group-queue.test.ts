@@ -32,7 +32,7 @@ function office(
     order.push(`start ${group.folder}`)
     await started
     const log = RunLog.create({ folder, at: new Date(0), redact: (text) => text })
-    const run = new AgentRun({ name: group.folder, container, clock, log, listener, retryAt: () => undefined })
+    const run = new AgentRun({ name: group.folder, container, clock, log, listener, limit: () => undefined })
     void run.ended.then(() => order.push(`gone ${group.folder}`))
     void playAgent({ container, folder: group.folder, order })
     return run

@@ -116,6 +116,8 @@ export class GroupRegistry {
     const { store } = this.#ports
     const changed = { ...group, name: settings.name?.trim() ?? group.name, config }
     store.groups.save(changed)
+    if (settings.config?.budget !== undefined)
+      store.turns.hasten({ reason: 'budget', folder: group.folder, at: this.#ports.now() })
     if (settings.config) this.#ports.release(group.folder)
     const notes = settings.main ? this.#makeMain(group) : []
     const isMain = group.isMain || settings.main === true
@@ -224,7 +226,7 @@ export class GroupRegistry {
   /** If the chat is registered again one day, what was said until now is not brought up. */
   #unregister({ jid, folder }: RegisteredChat): void {
     const { store } = this.#ports
-    store.chats.markAnswered(jid, store.messages.latest(jid, 1)[0]?.seq ?? 0)
+    store.chats.markAnswered(jid, store.messages.newestSeq(jid))
     store.turns.drop(jid, this.#ports.now())
     store.groups.unregister(jid)
     if (store.groups.chatsOf(folder).length === 0) this.#removeGroup(folder)
@@ -243,8 +245,7 @@ export class GroupRegistry {
     const { turns, chats, messages } = this.#ports.store
     if (turns.hasOpen(chat.jid)) return true
     const { answeredSeq, parkedSeq } = chats.cursors(chat.jid)
-    const waiting = messages.unanswered(chat.jid, answeredSeq)
-    if (parkedSeq > 0 && (waiting.at(-1)?.seq ?? 0) <= parkedSeq) return false
+    const waiting = messages.unanswered(chat.jid, Math.max(answeredSeq, parkedSeq))
     const { assistantName } = this.#rules
     return nextBatch({ messages: waiting, chat, isMain, assistantName, judge: this.#ports.judge ?? everybody }).length > 0
   }

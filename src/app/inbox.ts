@@ -3,6 +3,7 @@ import { AppError } from '../domain/errors.ts'
 import type { RegisteredChat } from '../domain/group.ts'
 import type { IncomingMessage, Message } from '../domain/message.ts'
 import { everybody, type SenderJudge, type Standing } from '../domain/senders.ts'
+import type { TurnId } from '../domain/turn.ts'
 import type { Store } from '../store/store.ts'
 import type { Feed } from './feed.ts'
 import { isLeaving } from './leaving.ts'
@@ -32,13 +33,40 @@ export class Inbox implements Sink {
     this.#ports = ports
   }
 
+  /** What a platform lets through is cut rather than refused: it would only be delivered again. */
   async message(message: IncomingMessage): Promise<void> {
-    this.receive(message)
+    this.receive({ ...message, text: bounded(message.text) })
   }
 
-  async edited(_change: { jid: string; id: string; text: string }): Promise<void> {}
+  /** Only the text is another: what is a command now was none when it was said. */
+  async edited({ text, ...change }: { jid: string; id: string; sender: string; text: string }): Promise<void> {
+    const { store, wake } = this.#ports
+    const folder = store.tx(() => {
+      const seq = store.messages.edit({ ...change, text: bounded(text) })
+      const turn = seq === undefined ? undefined : store.messages.turnOf(seq)
+      if (turn !== undefined) store.turns.noteChanged(turn)
+      return seq === undefined ? undefined : store.groups.chat(change.jid)?.folder
+    })
+    if (folder !== undefined) wake(folder)
+  }
 
-  async deleted(_message: { jid: string; id: string }): Promise<void> {}
+  /** What is being worked on, or answered, stays. A turn whose messages are all gone is ended when it is looked at. */
+  async deleted({ jid, id }: { jid: string; id: string; sender: string }): Promise<void> {
+    const { store, wake } = this.#ports
+    const folder = store.tx(() => {
+      const message = store.messages.find({ jid, id })
+      if (!message || !this.#isOpen(jid, message)) return undefined
+      store.messages.takeBack(message.seq)
+      return store.groups.chat(jid)?.folder
+    })
+    if (folder !== undefined) wake(folder)
+  }
+
+  /** Nobody has answered it, or does so now. */
+  #isOpen(jid: string, { seq, turnId }: { seq: number; turnId: TurnId | null }): boolean {
+    const { turns, chats } = this.#ports.store
+    return turnId === null ? seq > chats.cursors(jid).answeredSeq : turns.noteChanged(turnId)
+  }
 
   async chat({ jid, name, isGroup }: { jid: string; name?: string; isGroup: boolean }): Promise<void> {
     this.#ports.store.chats.see({ jid, isGroup, ...(name === undefined ? {} : { name }) })
@@ -77,6 +105,12 @@ export class Inbox implements Sink {
       command: isNew && standing.type === 'heard' ? takeCommand({ message, chat, standing }) : undefined,
     }
   }
+}
+
+const CUT = '\n[cut: it was too long]'
+
+function bounded(text: string): string {
+  return text.length > MAX_CHARACTERS ? text.slice(0, MAX_CHARACTERS - CUT.length).toWellFormed() + CUT : text
 }
 
 function tooLong(length: number): AppError {

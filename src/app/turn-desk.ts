@@ -90,13 +90,13 @@ export class TurnDesk {
 
   /** Says in the waiting chat that it was heard; once for each message it waits with. */
   tellPlace(folder: string, place: number): void {
-    const { store, feed, now } = this.#ports
+    const { store, feed } = this.#ports
     const next = this.look(folder, 'chat')
     const last = next.type === 'work' && next.work.type === 'messages' ? next.work.messages.at(-1) : undefined
     if (!last) return
     const { jid, seq } = last
     const text = `I am busy in other chats; you are number ${place} in the queue.`
-    store.tx(() => store.outbox.add({ jid, text, key: `place-${seq}`, turnId: null, at: now() }))
+    store.tx(() => this.#ledger.tell({ jid, text, key: `place-${seq}`, turnId: null }))
     feed.publish(jid, { type: 'turn', state: 'waiting', throughSeq: seq, detail: text })
   }
 
@@ -115,6 +115,8 @@ export class TurnDesk {
       case 'messages': {
         const { jid, messages } = work
         const id = work.turn ?? this.#add({ group, jid, messages })
+        // It is tried again: what it waited for is looked at anew.
+        this.#ports.store.chats.unpark(jid)
         const started = this.#started({ group, jid, id, lane: 'chat', runId: undefined })
         return {
           ...started,
@@ -143,7 +145,7 @@ export class TurnDesk {
     const siblings = uuids.length > 0 ? store.turns.siblings(id).map((sibling) => this.#uuid(sibling, 1)) : []
     const sessionId =
       lane === 'isolated' && runId !== undefined ? store.tasks.sessionOfRun(runId) : store.sessions.get(group.folder)
-    return { turn, group, jid, uuid, earlier: uuids, siblings, sessionId, lane }
+    return { turn, group, jid, uuid, earlier: uuids.slice(store.turns.staleTries(id)), siblings, sessionId, lane }
   }
 
   /** What the agent reads; a command to its own program reaches that as it is. */

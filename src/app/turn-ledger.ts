@@ -113,6 +113,14 @@ export class TurnLedger {
     }
   }
 
+  /** The host's own words: people find them in the chat, and agents do not take them for anybody's. */
+  tell({ jid, text, key, turnId }: { jid: string; text: string; key: string; turnId: TurnId | null }): void {
+    const { outbox, messages } = this.#store
+    outbox.add({ jid, text, key, turnId, at: this.#now() })
+    const { assistantName: senderName } = this.#rules
+    messages.addNotice({ jid, id: key, sender: 'host', senderName, text, sentAt: this.#now(), fromMe: true })
+  }
+
   /** Turns that fail together are told as one failure: the first one's. */
   fail(turns: readonly ClaimedTurn[], outcome: Failure): Publish[] {
     return turns.map((claimed, index) => this.#fail({ claimed, outcome, quiet: index > 0 }))
@@ -154,7 +162,7 @@ export class TurnLedger {
         // What is parked may be tried and fail again without anybody having said more: that is one piece of news.
         const parks = reason === 'login' || reason === 'setup'
         const key = parks ? `parked-${jid}-${this.#newest(claimed)}-told-${reason}` : `turn-${turn.id}-told-${turn.tries}`
-        return this.#store.outbox.add({ jid, text, key, turnId: turn.id, at: this.#now() })
+        return void this.tell({ jid, text, key, turnId: turn.id })
       }
       case 'forget-session':
         if (lane === 'isolated' && task) return this.#store.tasks.noteSession(task.runId, null)
@@ -174,7 +182,7 @@ export class TurnLedger {
 
   /** A task that fails in the same way each time is told once. */
   #failRun({ claimed, task, reason, detail }: FailedRun): void {
-    const { tasks, outbox } = this.#store
+    const { tasks } = this.#store
     const { jid, turn } = claimed
     const error = `${reason}: ${detail}`
     tasks.endRun({ runId: task.runId, at: this.#now(), status: 'error', result: null, error })
@@ -183,7 +191,7 @@ export class TurnLedger {
     const { timeZone } = this.#rules
     const nextRun = tasks.find(task.id)?.nextRun ?? null
     const text = taskFailureText({ title: task.title, reason, detail, nextRun, timeZone })
-    outbox.add({ jid, text, key: `turn-${turn.id}-told-${turn.tries}`, turnId: turn.id, at: this.#now() })
+    this.tell({ jid, text, key: `turn-${turn.id}-told-${turn.tries}`, turnId: turn.id })
   }
 }
 

@@ -18,7 +18,9 @@ function room(t: TestContext, first: SenderPolicy) {
   const { store, folder: root } = storeWith(t, ['main', 'family'])
   registerChat(store, { jid: JID, folder: 'family' })
   const policy = { now: first }
-  const judge: SenderJudge = (...who) => standingOf(policy.now, ...who)
+  const judge: SenderJudge = Object.assign((...who: Parameters<SenderJudge>) => standingOf(policy.now, ...who), {
+    version: () => JSON.stringify(policy.now),
+  })
   const feed = new Feed()
   const rules = { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 5, installId: 'x' }
   const desk = new TurnDesk({ store, feed, now: () => 1_000, judge }, rules)

@@ -28,6 +28,8 @@ export class WorkFinder {
   readonly #now: () => Instant
   readonly #assistantName: string
   readonly #judge: SenderJudge
+  /** Up to where nothing unanswered calls the assistant, by chat, and by which rule: what was looked at once is not read again. */
+  readonly #quiet = new Map<string, { rule: string; through: number }>()
 
   constructor({ store, now, assistantName, judge = everybody }: FinderPorts) {
     this.#store = store
@@ -68,30 +70,45 @@ export class WorkFinder {
   /** The one thing a chat waits for: its oldest pending turn, or else a turn to be made of its unanswered messages. */
   ofChat(group: Group, chat: RegisteredChat): Work | undefined {
     const { jid } = chat
-    if (this.#isParked(jid)) return undefined
     const pending = this.#store.turns.openOf(jid).find(({ turn }) => turn.state === 'pending')?.turn
-    if (pending?.state === 'pending') {
-      const messages = this.#store.messages.ofTurn(pending.id)
-      if (messages.length === 0) return { type: 'void', jid, at: pending.notBefore, turn: pending.id }
-      return { type: 'messages', jid, at: pending.notBefore, turn: pending.id, messages }
-    }
+    const asked = pending ? this.#store.messages.ofTurn(pending.id) : []
+    if (pending && asked.length === 0) return { type: 'void', jid, at: this.#now(), turn: pending.id }
+    if (this.#isParked(group, chat)) return undefined
+    if (pending?.state === 'pending') return { type: 'messages', jid, at: pending.notBefore, turn: pending.id, messages: asked }
     const messages = this.#batch(group, chat)
     return messages.length > 0 ? { type: 'messages', jid, at: this.#now(), turn: undefined, messages } : undefined
   }
 
-  /** It waits for what a person must put right, and nobody has said anything since it was told so. */
-  #isParked(jid: string): boolean {
+  /** It waits for what a person must put right: until they did, or somebody calls the assistant again. */
+  #isParked(group: Group, chat: RegisteredChat): boolean {
+    return this.#store.chats.cursors(chat.jid).parkedSeq > 0 && this.#isQuiet(group, chat)
+  }
+
+  /** Nothing calls the assistant that is not answered, or was not told that it must wait. */
+  #isQuiet(group: Group, chat: RegisteredChat): boolean {
+    const { jid } = chat
     const { answeredSeq, parkedSeq } = this.#store.chats.cursors(jid)
-    if (parkedSeq === 0) return false
-    return (this.#store.messages.unanswered(jid, answeredSeq).at(-1)?.seq ?? 0) <= parkedSeq
+    const from = Math.max(answeredSeq, parkedSeq)
+    const rule = JSON.stringify([chat.trigger, chat.requiresTrigger, group.isMain, parkedSeq, this.#judge.version?.()])
+    const known = this.#quiet.get(jid)
+    const through = Math.max(from, known?.rule === rule ? known.through : 0)
+    const fresh = this.#store.messages.unanswered(jid, through)
+    const edited = this.#store.messages.unansweredEdited(jid, from)
+    if (this.#nextBatch({ group, chat, messages: [...edited, ...fresh] }).length > 0) return false
+    this.#quiet.set(jid, { rule, through: fresh.at(-1)?.seq ?? through })
+    return true
   }
 
   #batch(group: Group, chat: RegisteredChat): Message[] {
-    const { chats, messages } = this.#store
+    if (this.#isQuiet(group, chat)) return []
+    const { messages, chats } = this.#store
     const unanswered = messages.unanswered(chat.jid, chats.cursors(chat.jid).answeredSeq)
-    const { isMain } = group
-    const batch = nextBatch({ messages: unanswered, chat, isMain, assistantName: this.#assistantName, judge: this.#judge })
-    return this.#untilAgentCommand(batch, { isMain, trigger: chat.trigger ?? `@${this.#assistantName}` })
+    const batch = this.#nextBatch({ group, chat, messages: unanswered })
+    return this.#untilAgentCommand(batch, { isMain: group.isMain, trigger: chat.trigger ?? `@${this.#assistantName}` })
+  }
+
+  #nextBatch({ group, ...said }: { group: Group; chat: RegisteredChat; messages: Message[] }): Message[] {
+    return nextBatch({ ...said, isMain: group.isMain, assistantName: this.#assistantName, judge: this.#judge })
   }
 
   /** A command to the agent's own program is a turn of its own: what was said before it is answered first. */

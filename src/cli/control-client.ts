@@ -11,7 +11,9 @@ import {
   type GroupSettingsRequest,
   type HostStatus,
   hostStatus,
+  type LoginEvent,
   lines,
+  loginEvent,
   type OutcomeEvent,
   outcomeEvent,
   type RegistrationRequest,
@@ -103,6 +105,25 @@ export class ControlClient {
 
   removeMount(target: string): Promise<Change> {
     return this.#ask({ method: 'POST', path: '/api/mounts/remove', body: { target }, schema: change })
+  }
+
+  /** Links a channel to an account: what to do, as it comes; `online` or `failed` is the last. */
+  async *loginChannel({
+    name,
+    phone,
+    signal,
+  }: {
+    name: string
+    phone?: string | undefined
+    signal: AbortSignal
+  }): AsyncGenerator<LoginEvent> {
+    const path = `/api/channels/${encodeURIComponent(name)}/login`
+    const response = await this.#open({ method: 'POST', path, body: { phone }, signal })
+    yield* jsonLines({ response, schema: loginEvent, signal })
+  }
+
+  logoutChannel(name: string): Promise<Change> {
+    return this.#ask({ method: 'POST', path: `/api/channels/${encodeURIComponent(name)}/logout`, schema: change })
   }
 
   changeTask(id: string, deed: TaskDeed): Promise<Change> {

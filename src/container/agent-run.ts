@@ -52,14 +52,17 @@ const MAX_UNREAD_BYTES = 4 * 1024 * 1024
 /** stderr lines are log text; a longer one is cut. */
 const MAX_LOG_LINE_BYTES = 64 * 1024
 
+/** Why the model may not be asked before `retryAt`. Unlike a frame, it cannot be forged by an agent. */
+export type ModelLimit = { type: 'rate-limit'; retryAt: number } | { type: 'budget'; retryAt: number; why: string }
+
 type RunParts = {
   name: string
   container: RunningContainer
   clock: Clock
   log: RunLog
   listener: RunListener
-  /** When the model API may be asked again, as it said to the gateway. */
-  retryAt: () => number | undefined
+  /** What the gateway knows of why the model does not answer. */
+  limit: () => ModelLimit | undefined
   /** What the container was given is not what a new one would get. */
   outdated?: () => boolean
   /** The container is not what it was promised to be, as the program in it says. */
@@ -95,7 +98,7 @@ export class AgentRun {
   readonly #clock: Clock
   readonly #log: RunLog
   readonly #listener: RunListener
-  readonly #retryAt: () => number | undefined
+  readonly #limit: () => ModelLimit | undefined
   readonly #outdated: () => boolean
   readonly #onWrongSetup: (why: string) => void
   readonly #inFlight: InFlight[] = []
@@ -107,7 +110,7 @@ export class AgentRun {
   #noise = 0
   #lastError = ''
 
-  constructor({ name, container, clock, log, listener, retryAt, ...rest }: RunParts) {
+  constructor({ name, container, clock, log, listener, limit, ...rest }: RunParts) {
     this.name = name
     this.id = container.id
     this.startedAt = clock.now()
@@ -115,7 +118,7 @@ export class AgentRun {
     this.#clock = clock
     this.#log = log
     this.#listener = listener
-    this.#retryAt = retryAt
+    this.#limit = limit
     this.#outdated = rest.outdated ?? (() => false)
     this.#onWrongSetup = rest.onWrongSetup ?? (() => {})
     container.stdin.on('error', () => {}) // a container that is gone is noticed by `exited`
@@ -321,7 +324,7 @@ export class AgentRun {
     if (frame.errorClass === 'setup') this.#onWrongSetup((frame.error ?? '').slice(0, 1_000))
     // After an error the runner ends; the next turn gets a fresh container.
     if (frame.status === 'error' && frame.errorClass !== 'interrupted') this.#over = true
-    const outcome = outcomeOf({ frame, ending: head.ending, retryAt: this.#retryAt() })
+    const outcome = outcomeOf({ frame, ending: head.ending, limit: this.#limit() })
     if (outcome.type === 'failed' && outcome.reason === 'crash') head.crashed = outcome
     else this.#settle(ended, outcome)
   }
@@ -372,19 +375,17 @@ function parseFrame(text: string) {
   }
 }
 
-type Ended = { frame: ResultFrame; ending: InFlight['ending']; retryAt: number | undefined }
+type Ended = { frame: ResultFrame; ending: InFlight['ending']; limit: ModelLimit | undefined }
 
-function outcomeOf({ frame, ending, retryAt }: Ended): TurnOutcome {
+function outcomeOf({ frame, ending, limit }: Ended): TurnOutcome {
   const { answerId } = frame
   if (frame.status === 'success')
     return { type: 'answered', text: frame.result, usage: frame.usage, ...(answerId === undefined ? {} : { answerId }) }
   if (ending === 'timeout') return { type: 'failed', reason: 'timeout', detail: 'its time was over' }
   if (frame.errorClass === 'interrupted' || ending === 'stopped') return { type: 'stopped', text: frame.result }
-  const reason = frame.errorClass ?? 'crash'
-  return {
-    type: 'failed',
-    reason,
-    detail: (frame.error ?? 'no reason was given').slice(0, 1_000),
-    retryAt: reason === 'rate-limit' ? retryAt : undefined,
-  }
+  if (limit?.type === 'budget') return { type: 'failed', reason: 'budget', detail: limit.why, retryAt: limit.retryAt }
+  // That a budget is used up is for the host to say: such a turn is tried again without end.
+  const reason = frame.errorClass === 'budget' ? 'crash' : (frame.errorClass ?? 'crash')
+  const detail = (frame.error ?? 'no reason was given').slice(0, 1_000)
+  return { type: 'failed', reason, detail, retryAt: reason === 'rate-limit' ? limit?.retryAt : undefined }
 }

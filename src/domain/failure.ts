@@ -6,7 +6,9 @@ type Told = { reason: FailureClass; detail: string; timeZone: string }
 
 /** What a person in the chat is told about a failure: what happened, what it means, what to do. */
 export function failureText({ reason, detail, retryAt, timeZone }: Told & { retryAt?: Instant | undefined }): string {
-  const next = retryAt === undefined ? undefined : `I will try again at ${clockTime(retryAt, timeZone)}.`
+  // A budget may begin anew only next month.
+  const when = (at: Instant) => (reason === 'budget' ? localTime(at, timeZone) : clockTime(at, timeZone))
+  const next = retryAt === undefined ? undefined : `I will try again at ${when(retryAt)}.`
   return `${whatHappened(reason, detail)} ${next && reason !== 'timeout' ? next : whatToDo(reason, next !== undefined)}`.trim()
 }
 
@@ -31,7 +33,7 @@ function whatHappened(reason: FailureClass, detail: string): string {
     case 'rate-limit':
       return "The model's usage limit is reached."
     case 'budget':
-      return "This group's budget is used up."
+      return detail
     case 'overload':
       return `The model could not be reached (${detail}).`
     case 'crash':

@@ -1,4 +1,5 @@
 import type { McpServers } from '@nanoclaw/protocol'
+import type { Budget } from './budget.ts'
 
 /** A workspace with one agent: its folder, its chats, its settings. */
 export type Group = {
@@ -39,6 +40,8 @@ export type ContainerConfig = {
   systemPrompt?: string | undefined
   /** MCP servers that its agent has beside ours. What secrets they need, the agent can read. */
   mcpServers?: McpServers | undefined
+  /** What it may use of the model, beside what all groups together may. */
+  budget?: Budget | undefined
   limits?: GroupLimits | undefined
   /** What keeps its containers apart from the machine: the kernel (`runc`), or gVisor in front of it (`runsc`). */
   isolation?: 'runc' | 'runsc' | undefined

@@ -26,7 +26,8 @@ export type SenderList = {
 export type SenderPolicy = { type: 'none' } | { type: 'list'; list: SenderList } | { type: 'broken'; why: string }
 
 export type Speaker = Pick<Message, 'jid' | 'sender' | 'fromMe'>
-export type SenderJudge = (speaker: Speaker, chat: { isMain: boolean }) => Standing
+/** `version` changes when it may judge otherwise. */
+export type SenderJudge = ((speaker: Speaker, chat: { isMain: boolean }) => Standing) & { version?: () => string }
 
 /**
  * Where no policy was made everybody in a registered chat is heard, as members. One that cannot be read may have been meant

@@ -15,7 +15,7 @@ export type RequestRecord = { method: string; url: string; outcome: Outcome; dur
 
 type RunParts = {
   runId: string
-  model: Omit<ModelPorts, 'memory'>
+  model: Omit<ModelPorts, 'memory' | 'rules'>
   egress: EgressRules
   world: Omit<EgressPorts, 'onEnd'>
   log: GatewayLog
@@ -42,7 +42,7 @@ export class GatewayRun {
 
   constructor({ runId, model, egress, world, log, onEgress, onRequest, onClose }: RunParts) {
     this.#runId = runId
-    this.#model = { ...model, memory: new RunMemory() }
+    this.#model = { ...model, memory: new RunMemory(), rules: { webSearch: egress.policy === 'open' } }
     this.#egress = new Egress(egress, { ...world, onEnd: (record) => this.#reportEgress(record, onEgress) })
     this.#log = log
     this.#onRequest = onRequest
@@ -105,6 +105,9 @@ export class GatewayRun {
         break
       case 'client-left':
         this.#log.debug({ ...fields, runId: this.#runId }, 'gateway: the client left')
+        break
+      case 'over-budget':
+        this.#warn(fields, `gateway: refused: ${outcome.why}`)
         break
       case 'refused':
         this.#warn(fields, `gateway: refused with ${outcome.status}: ${outcome.why}`)

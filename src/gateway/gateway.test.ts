@@ -214,8 +214,35 @@ test('encoded and too large bodies are refused with a reason, and the connection
   assert.equal(model.requests.length, 0)
 })
 
+test('what was judged goes up byte by byte, as JSON whatever the client calls it', async (t) => {
+  const seen: { body: string; type: string | undefined }[] = []
+  const upstream = await startUpstream(t, async (request, response) => {
+    let body = ''
+    for await (const chunk of request) body += chunk
+    seen.push({ body, type: request.headers['content-type'] })
+    response.end('{}')
+  })
+  const { socketPath } = await openRun(t, { upstream })
+  const body = '{ "model":"\\u0063laude", "messages" :[], "temperature":1.0e0 }\n'
+  await ask(socketPath, { body, headers: { 'content-type': 'multipart/form-data; boundary=x' } })
+  assert.deepEqual(seen, [{ body, type: 'application/json' }])
+})
+
+test('a request that would have the API reach out is refused, and nothing goes up', async (t) => {
+  const { model, socketPath, records } = await withModel(t)
+  const servers = { mcp_servers: [{ type: 'url', url: 'https://evil.example', name: 'x' }] }
+  const refused = await ask(socketPath, { body: said('hi', servers) })
+  assert.equal(refused.status, 400)
+  assert.match(errorOf(refused).message, /"mcp_servers" is not passed on/)
+  const search = { tools: [{ type: 'web_search_20250305', name: 'web_search' }] }
+  assert.match(errorOf(await ask(socketPath, { body: said('hi', search) })).message, /rules of this group for the network/)
+  assert.equal(model.requests.length, 0)
+  assert.equal(records[0]?.outcome.type, 'refused')
+})
+
 test('bodies of the largest size go up, one after the other without end', async (t) => {
-  const largest = Buffer.alloc(32 * 1024 * 1024)
+  const padding = 32 * 1024 * 1024 - said('').length
+  const largest = said('x'.repeat(padding))
   const upstream = await startUpstream(t, (request, response) => request.resume().once('end', () => response.end('{}')))
   const { socketPath } = await openRun(t, { upstream })
   for (let n = 0; n < 5; n += 1) assert.equal((await ask(socketPath, { body: largest })).status, 200)

@@ -4,6 +4,7 @@ import { connectTo, type EgressRecord, type EgressRules, resolveHost } from './e
 import { GatewayRun, type RequestRecord } from './gateway-run.ts'
 import type { GatewayLog } from './log.ts'
 import { PublicAddresses } from './public-address.ts'
+import { BOTTOMLESS, type Purse } from './purse.ts'
 import { Upstream, type UpstreamTimeouts } from './upstream.ts'
 
 export type GatewayOptions = {
@@ -22,6 +23,8 @@ export type OpenRun = {
   socketPath: string
   /** Where the run may go beside the model API: nowhere unless given. */
   egress?: EgressRules
+  /** What its calls of the model are paid from; nobody counts them unless given. */
+  purse?: Purse
   /** Called once for each connection to the world, when it has ended. */
   onEgress?: (record: EgressRecord) => void
   /** Called once for each request, when it has ended. */
@@ -47,14 +50,21 @@ export class Gateway {
   }
 
   /** Rejects with an `AppError` when the socket cannot be made. */
-  async open({ runId, socketPath, egress = NOWHERE, onEgress = () => {}, onRequest = () => {} }: OpenRun): Promise<GatewayRun> {
+  async open({
+    runId,
+    socketPath,
+    egress = NOWHERE,
+    purse = BOTTOMLESS,
+    onEgress = () => {},
+    onRequest = () => {},
+  }: OpenRun): Promise<GatewayRun> {
     const addresses = new PublicAddresses(ownAddresses())
     const run = new GatewayRun({
       runId,
       egress,
       world: { connect: connectTo, resolve: this.#resolve, isPublic: (address) => addresses.has(address) },
       onEgress,
-      model: { upstream: this.#upstream, credentials: this.#credentials },
+      model: { upstream: this.#upstream, credentials: this.#credentials, purse },
       log: this.#log,
       onRequest,
       onClose: () => this.#runs.delete(run),

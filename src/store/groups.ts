@@ -26,6 +26,14 @@ export const containerConfig = z.object({
   effort: z.enum(['low', 'medium', 'high', 'xhigh', 'max']).optional(),
   systemPrompt: z.string().max(20_000).optional(),
   mcpServers: mcpServers.optional(),
+  budget: z
+    .object({
+      dayUsd: z.number().nonnegative().optional(),
+      monthUsd: z.number().nonnegative().optional(),
+      dayTokens: z.int().nonnegative().optional(),
+      monthTokens: z.int().nonnegative().optional(),
+    })
+    .optional(),
   limits: z
     .object({
       memoryMb: z.int().min(256).optional(),

@@ -85,7 +85,7 @@ export class Outbox {
     this.#close = db.prepare(
       'UPDATE outbox SET state = :state, platform_id = :platformId, closed_at = :at, error = :why WHERE seq = :seq',
     )
-    this.#counts = db.prepare('SELECT state, count(*) AS n FROM outbox GROUP BY state')
+    this.#counts = db.prepare('SELECT state, count(*) AS n FROM outbox WHERE closed_at IS NULL OR closed_at >= ? GROUP BY state')
     this.#underWay = db.prepare(`SELECT ${COLUMNS} FROM outbox WHERE state = 'sending' ORDER BY seq`)
     this.#troubles = db.prepare(
       `SELECT ${UNDELIVERED} FROM outbox WHERE state IN ('failed', 'uncertain') AND closed_at >= ? ORDER BY closed_at DESC LIMIT ?`,
@@ -142,8 +142,9 @@ export class Outbox {
     return this.#underWay.all().map(toDelivery)
   }
 
-  counts(): { pending: number; failed: number; uncertain: number } {
-    const byState = new Map((this.#counts.all() as { state: string; n: number }[]).map(({ state, n }) => [state, n]))
+  /** Failed and uncertain ones only since a moment. */
+  counts(closedSince = 0): { pending: number; failed: number; uncertain: number } {
+    const byState = new Map((this.#counts.all(closedSince) as { state: string; n: number }[]).map(({ state, n }) => [state, n]))
     const open = (byState.get('pending') ?? 0) + (byState.get('sending') ?? 0)
     return { pending: open, failed: byState.get('failed') ?? 0, uncertain: byState.get('uncertain') ?? 0 }
   }

@@ -13,6 +13,7 @@ import { Questions } from './questions.ts'
 import { Sessions } from './sessions.ts'
 import { Tasks } from './tasks.ts'
 import { Turns } from './turns.ts'
+import { Usage } from './usage.ts'
 
 /** Everything that is kept: one class per aggregate, each the only SQL on its tables. */
 export class Store {
@@ -27,6 +28,7 @@ export class Store {
   readonly sessions: Sessions
   readonly tasks: Tasks
   readonly turns: Turns
+  readonly usage: Usage
   readonly facts: Facts
   readonly #db: SQLite.Database
 
@@ -43,6 +45,7 @@ export class Store {
     this.sessions = new Sessions(db)
     this.tasks = new Tasks(db)
     this.turns = new Turns(db)
+    this.usage = new Usage(db)
     this.facts = new Facts(db)
   }
 

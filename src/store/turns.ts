@@ -25,6 +25,7 @@ const row = z.object({
   error: z.string().nullable(),
 })
 const COLUMNS = Object.keys(row.shape).join(', ')
+const failure = z.object({ jid: z.string(), at: z.int(), why: z.string() })
 
 /** Pieces of agent work and how far each got. */
 export class Turns {
@@ -45,6 +46,10 @@ export class Turns {
   readonly #siblings: Statement
   readonly #withAnswer: Statement
   readonly #merge: Statement
+  readonly #change: Statement
+  readonly #stale: Statement
+  readonly #failures: Statement
+  readonly #hasten: Statement
   readonly #counts: Statement
 
   constructor(db: Database) {
@@ -90,7 +95,16 @@ export class Turns {
     this.#noteAnswer = db.prepare('UPDATE turns SET answer_id = ? WHERE id = ?')
     this.#withAnswer = db.prepare('SELECT id FROM turns WHERE chat_jid = ? AND answer_id = ?').pluck()
     this.#merge = db.prepare('UPDATE turns SET merged_into = ? WHERE id = ?')
-    this.#counts = db.prepare('SELECT state, count(*) AS n FROM turns GROUP BY state')
+    this.#change = db.prepare("UPDATE turns SET stale_tries = tries WHERE id = ? AND state = 'pending'")
+    this.#stale = db.prepare('SELECT stale_tries FROM turns WHERE id = ?').pluck()
+    this.#failures = db.prepare(`
+      SELECT chat_jid AS jid, ended_at AS at, coalesce(error, reason) AS why FROM turns
+      WHERE state = 'failed' AND ended_at >= ? ORDER BY ended_at DESC, id DESC LIMIT ?`)
+    this.#counts = db.prepare("SELECT state, count(*) AS n FROM turns WHERE state <> 'failed' OR ended_at >= ? GROUP BY state")
+    this.#hasten = db.prepare(
+      `UPDATE turns SET not_before = :at WHERE state = 'pending' AND not_before > :at AND error LIKE :reason || ':%'
+        AND (:folder IS NULL OR group_folder = :folder)`,
+    )
   }
 
   /** A new turn, due at once. */
@@ -186,8 +200,29 @@ export class Turns {
     this.#merge.run(into, id)
   }
 
-  counts(): { pending: number; running: number; failed: number } {
-    const byState = new Map((this.#counts.all() as { state: string; n: number }[]).map(({ state, n }) => [state, n]))
+  /** What a waiting turn is about was changed: earlier tries asked for something else. False when it does not wait. */
+  noteChanged(id: TurnId): boolean {
+    return this.#change.run(id).changes === 1
+  }
+
+  /** The newest try that asked in words that were changed since; 0 when none did. */
+  staleTries(id: TurnId): number {
+    return this.#stale.get(id) as number
+  }
+
+  /** The newest turns that failed for good since a moment. */
+  failuresSince(since: number, limit: number): { jid: string; at: number; why: string }[] {
+    return this.#failures.all(since, limit).map((found) => failure.parse(found))
+  }
+
+  /** What turns wait for may have changed, so they need not wait any longer: those of one group, or of all. */
+  hasten({ reason, folder = null, at }: { reason: FailureClass; folder?: string | null; at: number }): void {
+    this.#hasten.run({ reason, folder, at })
+  }
+
+  /** Failed ones only since a moment. */
+  counts(failedSince = 0): { pending: number; running: number; failed: number } {
+    const byState = new Map((this.#counts.all(failedSince) as { state: string; n: number }[]).map(({ state, n }) => [state, n]))
     return { pending: byState.get('pending') ?? 0, running: byState.get('running') ?? 0, failed: byState.get('failed') ?? 0 }
   }
 }

@@ -29,6 +29,7 @@ function api(t: TestContext) {
     registry: ownerDesk({ store, registry, root }),
     tasks,
     assistantName: 'Andy',
+    channels: [],
     store,
     feed,
     receive: inbox.receive.bind(inbox),

@@ -167,7 +167,7 @@ export class SimHost {
       clock: this.#clock(),
       log: NO_LOG,
       listener: request.listener,
-      retryAt: () => undefined,
+      limit: () => undefined,
     })
     start.end(run)
   }

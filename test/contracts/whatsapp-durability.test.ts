@@ -1,0 +1,249 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import path from 'node:path'
+import { test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import SQLite from 'better-sqlite3'
+import { NotSent } from '../../src/channels/contract.ts'
+import { systemClock } from '../../src/domain/clock.ts'
+import { Store } from '../../src/store/store.ts'
+import { ManualClock } from '../fakes/clock.ts'
+import { until } from '../fakes/host-process.ts'
+import { type TestContext, temporaryFolder } from '../fakes/rooms.ts'
+import type { Phone } from '../fakes/whatsapp/phone.ts'
+import { FakeWhatsApp, type Mishap } from '../fakes/whatsapp/server.ts'
+import { shownTexts, World } from '../fakes/whatsapp/world.ts'
+
+for (const mishap of ['swallowed', 'delivered-unconfirmed'] satisfies Mishap[]) {
+  test(`a send whose link drops is repeated under the same id and seen once (the message was ${mishap})`, async (t) => {
+    const world = await World.linked(t, { clock: fastClock() })
+    world.server.nextMishap = mishap
+    await assert.rejects(world.send(world.alice.pn, 'once', 'key'))
+    await until(() => world.channel.state.state !== 'online', 'the link is gone')
+    await assert.rejects(world.send(world.alice.pn, 'once', 'key'), NotSent)
+    await world.online()
+    const { platformId } = await world.send(world.alice.pn, 'once', 'key')
+    assert.deepEqual(shownTexts(world.alice), ['once'])
+    assert.equal(world.alice.shown[0]?.id, platformId)
+    await world.restart()
+    await world.online()
+    const before = world.server.heard.filter(({ tag }) => tag === 'message').length
+    assert.deepEqual(await world.send(world.alice.pn, 'once', 'key'), { platformId })
+    assert.equal(world.server.heard.filter(({ tag }) => tag === 'message').length, before)
+  })
+}
+
+test('what WhatsApp refuses for good is told as such, and what passes is to be tried again', async (t) => {
+  const world = await World.linked(t)
+  const faultOf = (code: string) => {
+    world.server.nextMishap = { refusedWith: code }
+    return world.send(world.alice.pn, code).then(
+      () => 'sent',
+      ({ fault }) => fault,
+    )
+  }
+  assert.deepEqual([await faultOf('463'), await faultOf('500')], ['user', 'platform'])
+  await assert.rejects(world.send('120363999@g.us', 'to no group'), { fault: 'user' })
+})
+
+test('messages that are under way when the link drops arrive once, in their order', async (t) => {
+  const world = await World.linked(t, { clock: fastClock() })
+  const texts = Array.from({ length: 12 }, (_, n) => `message ${n}.`)
+  for (const [n, text] of texts.entries()) {
+    await world.server.write(world.alice, world.olga, text)
+    if (n % 4 === 3) world.server.dropAll()
+  }
+  await world.heard('message 11.')
+  assert.deepEqual(world.notebook.texts, texts)
+  await until(() => world.server.unconfirmed(world.olga).length === 0, 'all are confirmed')
+})
+
+test('what cannot be stored is kept and told again until it can, and what came later waits behind it', async (t) => {
+  const clock = new ManualClock()
+  const world = await World.linked(t, { clock })
+  world.notebook.full = new Error('the disk is full')
+  await world.server.write(world.alice, world.olga, 'kept')
+  await until(() => world.notebook.told === 1, 'it was tried')
+  world.notebook.full = undefined
+  await world.server.write(world.alice, world.olga, 'what came later')
+  await until(() => world.server.unconfirmed(world.olga).length === 0, 'both are in the journal')
+  assert.deepEqual(world.notebook.texts, [])
+  clock.advance(30_000)
+  await world.heard('what came later')
+  assert.deepEqual(world.notebook.texts, ['kept', 'what came later'])
+})
+
+test('what was confirmed but not yet told is told after a restart', async (t) => {
+  const world = await World.linked(t)
+  world.notebook.full = new Error('the disk is full')
+  await world.server.write(world.alice, world.olga, 'kept over the restart')
+  await until(() => world.server.unconfirmed(world.olga).length === 0, 'it is confirmed')
+  await world.stop()
+  world.notebook.full = undefined
+  world.server.refuseNext = '503'
+  await world.restart()
+  await world.heard('kept over the restart')
+})
+
+test('a day of connections that come and go leaves memory, timers and listeners as they were', async (t) => {
+  const clock = new ManualClock()
+  const world = await World.linked(t, { clock, random: () => 1 })
+  const flap = async () => {
+    world.server.dropAll()
+    await until(() => world.channel.state.state === 'retrying', 'it waits', 20_000)
+    const { state } = world.channel
+    clock.advance(state.state === 'retrying' ? state.at - clock.now() : 0)
+    await world.online()
+  }
+  const day = clock.now() + 86_400_000
+  for (let n = 0; n < 30; n++) await flap()
+  const early = footprint()
+  let flaps = 30
+  for (; clock.now() < day; flaps++) await flap()
+  await world.server.write(world.alice, world.olga, 'still here?')
+  await world.heard('still here?')
+  const late = footprint()
+  assert.ok(flaps > 250, `${flaps} connections were lost`)
+  assert.ok(late.timers <= early.timers + 5, `${early.timers} timers became ${late.timers}`)
+  assert.ok(late.heapMB < early.heapMB + 15, `${early.heapMB} MB became ${late.heapMB}`)
+})
+
+test('a host that is killed again and again, while linking and at any later moment, loses and doubles nothing', async (t) => {
+  const victim = await Victim.create(t)
+  for (const afterMs of [0, 5, 60]) await victim.killedWhileLinking(afterMs)
+  await victim.start()
+  await victim.online()
+  const said: string[] = []
+  for (let round = 0; round < 8; round++) {
+    const texts = [`${round}a`, `${round}b`, `${round}c`]
+    // Before the host is there, while it connects, and while it works.
+    for (const [n, text] of texts.entries()) {
+      if (n === 1 && !victim.running) await victim.start()
+      if (n === 2) await victim.online()
+      if (round === 3) victim.server.garbleNext = true
+      await victim.server.write(victim.alice, victim.olga, text)
+    }
+    said.push(...texts)
+    await new Promise((resolve) => setTimeout(resolve, round * 25))
+    await victim.kill()
+  }
+  await victim.start()
+  const echoes = () => shownTexts(victim.alice).map((text) => String(text))
+  await until(() => new Set(echoes()).size === said.length, `every message is answered: ${echoes()}`, 90_000)
+  assert.deepEqual(echoes().sort(), said.map((text) => `echo ${text}`).sort())
+  await victim.kill()
+  assert.deepEqual(victim.stored().sort(), said.sort())
+  assert.deepEqual(victim.leaks(), [])
+})
+
+/** Real time, but for delays of seconds, which pass a hundred times as fast. */
+function fastClock() {
+  return {
+    now: systemClock.now,
+    wakeAt: (at: number, wake: () => void) => systemClock.wakeAt(Date.now() + (at - Date.now()) / 100, wake),
+  }
+}
+
+function footprint(): { timers: number; heapMB: number } {
+  setFlagsFromString('--expose-gc')
+  runInNewContext('gc')()
+  const timers = process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length
+  return { timers, heapMB: Math.round(process.memoryUsage().heapUsed / 2 ** 20) }
+}
+
+/** A host in a process of its own that is killed without warning, and what it printed in all its lives. */
+class Victim {
+  readonly server: FakeWhatsApp
+  readonly olga: Phone
+  readonly alice: Phone
+  readonly #folder: string
+  #child: ChildProcess | undefined
+  #online = false
+  #output = ''
+
+  private constructor(server: FakeWhatsApp, folder: string) {
+    this.server = server
+    this.#folder = folder
+    this.olga = server.account('15550001111', 'Olga')
+    this.alice = server.person('15550002222', 'Alice')
+  }
+
+  static async create(t: TestContext): Promise<Victim> {
+    const victim = new Victim(await FakeWhatsApp.start(t), temporaryFolder(t))
+    t.after(() => victim.kill())
+    return victim
+  }
+
+  get running(): boolean {
+    return this.#child !== undefined
+  }
+
+  async start(): Promise<void> {
+    this.#online = false
+    const entry = path.join(import.meta.dirname, '../fakes/whatsapp/echo-host.ts')
+    const argv = ['--disable-warning=ExperimentalWarning', entry, this.#folder, this.server.url, this.alice.pn]
+    const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'pipe'] })
+    this.#child = child
+    let rest = ''
+    child.stderr.on('data', (chunk) => (this.#output += chunk))
+    child.stdout.on('data', (chunk) => {
+      const lines = (rest + chunk).split('\n')
+      rest = lines.pop() ?? ''
+      for (const line of lines) this.#heard(line)
+    })
+  }
+
+  /** A QR code is made of keys, and shown on purpose. */
+  #heard(line: string): void {
+    const event = line.startsWith('{') ? JSON.parse(line) : {}
+    if (event.type !== 'qr') this.#output += `${line}\n`
+    if (event.type === 'qr') this.server.scan(event.data, this.olga)
+    if (event.type === 'state') this.#online = event.state === 'online'
+  }
+
+  async online(): Promise<void> {
+    await until(() => this.#online, `it is online: ${this.#output.slice(-500)}`)
+  }
+
+  /** The owner scans, and this long after, the process is gone. */
+  async killedWhileLinking(afterMs: number): Promise<void> {
+    const before = this.server.linked(this.olga)
+    await this.start()
+    await until(() => this.server.linked(this.olga) > before || this.#online, 'somebody scanned')
+    await new Promise((resolve) => setTimeout(resolve, afterMs))
+    await this.kill()
+  }
+
+  async kill(): Promise<void> {
+    const child = this.#child
+    this.#child = undefined
+    if (!child || child.exitCode !== null || child.signalCode !== null) return
+    const gone = new Promise((resolve) => child.once('exit', resolve))
+    child.kill('SIGKILL')
+    await gone
+  }
+
+  stored(): string[] {
+    const store = Store.open(path.join(this.#folder, 'store', 'messages.db'))
+    try {
+      return store.messages.latest(this.alice.pn, 500).map(({ text }) => text)
+    } finally {
+      store.close()
+    }
+  }
+
+  /** Private keys that the process printed, in any way that Node prints bytes. */
+  leaks(): string[] {
+    const db = new SQLite(path.join(this.#folder, 'store', 'auth', 'whatsapp.db'))
+    const values = db.prepare('SELECT value FROM auth').pluck().all() as string[]
+    db.close()
+    const secrets = values.flatMap((value) => [...value.matchAll(/"([A-Za-z0-9+/]{43}=)"/g)].map((match) => match[1] ?? ''))
+    assert.ok(secrets.length > 100, `${secrets.length} keys are there to be looked for`)
+    return secrets.filter((secret) => {
+      const bytes = Buffer.from(secret, 'base64')
+      const inspected = bytes.toString('hex').replace(/(..)/g, '$1 ').slice(0, 60)
+      return [secret, bytes.toString('hex'), inspected].some((form) => this.#output.includes(form))
+    })
+  }
+}
