@@ -78,14 +78,17 @@ export const hostStatus = z.object({
   /** `since`: ms since the epoch, when it came into this state, as far as this host saw it. */
   channels: z.array(z.object({ name: z.string(), state: z.string(), detail: z.string().nullable(), since: z.number() })),
   /**
-   * What needs somebody, the newest 20 of each kind: turns that failed, sends that failed or may have arrived twice, and what
-   * a migration had to say, of the last 7 days; tasks that were paused and channels that are not online, while they are so.
-   * `where` is a chat, a task, or a channel. The counts of failed turns and sends above are of the last 7 days, too.
+   * What needs somebody, at most 20 of a kind and sort. Of the last 7 days: turns and sends that failed, sends that may have
+   * arrived twice, tasks whose last run failed, what a migration had to say. While it lasts: turns and sends that are tried
+   * again or wait for somebody, tasks that the host paused, channels that are not online. `where` is a chat, a task, or a
+   * channel; `folder` the group it concerns, null when it is the whole host. The counts of failed turns and sends above are
+   * of the last 7 days, too.
    */
   troubles: z.array(
     z.object({
       kind: z.enum(['channel', 'turn', 'send', 'task', 'migration']),
       where: z.string(),
+      folder: z.string().nullable(),
       since: z.number(),
       why: z.string(),
     }),

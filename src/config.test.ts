@@ -84,3 +84,12 @@ test('budgets and prices are numbers, and there is none unless it is set', (t) =
 test('a missing .env has no values', () => {
   assert.deepEqual(readEnvFile('/nowhere/.env'), {})
 })
+
+test('nobody transcribes by default, and a command and an endpoint exclude each other', (t) => {
+  const config = (env: Record<string, string>) => loadConfig({ NANOCLAW_HOME: temporaryFolder(t), ...env })
+  const url = 'http://127.0.0.1:8000/v1/audio/transcriptions'
+  assert.equal(config({}).transcription, undefined)
+  assert.deepEqual(config({ TRANSCRIBE_COMMAND: 'hear {file}' }).transcription, { by: 'command', command: 'hear {file}' })
+  assert.deepEqual(config({ TRANSCRIBE_URL: url }).transcription, { by: 'endpoint', url, model: 'whisper-1', apiKey: undefined })
+  assert.throws(() => config({ TRANSCRIBE_COMMAND: 'hear', TRANSCRIBE_URL: url }), /TRANSCRIBE_URL cannot be used beside/)
+})

@@ -48,7 +48,7 @@ const prices = z
   })
 
 /** Every setting by its documented name. Durations are milliseconds. */
-const settings = z.object({
+const each = z.object({
   NANOCLAW_HOME: z.string().default(PROJECT),
   ASSISTANT_NAME: z.string().trim().min(1, 'is not empty').max(64, 'has at most 64 characters').default('Andy'),
   CONTAINER_IMAGE: z.string().min(1, 'names an image').default('nanoclaw-agent:latest'),
@@ -72,6 +72,10 @@ const settings = z.object({
     .string()
     .regex(/^\d+\.\d+\.\d+$/, 'is three numbers such as 2.3000.1043857760')
     .optional(),
+  TRANSCRIBE_COMMAND: z.string().trim().optional(),
+  TRANSCRIBE_URL: z.url({ protocol: /^https?$/, error: 'is an http or https address' }).optional(),
+  TRANSCRIBE_MODEL: z.string().default('whisper-1'),
+  TRANSCRIBE_API_KEY: z.string().optional(),
   BUDGET_DAY_USD: amount,
   BUDGET_MONTH_USD: amount,
   BUDGET_DAY_TOKENS: amount,
@@ -81,6 +85,15 @@ const settings = z.object({
   CLAUDE_CODE_OAUTH_TOKEN: z.string().optional(),
   ANTHROPIC_BASE_URL: z.url({ protocol: /^https?$/, error: 'is an http or https address' }).default('https://api.anthropic.com'),
 })
+const settings = each.refine(({ TRANSCRIBE_COMMAND, TRANSCRIBE_URL }) => !TRANSCRIBE_COMMAND || !TRANSCRIBE_URL, {
+  path: ['TRANSCRIBE_URL'],
+  message: 'cannot be used beside TRANSCRIBE_COMMAND',
+})
+
+/** Who turns speech into text: a program on this machine, or an endpoint that speaks as OpenAI's does. */
+export type TranscriptionSettings =
+  | { by: 'command'; command: string }
+  | { by: 'endpoint'; url: string; model: string; apiKey: string | undefined }
 
 export type Config = Readonly<{
   root: string
@@ -100,6 +113,8 @@ export type Config = Readonly<{
   /** The account of a messenger is the assistant's alone, not a person's. */
   hasOwnNumber: boolean
   whatsapp: Readonly<{ socketUrl: string | undefined; version: string | undefined }>
+  /** Undefined: nobody does. */
+  transcription: TranscriptionSettings | undefined
   /** What all groups together may use of the model. */
   budget: Budget
   modelPrices: PriceList
@@ -136,6 +151,7 @@ export function loadConfig(env: Environment, userHome = os.homedir()): Config {
     maxTurnRetries: s.MAX_TURN_RETRIES,
     hasOwnNumber: s.ASSISTANT_HAS_OWN_NUMBER === 'true',
     whatsapp: { socketUrl: s.WHATSAPP_SOCKET_URL, version: s.WHATSAPP_VERSION },
+    transcription: transcriptionOf(s),
     budget: {
       dayUsd: s.BUDGET_DAY_USD,
       monthUsd: s.BUDGET_MONTH_USD,
@@ -149,6 +165,12 @@ export function loadConfig(env: Environment, userHome = os.homedir()): Config {
     userHome,
     paths: pathsOf(root, env),
   })
+}
+
+function transcriptionOf(s: z.infer<typeof settings>): TranscriptionSettings | undefined {
+  if (s.TRANSCRIBE_COMMAND) return { by: 'command', command: s.TRANSCRIBE_COMMAND }
+  if (s.TRANSCRIBE_URL === undefined) return undefined
+  return { by: 'endpoint', url: s.TRANSCRIBE_URL, model: s.TRANSCRIBE_MODEL, apiKey: s.TRANSCRIBE_API_KEY }
 }
 
 /** The host's own files under a root. Sockets of a root with a long name live elsewhere: their paths have a limit. */

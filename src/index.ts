@@ -24,8 +24,9 @@ import { QuestionDesk } from './app/questions.ts'
 import { removeOrphans } from './app/recovery.ts'
 import { Scheduler } from './app/scheduler.ts'
 import { Snapshots } from './app/snapshots.ts'
-import { ChannelTimes, hostStatus } from './app/status.ts'
+import { hostStatus } from './app/status.ts'
 import { newTaskId, TaskBook } from './app/tasks.ts'
+import { ChannelTimes, type Trouble } from './app/troubles.ts'
 import { TurnDesk } from './app/turn-desk.ts'
 import { showTyping } from './app/typing.ts'
 import type { Channel, ChannelState } from './channels/contract.ts'
@@ -52,6 +53,7 @@ import { type Secrets, secretsOf } from './secrets.ts'
 import { SenderAllowlist } from './sender-allowlist.ts'
 import { HostLock } from './store/lock.ts'
 import { Store } from './store/store.ts'
+import { transcriber } from './transcription.ts'
 import { controlApi } from './web/api.ts'
 import { serveControl } from './web/control-server.ts'
 
@@ -147,7 +149,7 @@ async function startServices(base: Base): Promise<Host> {
   const files = new OutgoingFiles(config.root)
   files.keepOnly(store.outbox.openFiles())
   const courier = makeCourier({ base, channelOf, files })
-  const notices = { store, feed, assistantName: config.assistantName, now: systemClock.now, deliver: () => courier.deliver() }
+  const notices = { store, feed, now: systemClock.now, deliver: () => courier.deliver() }
   const tellOfChannel = (channel: Channel, state: ChannelState) => {
     const text = callsForPerson(channel, state)
     if (text === undefined) return
@@ -172,7 +174,7 @@ async function startServices(base: Base): Promise<Host> {
   const { scheduler, tasks } = makeTasks({ base, queue: () => queue, courier, snapshots })
   const { ipc, questions } = makeIpc({ base, feed, desk, courier, files, registry, tasks, snapshots, channels })
   const queue: GroupQueue = makeQueue({ base, registry, feed, desk, courier, runner, showWork, ipc, folders })
-  const commands = makeCommands({ base, desk, queue, courier })
+  const commands = makeCommands({ base, desk, queue, courier, troubles: () => status().troubles })
   const takeCommand: InboxPorts['takeCommand'] = (said) =>
     commands.take(said) ?? (mayDo(said.standing, 'answer-question') ? questions.take(said) : undefined)
   const inbox = new Inbox({
@@ -274,7 +276,7 @@ function makeCourier({ base: { store, log }, channelOf, files }: CourierParts): 
 type WhatsAppWiring = Pick<Base, 'config' | 'store'> & { log: ChannelLog; onState?: (state: ChannelState) => void }
 
 export function makeWhatsApp({ config, store, log, onState }: WhatsAppWiring): WhatsAppChannel {
-  const { root, assistantName, hasOwnNumber, whatsapp } = config
+  const { root, assistantName, hasOwnNumber, whatsapp, transcription } = config
   const authFolder = path.join(root, 'store', 'auth')
   const attachmentsFolder = path.join(root, 'data', 'attachments')
   const registration = (jid: string) => {
@@ -282,7 +284,9 @@ export function makeWhatsApp({ config, store, log, onState }: WhatsAppWiring): W
     return chat && { folder: chat.folder, trigger: chat.trigger ?? `@${assistantName}` }
   }
   const settings = { authFolder, attachmentsFolder, assistantName, hasOwnNumber, ...whatsapp }
-  return new WhatsAppChannel({ settings, ports: { clock: systemClock, random: Math.random, log, registration }, onState })
+  const transcribe = transcription && transcriber(transcription)
+  const ports = { clock: systemClock, random: Math.random, log, registration, transcribe }
+  return new WhatsAppChannel({ settings, ports, onState })
 }
 
 /** What only a person can put right about a channel, in words; undefined for what passes by itself. */
@@ -427,16 +431,27 @@ function makeCommands({
   desk,
   queue,
   courier,
+  troubles,
 }: {
   base: Base
   desk: TurnDesk
   queue: GroupQueue
   courier: Courier
+  troubles(): Trouble[]
 }): Commands {
   const { root, assistantName, timeZone } = base.config
   const { store, log, audit } = base
   return new Commands(
-    { store, desk, queue, log, audit: (note) => audit.note(note), deliver: () => courier.deliver(), now: systemClock.now },
+    {
+      store,
+      desk,
+      queue,
+      log,
+      troubles,
+      audit: (note) => audit.note(note),
+      deliver: () => courier.deliver(),
+      now: systemClock.now,
+    },
     { root, assistantName, timeZone },
   )
 }

@@ -41,6 +41,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   'sender-allowlist.ts': ['domain'],
   'secrets.ts': ['config.ts', 'domain'],
   'log.ts': ['config.ts', 'domain'],
+  'transcription.ts': ['config.ts', 'domain'],
   'project.ts': ['domain', 'files.ts', 'container'],
   'index.ts': ['*'],
   cli: ['*'],

@@ -9,6 +9,7 @@ import { localTime } from '../domain/prompt.ts'
 import { mayDo, type Standing } from '../domain/senders.ts'
 import type { Store } from '../store/store.ts'
 import type { GroupQueue } from './group-queue.ts'
+import type { Trouble } from './troubles.ts'
 import type { TurnDesk } from './turn-desk.ts'
 
 export type CommandPorts = {
@@ -16,6 +17,8 @@ export type CommandPorts = {
   desk: TurnDesk
   queue: Pick<GroupQueue, 'stopTurn' | 'worksFor' | 'stateOf' | 'containers' | 'closeGroup'>
   deliver(): void
+  /** What is wrong anywhere. */
+  troubles(): Trouble[]
   now(): number
   audit?(note: AuditNote): void
   log: { info(text: string): void; error(text: string): void }
@@ -47,7 +50,7 @@ export class Commands {
     const command = commandOf(message.text, chat.trigger ?? `@${this.#rules.assistantName}`)
     if (!command) return undefined
     const { reply, after } = mayDo(standing, command.name)
-      ? this.#deed(command, chat)
+      ? this.#deed(command, { chat, isOwner: standing.type === 'heard' && standing.role === 'owner' })
       : this.#refuse(command, { message, folder: chat.folder })
     const publish = this.#ports.desk.answerCommand({ chat, message, reply })
     return () => {
@@ -64,13 +67,13 @@ export class Commands {
     return { reply }
   }
 
-  #deed(command: Command, chat: RegisteredChat): Deed {
+  #deed(command: Command, { chat, isOwner }: { chat: RegisteredChat; isOwner: boolean }): Deed {
     const { queue } = this.#ports
     switch (command.name) {
       case 'help':
         return { reply: COMMAND_HELP }
       case 'status':
-        return { reply: this.#status(chat) }
+        return { reply: [this.#status(chat), ...(isOwner ? this.#troubles(chat) : [])].join('\n') }
       case 'stop':
         if (!queue.worksFor(chat.jid)) return { reply: 'I am not working on anything.' }
         return { reply: 'Stopping.', after: () => queue.stopTurn(chat.jid) }
@@ -113,4 +116,22 @@ export class Commands {
     const session = store.sessions.get(folder)
     return [words[queue.stateOf(folder)], since, session && `Session ${session}.`].filter(Boolean).join(' ')
   }
+
+  /** In main, of everything; in another group, where others read it too, of that group. */
+  #troubles({ folder }: RegisteredChat): string[] {
+    const { store, troubles } = this.#ports
+    const all = store.groups.find(folder)?.isMain === true
+    const found = troubles().filter((trouble) => all || trouble.folder === folder)
+    const shown = found.sort((a, b) => b.since - a.since).slice(0, MOST_TROUBLES)
+    const lines = shown.map(({ kind, where, since, why }) => {
+      const time = localTime(since, this.#rules.timeZone)
+      return `- ${[kind, where].join(' ').trim()}, since ${time}: ${why.replaceAll(/\s+/g, ' ').slice(0, LONGEST_WHY)}`
+    })
+    const more = found.length - shown.length
+    return more > 0 ? [...lines, `- and ${more} more: ./nanoclaw status`] : lines
+  }
 }
+
+/** What somebody reads on a phone. */
+const MOST_TROUBLES = 10
+const LONGEST_WHY = 300

@@ -235,7 +235,7 @@ export class GroupRegistry {
   #removeGroup(folder: string): void {
     const { store } = this.#ports
     const active = store.tasks.ofGroup(folder).filter(({ status }) => status === 'active')
-    for (const task of active) pauseTask(store, task, 'its group was removed')
+    for (const task of active) pauseTask(store, task, { reason: 'its group was removed', at: this.#ports.now() })
     store.groups.remove(folder)
     this.#ports.release(folder)
   }

@@ -86,6 +86,8 @@ export class Lane {
         yield { turns: this.#inFlight.splice(0, uuids.length), outcome }
       }
     } catch (error) {
+      // What it was asked already would be answered to nobody, in a container that nobody ends.
+      await this.#run?.kill()
       yield this.#finishAll({ type: 'failed', reason: reasonOf(error), detail: errorText(error) })
     } finally {
       if (this.name === 'isolated') await this.close()

@@ -4,6 +4,7 @@ import { localTime } from '../domain/prompt.ts'
 import { deedAt } from '../domain/task-moment.ts'
 import type { Store } from '../store/store.ts'
 import type { Task } from '../store/tasks.ts'
+import { postNotice } from './notices.ts'
 import { beginRun, homeProblem, nextOf, pauseTask } from './task-run.ts'
 
 export type SchedulerPorts = {
@@ -129,14 +130,14 @@ export class Scheduler {
   /** Told where somebody may read it: in its chat, or else in one of its group, or else in one of main. */
   #pause(task: Task, why: string): void {
     const { store, clock, log } = this.#ports
-    const { id, jid, folder, prompt } = pauseTask(store, task, why)
+    const { id, jid, folder, prompt } = pauseTask(store, task, { reason: why, at: clock.now() })
     log.warn(`Task ${id} of group ${folder} is paused: ${why}`)
     const main = store.groups.all().find(({ isMain }) => isMain)
     const places = [...(main ? store.groups.chatsOf(main.folder) : [])]
     const reader = [store.groups.chat(jid) ?? [], store.groups.chatsOf(folder), places].flat()[0]
     if (!reader) return
     const text = `The scheduled task ${id} ("${prompt.slice(0, 60)}") is paused: ${why}. It runs again when it is corrected and resumed; it can be cancelled, too.`
-    store.outbox.add({ jid: reader.jid, text, key: `task-paused-${id}-${clock.now()}`, turnId: null, at: clock.now() })
+    postNotice(store, { jid: reader.jid, text, key: `task-paused-${id}-${clock.now()}`, turnId: null, at: clock.now() })
   }
 
   /**

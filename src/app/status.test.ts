@@ -6,14 +6,16 @@ import type { Channel, ChannelState } from '../channels/contract.ts'
 import type { Task } from '../store/tasks.ts'
 import { Feed } from './feed.ts'
 import { keepMigrationNotes } from './migration-notes.ts'
-import { ChannelTimes, hostStatus } from './status.ts'
+import { hostStatus } from './status.ts'
+import { pauseTask } from './task-run.ts'
+import { ChannelTimes } from './troubles.ts'
 import { TurnDesk } from './turn-desk.ts'
 
 const JID = 'local:main'
 const DAY = 86_400_000
 
 /** The real store, and what `status` says of it. */
-function office(t: TestContext) {
+function office(t: TestContext, { maxRetries = 0 } = {}) {
   const { store } = storeWith(t, ['main'])
   const clock = new ManualClock(1_000 * DAY)
   const channel = { name: 'fake', state: { state: 'online' } as ChannelState }
@@ -21,7 +23,7 @@ function office(t: TestContext) {
   const queue = { stateOf: () => 'idle' as const, containers: () => [] }
   const channels = [channel as unknown as Channel]
   const status = () => hostStatus({ store, queue, channels, since, now: clock.now, root: '/', version: '1', ready: true })
-  const rules = { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 0, installId: 'test' }
+  const rules = { assistantName: 'Andy', timeZone: 'UTC', maxRetries, installId: 'test' }
   const desk = new TurnDesk({ store, feed: new Feed(), now: clock.now }, rules)
   const failTurn = (n: number) => {
     store.messages.add({ jid: JID, id: `m${n}`, sender: 'a', senderName: 'Ann', text: 'hi', sentAt: 0, fromMe: false })
@@ -33,36 +35,82 @@ function office(t: TestContext) {
     const row = store.outbox.due(clock.now()).at(-1)
     if (row) store.outbox.close({ seq: row.seq, state, at: clock.now(), platformId: null, why: 'no such chat' })
   }
-  return { store, clock, channel, status, failTurn, failSend }
+  const failRun = (id: string) => {
+    const runId = store.tasks.startRun({ taskId: id, at: clock.now() })
+    store.tasks.endRun({ runId, at: clock.now(), status: 'error', result: null, error: 'too-large: why' })
+  }
+  return { store, clock, channel, status, failTurn, failSend, failRun, desk }
 }
 
-const task = (id: string, reason: string | null): Task => ({
+const task = (id: string): Task => ({
   id,
   ...{ folder: 'main', jid: JID, prompt: 'x', script: null, schedule: { type: 'once', value: '' }, contextMode: 'group' },
-  ...{ catchUp: 'once', status: 'paused', reason, nextRun: null, lastRun: 5, lastResult: null, createdAt: 1 },
+  ...{ catchUp: 'once', status: 'active', reason: null, nextRun: null, lastRun: 5, lastResult: null, createdAt: 1 },
 })
 
 test('everything that failed is in the status, with where, since when and why', (t) => {
-  const { store, clock, channel, status, failTurn, failSend } = office(t)
-  const now = clock.now()
+  const { store, clock, channel, status, failTurn, failSend, failRun } = office(t)
+  const since = clock.now()
   failSend('a', 'failed')
   failSend('b', 'uncertain')
   failTurn(1)
-  store.tasks.add(task('t1', 'its schedule makes no sense'))
-  store.tasks.add(task('t2', null))
-  keepMigrationNotes(store, ['two messages had no chat'], now)
+  for (const id of ['t1', 't2', 't3']) store.tasks.add(task(id))
+  failRun('t3')
+  pauseTask(store, task('t1'), { reason: 'its schedule makes no sense', at: since })
+  pauseTask(store, task('t2'), { reason: null, at: since })
+  keepMigrationNotes(store, ['two messages had no chat'], since)
   channel.state = { state: 'retrying', at: 0, why: 'no network' }
-  assert.deepEqual(
-    status().troubles.sort((a, b) => a.why.localeCompare(b.why)),
-    [
-      { kind: 'task', where: 't1', since: 5, why: 'its schedule makes no sense' },
-      { kind: 'send', where: JID, since: now, why: 'may have arrived twice, or not: no such chat' },
-      { kind: 'channel', where: 'fake', since: now, why: 'retrying: no network' },
-      { kind: 'turn', where: JID, since: now, why: 'too-large: try 1' },
-      { kind: 'migration', where: '', since: now, why: 'two messages had no chat' },
-      { kind: 'send', where: JID, since: now, why: 'was not delivered: no such chat' },
-    ],
-  )
+  const main = { folder: 'main', since }
+  assert.deepEqual(status().troubles, [
+    { kind: 'channel', where: 'fake', folder: null, since, why: 'retrying: no network' },
+    { kind: 'turn', where: JID, ...main, why: 'too-large: try 1' },
+    { kind: 'send', where: JID, ...main, why: 'may have arrived twice, or not: no such chat' },
+    { kind: 'send', where: JID, ...main, why: 'was not delivered: no such chat' },
+    { kind: 'task', where: 't1', ...main, why: 'is paused: its schedule makes no sense' },
+    { kind: 'task', where: 't3', ...main, why: 'too-large: why' },
+    { kind: 'migration', where: '', folder: null, since, why: 'two messages had no chat' },
+  ])
+})
+
+test('what is tried again, or waits for somebody, is in the status until it is over', (t) => {
+  const { store, clock, desk, status } = office(t, { maxRetries: 1 })
+  const since = clock.now()
+  const fail = (reason: 'overload' | 'login') => {
+    const turn = desk.claim('main', 'chat')
+    if (turn) desk.finish([turn], { type: 'failed', reason, detail: 'why' })
+  }
+  const troubles = () => status().troubles.map(({ kind, since, why }) => [kind, since, why])
+  store.messages.add({ jid: JID, id: 'm', sender: 'a', senderName: 'Ann', text: 'hi', sentAt: 0, fromMe: false })
+  const shelved = desk.claim('main', 'chat')
+  if (shelved) desk.shelve([shelved])
+  assert.deepEqual(troubles(), [], 'what only waits is no trouble')
+  fail('overload')
+  assert.deepEqual(troubles(), [['turn', since, 'is tried again: overload: why']])
+  clock.advance(60_000)
+  fail('login')
+  for (const { seq } of store.outbox.due(clock.now())) store.outbox.postpone({ seq, until: 0, unsure: false, why: 'offline' })
+  const later = clock.now()
+  assert.deepEqual(troubles(), [
+    ['turn', later, 'waits for somebody to put it right: login: why'],
+    ['send', later, 'is tried again: offline'],
+  ])
+  for (const { seq } of store.outbox.due(later)) store.outbox.markSent({ seq, platformId: null, at: later })
+  store.chats.unparkAll()
+  const turn = desk.claim('main', 'chat')
+  if (turn) desk.finish([turn], { type: 'answered', text: null, usage: undefined })
+  assert.deepEqual(troubles(), [])
+})
+
+test('a task is in trouble until it ran well again', (t) => {
+  const { store, clock, status, failRun } = office(t)
+  store.tasks.add(task('t1'))
+  failRun('t1')
+  failRun('t1')
+  assert.equal(status().troubles.length, 1)
+  const runId = store.tasks.startRun({ taskId: 't1', at: clock.now() })
+  assert.equal(status().troubles.length, 1, 'nobody knows yet')
+  store.tasks.endRun({ runId, at: clock.now(), status: 'success', result: null, error: null })
+  assert.deepEqual(status().troubles, [])
 })
 
 test('what is over is shown for a week, and no more than the newest twenty of a kind', (t) => {

@@ -32,8 +32,9 @@ export function nextOf(store: Store, { task, after, zone }: { task: Task; after:
   return at === undefined ? whyNoMoment(task.schedule, { now: after, zone }) : { type: 'moment', at }
 }
 
-export function pauseTask(store: Store, task: Task, reason: string | null): Task {
+export function pauseTask(store: Store, task: Task, { reason, at }: { reason: string | null; at: Instant }): Task {
   const paused: Task = { ...task, status: 'paused', reason, nextRun: null }
   store.tasks.save(paused)
+  store.tasks.notePaused(task.id, at)
   return paused
 }

@@ -105,8 +105,9 @@ export class TaskBook {
 
   pause(id: string): TaskChange {
     return this.#changeOne(id, (task) => {
+      const { store, now } = this.#ports
       if (task.status === 'completed') return this.#completed(task)
-      const paused = task.status === 'paused' ? task : pauseTask(this.#ports.store, task, null)
+      const paused = task.status === 'paused' ? task : pauseTask(store, task, { reason: null, at: now() })
       return done(paused, `Task ${id} is paused; it does not run on its own until it is resumed.`)
     })
   }

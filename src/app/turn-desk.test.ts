@@ -26,7 +26,7 @@ function desk(t: { after(fn: () => void): void }, { chats = [] }: { chats?: stri
 
 const claim = (d: TurnDesk): ClaimedTurn => d.claim('main', 'chat') ?? assert.fail('there is no work')
 const answered = (text: string | null) => ({ type: 'answered' as const, text, usage: undefined })
-const failed = (reason: 'overload' | 'login' | 'session-lost' | 'too-large') => ({
+const failed = (reason: 'overload' | 'login' | 'setup' | 'session-lost' | 'too-large') => ({
   type: 'failed' as const,
   reason,
   detail: 'why',
@@ -203,4 +203,20 @@ test('the chats of a group take turns, the oldest message first, and the prompt 
   const first = claim(d)
   assert.equal(first.jid, 'tg:1')
   assert.ok(first.prompt.includes('chat="tg:1"'))
+})
+
+test('what waits for the machine to be put right looks again by itself, in silence; what waits for a login does not', (t) => {
+  const { store, desk: d, clock, say } = desk(t)
+  say('hi')
+  d.finish([claim(d)], failed('setup'))
+  assert.deepEqual(d.look('main', 'chat'), { type: 'wait', at: clock.now() + 600_000 })
+  clock.advance(600_000)
+  d.finish([claim(d)], failed('setup'))
+  assert.equal(store.outbox.counts().pending, 1)
+  clock.advance(600_000)
+  d.finish([claim(d)], failed('login'))
+  clock.advance(6_000_000)
+  assert.equal(d.look('main', 'chat').type, 'nothing')
+  say('and now?')
+  assert.equal(d.look('main', 'chat').type, 'work')
 })

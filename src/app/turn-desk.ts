@@ -109,7 +109,7 @@ export class TurnDesk {
       case 'task': {
         const { task, runId } = work
         const started = this.#started({ group, jid: work.jid, id: work.turn, lane: laneOf(task), runId })
-        const prompt = taskPrompt({ ...task, timeZone: this.#rules.timeZone, at: this.#ports.now() })
+        const prompt = this.#taskPrompt(task, started)
         return { ...started, prompt, throughSeq: 0, task: { runId, id: task.id, title: titleOf(task), script: task.script } }
       }
       case 'messages': {
@@ -120,7 +120,7 @@ export class TurnDesk {
         const started = this.#started({ group, jid, id, lane: 'chat', runId: undefined })
         return {
           ...started,
-          prompt: this.#prompt(id, { messages, group }),
+          prompt: this.#prompt(started.turn, { messages, group }),
           throughSeq: messages.at(-1)?.seq ?? 0,
           task: undefined,
         }
@@ -149,9 +149,9 @@ export class TurnDesk {
   }
 
   /** What the agent reads; a command to its own program reaches that as it is. */
-  #prompt(turn: TurnId, { messages, group }: { messages: readonly Message[]; group: Group }): string {
+  #prompt(turn: RunningTurn, { messages, group }: { messages: readonly Message[]; group: Group }): string {
     const { judge = everybody, store } = this.#ports
-    const { groups, questions } = store
+    const { groups, questions, outbox } = store
     const [first] = messages
     const chat = first && groups.chat(first.jid)
     if (!chat) return ''
@@ -164,8 +164,15 @@ export class TurnDesk {
       messages,
       timeZone,
       chat: severalChats ? chat.jid : undefined,
-      answers: questions.tellIn({ folder: chat.folder, jid: chat.jid, turn }),
+      answers: questions.tellIn({ folder: chat.folder, jid: chat.jid, turn: turn.id }),
+      undelivered: outbox.tellIn(turn, chat.jid),
     })
+  }
+
+  /** Beside the conversation nobody knows what was said in it. */
+  #taskPrompt(task: Task, { turn, lane, jid }: { turn: RunningTurn; lane: TurnLane; jid: string }): string {
+    const undelivered = lane === 'chat' ? this.#ports.store.outbox.tellIn(turn, jid) : []
+    return taskPrompt({ ...task, timeZone: this.#rules.timeZone, at: this.#ports.now(), undelivered })
   }
 
   #uuids({ id, tries }: { id: TurnId; tries: number }): string[] {

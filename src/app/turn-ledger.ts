@@ -6,6 +6,7 @@ import { type Effect, nextTurn, type Step, type TurnEvent, type TurnId } from '.
 import type { Store } from '../store/store.ts'
 import type { StoredTurn } from '../store/turns.ts'
 import type { Feed } from './feed.ts'
+import { postNotice } from './notices.ts'
 import type { ClaimedTurn } from './turn-desk.ts'
 
 type Failure = Extract<TurnOutcome, { type: 'failed' }>
@@ -88,7 +89,7 @@ export class TurnLedger {
     return lost ? '\n\n(The earlier conversation could not be continued, so this is a fresh one.)' : ''
   }
 
-  #say({ id, jid, text }: { id: TurnId; jid: string; text: string }): Publish {
+  #say({ id, jid, text, byHost = false }: { id: TurnId; jid: string; text: string; byHost?: boolean }): Publish {
     const answer = {
       jid,
       id: `turn-${id}`,
@@ -99,14 +100,14 @@ export class TurnLedger {
       fromMe: true,
     }
     const message = this.#store.messages.addAnswer(answer, id)
-    this.#store.outbox.add({ jid, text, key: `turn-${id}`, turnId: id, at: this.#now() })
+    this.#store.outbox.add({ jid, text, key: `turn-${id}`, turnId: id, byHost, at: this.#now() })
     return (feed) => feed.publish(jid, { type: 'message', message })
   }
 
   /** A command's turn, started a moment ago, ends with the host's own words. */
   command({ id, jid, reply, throughSeq }: { id: TurnId; jid: string; reply: string; throughSeq: number }): Publish {
     this.step(id, { type: 'answered', at: this.#now() })
-    const say = this.#say({ id, jid, text: reply })
+    const say = this.#say({ id, jid, text: reply, byHost: true })
     return (feed) => {
       say(feed)
       feed.publish(jid, { type: 'turn', state: 'done', throughSeq })
@@ -115,10 +116,7 @@ export class TurnLedger {
 
   /** The host's own words: people find them in the chat, and agents do not take them for anybody's. */
   tell({ jid, text, key, turnId }: { jid: string; text: string; key: string; turnId: TurnId | null }): void {
-    const { outbox, messages } = this.#store
-    outbox.add({ jid, text, key, turnId, at: this.#now() })
-    const { assistantName: senderName } = this.#rules
-    messages.addNotice({ jid, id: key, sender: 'host', senderName, text, sentAt: this.#now(), fromMe: true })
+    postNotice(this.#store, { jid, text, key, turnId, at: this.#now() })
   }
 
   /** Turns that fail together are told as one failure: the first one's. */

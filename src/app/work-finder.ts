@@ -73,8 +73,14 @@ export class WorkFinder {
     const pending = this.#store.turns.openOf(jid).find(({ turn }) => turn.state === 'pending')?.turn
     const asked = pending ? this.#store.messages.ofTurn(pending.id) : []
     if (pending && asked.length === 0) return { type: 'void', jid, at: this.#now(), turn: pending.id }
-    if (this.#isParked(group, chat)) return undefined
-    if (pending?.state === 'pending') return { type: 'messages', jid, at: pending.notBefore, turn: pending.id, messages: asked }
+    const parked = this.#isParked(group, chat)
+    if (pending?.state === 'pending') {
+      // A login is not tried again by itself: it is noticed when there is another.
+      if (parked && pending.waitsFor === 'login') return undefined
+      const at = pending.waitsFor && !parked ? this.#now() : pending.notBefore
+      return { type: 'messages', jid, at, turn: pending.id, messages: asked }
+    }
+    if (parked) return undefined
     const messages = this.#batch(group, chat)
     return messages.length > 0 ? { type: 'messages', jid, at: this.#now(), turn: undefined, messages } : undefined
   }

@@ -88,8 +88,8 @@ test('troubles are shown with where, since when and why', () => {
   const text = renderStatus(
     status({
       troubles: [
-        { kind: 'send', where: 'tg:1', since: NOW - 65_000, why: 'was not delivered: no such chat\u001b[2J' },
-        { kind: 'migration', where: '', since: NOW - 3 * 86_400_000, why: 'two messages had no chat' },
+        { kind: 'send', where: 'tg:1', folder: 'family', since: NOW - 65_000, why: 'was not delivered: no such chat\u001b[2J' },
+        { kind: 'migration', where: '', folder: null, since: NOW - 3 * 86_400_000, why: 'two messages had no chat' },
       ],
     }),
     { now: NOW },

@@ -98,9 +98,16 @@ function wordsOf(text: string): string[] {
   return (wrapped.length > 0 ? wrapped : [plain]).map((words) => words.trim()).filter((words) => words !== '')
 }
 
-/** Claude Code puts notes of its own beside the person's words. */
+/** Claude Code puts notes of its own beside the person's words, and the agent runner where each picture is from. */
+const NOTES = [
+  /<system-reminder>[\s\S]*?<\/system-reminder>/g,
+  /^\[Request interrupted by user[^\]]*\]/gm,
+  /^\[Image(?: could not be processed| removed|: source):[^\]]*\]$/gm,
+  /^<picture path="[^"]*"\/>$/gm,
+]
+
 function withoutNotes(text: string): string {
-  return text.replace(/<system-reminder>[\s\S]*?<\/system-reminder>/g, '').replace(/^\[Request interrupted by user[^\]]*\]/gm, '')
+  return NOTES.reduce((rest, note) => rest.replace(note, ''), text)
 }
 
 /** A summary of the conversation from which `readConversation` gets the history back. */

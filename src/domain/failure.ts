@@ -54,7 +54,7 @@ function whatToDo(reason: FailureClass, again: boolean): string {
     case 'login':
       return 'Put ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN into .env and restart, or log in with `claude` on this machine; your message is kept and answered then.'
     case 'setup':
-      return 'Your message is kept, and the next one lets me try again.'
+      return 'Your message is kept. I look again every ten minutes, and at once with your next message.'
     case 'engine':
       return 'I gave up on this message; please send it again later.'
     case 'oom':

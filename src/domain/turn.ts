@@ -3,7 +3,7 @@ import type { Instant } from './clock.ts'
 /** A turn is one piece of agent work for one chat: the messages it answers, and how far it got. */
 export type Turn = {
   id: TurnId
-} /** `waitsFor`: something that a person must put right first; then `notBefore` says nothing. */ & (
+} /** `waitsFor`: something that a person must put right first. */ & (
   | { state: 'pending'; tries: number; failures: number; told: boolean; notBefore: Instant; waitsFor?: Obstacle | undefined }
   | { state: 'running'; tries: number; failures: number; told: boolean; startedAt: Instant }
   | { state: 'done'; endedAt: Instant }
@@ -49,7 +49,7 @@ export type Effect =
   | { type: 'tell-chat'; reason: FailureClass; retryAt?: Instant }
   /** The next try starts a fresh session. */
   | { type: 'forget-session' }
-  /** The chat waits with this turn until something changes: a new message, a new login, a restart. */
+  /** The chat waits with this turn until something changes: a new message, a new login, a restart, some time. */
   | { type: 'park-chat' }
   /** The messages count as answered: their sender was told why there is no answer. */
   | { type: 'give-up-messages' }
@@ -57,6 +57,8 @@ export type Effect =
 export type Step = { turn: Turn; effects: Effect[] }
 
 const FIRST_DELAY_MS = 5_000
+/** What a person must put right may be right by itself after this: a disk that was full has room again. */
+const PARKED_MS = 600_000
 /** A wait shorter than this is not worth a message. */
 const SILENT_WAIT_MS = 60_000
 
@@ -134,7 +136,7 @@ function fail(turn: RunningTurn, { at, reason }: Failed, effects: Effect[]): Ste
 }
 
 function park({ id, tries, failures }: RunningTurn, { at, reason }: { at: Instant; reason: Obstacle }): Step {
-  const turn: Turn = { state: 'pending', id, tries, failures, told: true, notBefore: at, waitsFor: reason }
+  const turn: Turn = { state: 'pending', id, tries, failures, told: true, notBefore: at + PARKED_MS, waitsFor: reason }
   return { turn, effects: [{ type: 'tell-chat', reason }, { type: 'park-chat' }] }
 }
 

@@ -70,6 +70,10 @@ const run = z.object({
   error: z.string().nullable(),
 })
 
+const trouble = z.object({ id: z.string(), folder: z.string(), at: z.int(), why: z.string() })
+/** A task that was paused by the host, or whose last run failed; `at` is since when. */
+export type TaskTrouble = z.infer<typeof trouble>
+
 /** A moment of a task that is acted on at `at`. */
 export type TaskMoment = { taskId: string; at: number; dueAt: number | null; note: string | null }
 
@@ -96,6 +100,9 @@ export class Tasks {
   readonly #actedOn: Statement
   readonly #noteSession: Statement
   readonly #session: Statement
+  readonly #notePaused: Statement
+  readonly #paused: Statement
+  readonly #failed: Statement
 
   constructor(db: Database) {
     const task = `SELECT ${COLUMNS.join(', ')} FROM scheduled_tasks`
@@ -127,6 +134,16 @@ export class Tasks {
     this.#running = db.prepare("SELECT EXISTS (SELECT 1 FROM task_run_logs WHERE task_id = ? AND status = 'running')").pluck()
     this.#actedOn = db.prepare('SELECT EXISTS (SELECT 1 FROM task_run_logs WHERE task_id = ? AND due_at = ?)').pluck()
     this.#noteSession = db.prepare('UPDATE task_run_logs SET session_id = ? WHERE id = ?')
+    this.#notePaused = db.prepare('UPDATE scheduled_tasks SET paused_at = ? WHERE id = ?')
+    this.#paused = db.prepare(`
+      SELECT id, group_folder AS folder, coalesce(paused_at, last_run, created_at) AS at, 'is paused: ' || reason AS why
+      FROM scheduled_tasks WHERE status = 'paused' AND reason IS NOT NULL ORDER BY at DESC, id LIMIT ?`)
+    this.#failed = db.prepare(`
+      SELECT t.id, t.group_folder AS folder, r.run_at + coalesce(r.duration_ms, 0) AS at, coalesce(r.error, '') AS why
+      FROM scheduled_tasks t JOIN task_run_logs r ON r.task_id = t.id
+      WHERE t.status <> 'paused' AND r.status = 'error' AND r.run_at >= ?
+        AND NOT EXISTS (SELECT 1 FROM task_run_logs l WHERE l.task_id = t.id AND l.id > r.id AND l.status IN ('success', 'error'))
+      ORDER BY at DESC, t.id LIMIT ?`)
     this.#session = db.prepare('SELECT session_id FROM task_run_logs WHERE id = ?').pluck()
   }
 
@@ -189,6 +206,16 @@ export class Tasks {
     const run = this.#endRun.get(end) as { id: string; at: number } | undefined
     const summary = end.status === 'error' ? `Error: ${end.error}` : end.result
     if (run) this.#summarize.run({ ...run, summary: summary?.slice(0, LONGEST_SUMMARY) ?? null })
+  }
+
+  /** When a task was paused; what is paused again later is noted again. */
+  notePaused(id: string, at: number): void {
+    this.#notePaused.run(at, id)
+  }
+
+  /** The tasks the host paused, and those whose last run failed since a moment; the newest of each first. */
+  troubles({ since, limit }: { since: number; limit: number }): TaskTrouble[] {
+    return [...this.#paused.all(limit), ...this.#failed.all(since, limit)].map((found) => trouble.parse(found))
   }
 
   /** The task that a run belongs to, unless it was removed. */

@@ -25,7 +25,16 @@ const row = z.object({
   error: z.string().nullable(),
 })
 const COLUMNS = Object.keys(row.shape).join(', ')
-const failure = z.object({ jid: z.string(), at: z.int(), why: z.string() })
+const trouble = z.object({
+  jid: z.string(),
+  folder: z.string(),
+  state: z.enum(['failed', 'pending']),
+  waitsFor: z.enum(['login', 'setup']).nullable(),
+  at: z.int(),
+  why: z.string(),
+})
+/** A turn that failed for good, or that waits after a failure: for its next try, or for what a person must put right. */
+export type TurnTrouble = z.infer<typeof trouble>
 
 /** Pieces of agent work and how far each got. */
 export class Turns {
@@ -49,6 +58,7 @@ export class Turns {
   readonly #change: Statement
   readonly #stale: Statement
   readonly #failures: Statement
+  readonly #waiting: Statement
   readonly #hasten: Statement
   readonly #counts: Statement
 
@@ -97,10 +107,17 @@ export class Turns {
     this.#merge = db.prepare('UPDATE turns SET merged_into = ? WHERE id = ?')
     this.#change = db.prepare("UPDATE turns SET stale_tries = tries WHERE id = ? AND state = 'pending'")
     this.#stale = db.prepare('SELECT stale_tries FROM turns WHERE id = ?').pluck()
+    // A run of a task is its task's trouble.
+    const troubled =
+      'chat_jid AS jid, group_folder AS folder, state, coalesce(error, reason) AS why FROM turns WHERE task_run_id IS NULL'
     this.#failures = db.prepare(`
-      SELECT chat_jid AS jid, ended_at AS at, coalesce(error, reason) AS why FROM turns
-      WHERE state = 'failed' AND ended_at >= ? ORDER BY ended_at DESC, id DESC LIMIT ?`)
-    this.#counts = db.prepare("SELECT state, count(*) AS n FROM turns WHERE state <> 'failed' OR ended_at >= ? GROUP BY state")
+      SELECT ended_at AS at, NULL AS waitsFor, ${troubled} AND state = 'failed' AND ended_at >= ? ORDER BY ended_at DESC, id DESC LIMIT ?`)
+    this.#waiting = db.prepare(`
+      SELECT started_at AS at, reason AS waitsFor, ${troubled} AND state IN ('pending', 'running') AND state = 'pending' AND error IS NOT NULL
+      ORDER BY id DESC LIMIT ?`)
+    this.#counts = db.prepare(`
+      SELECT state, count(*) AS n FROM turns WHERE state IN ('pending', 'running') GROUP BY state
+      UNION ALL SELECT 'failed', count(*) FROM turns WHERE state = 'failed' AND ended_at >= ?`)
     this.#hasten = db.prepare(
       `UPDATE turns SET not_before = :at WHERE state = 'pending' AND not_before > :at AND error LIKE :reason || ':%'
         AND (:folder IS NULL OR group_folder = :folder)`,
@@ -210,9 +227,9 @@ export class Turns {
     return this.#stale.get(id) as number
   }
 
-  /** The newest turns that failed for good since a moment. */
-  failuresSince(since: number, limit: number): { jid: string; at: number; why: string }[] {
-    return this.#failures.all(since, limit).map((found) => failure.parse(found))
+  /** The newest turns that failed for good since a moment, and those that wait after a failure; no runs of tasks. */
+  troubles({ since, limit }: { since: number; limit: number }): TurnTrouble[] {
+    return [...this.#failures.all(since, limit), ...this.#waiting.all(limit)].map((found) => trouble.parse(found))
   }
 
   /** What turns wait for may have changed, so they need not wait any longer: those of one group, or of all. */

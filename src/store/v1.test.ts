@@ -300,7 +300,7 @@ test('tasks keep their schedule and state, and those that v1 could not run are p
       schedule_value: '0 9 * * *',
     },
     ...{ context_mode: 'group', catch_up: 'once', status: 'active', reason: null, next_run: ms(60), last_run: ms(1) },
-    ...{ last_result: 'ok', script: null, created_at: ms(0) },
+    ...{ last_result: 'ok', script: null, created_at: ms(0), paused_at: null },
   })
   assert.deepEqual([row('b').status, row('b').reason, row('b').next_run], ['paused', null, ms(60)])
   assert.equal(row('c').status, 'completed')

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
+import { getEventListeners } from 'node:events'
 import path from 'node:path'
 import { test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
@@ -7,6 +8,7 @@ import { runInNewContext } from 'node:vm'
 import SQLite from 'better-sqlite3'
 import { NotSent } from '../../src/channels/contract.ts'
 import { systemClock } from '../../src/domain/clock.ts'
+import { AppError } from '../../src/domain/errors.ts'
 import { Store } from '../../src/store/store.ts'
 import { ManualClock } from '../fakes/clock.ts'
 import { until } from '../fakes/host-process.ts'
@@ -33,6 +35,19 @@ for (const mishap of ['swallowed', 'delivered-unconfirmed'] satisfies Mishap[]) 
     assert.equal(world.server.heard.filter(({ tag }) => tag === 'message').length, before)
   })
 }
+
+test('a send that is under way when WhatsApp ends the connection fails at once, not when its time is over', async (t) => {
+  const world = await World.linked(t)
+  world.server.nextMishap = 'unanswered'
+  let failure: unknown
+  world.send(world.alice.pn, 'unlucky').catch((error) => {
+    failure = error
+  })
+  await until(() => world.server.heard.some(({ tag }) => tag === 'message'), 'it is under way')
+  world.server.endAll(503)
+  await until(() => failure !== undefined, 'it failed', 15_000)
+  assert.ok(failure instanceof AppError && failure.fault === 'platform')
+})
 
 test('what WhatsApp refuses for good is told as such, and what passes is to be tried again', async (t) => {
   const world = await World.linked(t)
@@ -86,7 +101,10 @@ test('what was confirmed but not yet told is told after a restart', async (t) =>
   await world.heard('kept over the restart')
 })
 
-test('a day of connections that come and go leaves memory, timers and listeners as they were', async (t) => {
+/** Of simulated time. FLAP_HOURS=24 takes half a minute. */
+const HOURS = Number(process.env.FLAP_HOURS ?? 3)
+
+test('hours of connections that come and go leave memory, timers and listeners as they were', async (t) => {
   const clock = new ManualClock()
   const world = await World.linked(t, { clock, random: () => 1 })
   const flap = async () => {
@@ -96,15 +114,20 @@ test('a day of connections that come and go leaves memory, timers and listeners 
     clock.advance(state.state === 'retrying' ? state.at - clock.now() : 0)
     await world.online()
   }
-  const day = clock.now() + 86_400_000
-  for (let n = 0; n < 30; n++) await flap()
-  const early = footprint()
-  let flaps = 30
-  for (; clock.now() < day; flaps++) await flap()
+  await world.restart()
+  await world.online()
+  // Until the longest delay between attempts, and until all code has run.
+  for (let n = 0; n < 15; n++) await flap()
+  const early = footprint(world, clock)
+  const end = clock.now() + HOURS * 3_600_000
+  let flaps = 0
+  for (; clock.now() < end; flaps++) await flap()
   await world.server.write(world.alice, world.olga, 'still here?')
   await world.heard('still here?')
-  const late = footprint()
-  assert.ok(flaps > 250, `${flaps} connections were lost`)
+  const late = footprint(world, clock)
+  t.diagnostic(`${flaps} connections lost; ${JSON.stringify(early)} became ${JSON.stringify(late)}`)
+  assert.ok(flaps >= HOURS * 11, `${flaps} connections were lost`)
+  assert.deepEqual(late.listeners, early.listeners)
   assert.ok(late.timers <= early.timers + 5, `${early.timers} timers became ${late.timers}`)
   assert.ok(late.heapMB < early.heapMB + 15, `${early.heapMB} MB became ${late.heapMB}`)
 })
@@ -145,11 +168,13 @@ function fastClock() {
   }
 }
 
-function footprint(): { timers: number; heapMB: number } {
+function footprint(world: World, clock: ManualClock) {
   setFlagsFromString('--expose-gc')
   runInNewContext('gc')()
+  const ofProcess = process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0)
+  const listeners = [clock.waiting, getEventListeners(world.signal, 'abort').length, ofProcess, world.server.open]
   const timers = process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length
-  return { timers, heapMB: Math.round(process.memoryUsage().heapUsed / 2 ** 20) }
+  return { listeners, timers, heapMB: Math.round(process.memoryUsage().heapUsed / 2 ** 20) }
 }
 
 /** A host in a process of its own that is killed without warning, and what it printed in all its lives. */

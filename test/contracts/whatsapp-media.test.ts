@@ -6,12 +6,12 @@ import { proto } from 'baileys'
 import { triggerOf } from '../../src/domain/routing.ts'
 import { until } from '../fakes/host-process.ts'
 import { type TestContext, temporaryFolder } from '../fakes/rooms.ts'
-import { FAMILY, World } from '../fakes/whatsapp/world.ts'
+import { FAMILY, World, type WorldOptions } from '../fakes/whatsapp/world.ts'
 
 const PNG = Buffer.concat([Buffer.from('89504e470d0a1a0a', 'hex'), Buffer.alloc(50_000, 7)])
 
-async function withMedia(t: TestContext): Promise<World> {
-  const world = await World.create(t)
+async function withMedia(t: TestContext, options: WorldOptions = {}): Promise<World> {
+  const world = await World.create(t, options)
   await world.server.media.start()
   await world.start()
   await world.link()
@@ -77,7 +77,26 @@ test('a document keeps its name, and a voice note tells how long it is', async (
   assert.match((await world.heard('Document')).text, new RegExp(`attachments/${id}/my bill.pdf, application/pdf, 8 bytes`))
   const voice = await sendFile(world, { name: 'v.ogg', mimeType: 'audio/ogg', content: Buffer.from('OggS1234') })
   await world.server.write(world.alice, world.olga, { audioMessage: { ...voice.audioMessage, seconds: 7 } })
-  assert.match((await world.heard('Voice note')).text, /^\[Voice note of 7 s: .*voice\.ogg, audio\/ogg, 8 bytes\]$/)
+  assert.match(
+    (await world.heard('Voice note')).text,
+    /^\[Voice note of 7 s: .*voice\.ogg, audio\/ogg, 8 bytes; not transcribed: .* is set\]$/,
+  )
+})
+
+test('what is said in a voice note is told behind it, and why where nobody knows', async (t) => {
+  const asked: Buffer[] = []
+  const transcribe = async ({ file }: { file: string }) => {
+    asked.push(readFileSync(file))
+    if (asked.length > 1) throw new Error('the [tape] broke')
+    return 'buy milk'
+  }
+  const world = await withMedia(t, { transcribe })
+  const { audioMessage } = await sendFile(world, { name: 'v.ogg', mimeType: 'audio/ogg', content: Buffer.from('OggS1234') })
+  await world.server.write(world.alice, world.olga, { audioMessage: { ...audioMessage, seconds: 2 } })
+  assert.match((await world.heard('buy milk')).text, /^\[Voice note of 2 s: .*, audio\/ogg, 8 bytes; transcribed:\] buy milk$/)
+  await world.server.write(world.alice, world.olga, { audioMessage: { ...audioMessage, seconds: 3 } })
+  assert.match((await world.heard('of 3 s')).text, /8 bytes; not transcribed: the \(tape\) broke\]$/)
+  assert.deepEqual(asked[0]?.toString(), 'OggS1234')
 })
 
 test("only WhatsApp's own host is asked for files, whatever address a message names", async (t) => {

@@ -37,6 +37,11 @@ export function marksOf(text: string): string[] {
   return text.match(/\b[mt]\d+\b/g) ?? []
 }
 
+/** The marks of what a prompt asks; what did not arrive, it only quotes. */
+function askedIn(prompt: string): string[] {
+  return marksOf(prompt.replaceAll(/<undelivered [^>]*>[^<]*<\/undelivered>/g, ''))
+}
+
 /** The bytes one container prints, handed out a frame at a time. */
 class Output implements AsyncIterable<Buffer> {
   readonly waiting: string[] = []
@@ -81,6 +86,7 @@ export class SimAgent implements RunningContainer {
   readonly #exit: (exit: ContainerExit) => void
   readonly #world: AgentWorld
   #sessionId: string | undefined
+  #open: Transcript | undefined
   #gone: ContainerExit | undefined
   #pushed: Pushed[] = []
   #current: Pushed[] = []
@@ -203,7 +209,7 @@ export class SimAgent implements RunningContainer {
     this.#pushed = this.#pushed.filter((one) => !this.#current.includes(one))
     for (const one of this.#current) {
       const continued = before.state === 'interrupted'
-      session.entries.push({ type: 'prompt', uuid: one.uuid, marks: marksOf(one.prompt), continued })
+      session.entries.push({ type: 'prompt', uuid: one.uuid, marks: askedIn(one.prompt), continued })
     }
     this.#hangs = this.#world.random.chance(this.#world.mood.crash / 2)
   }
@@ -229,7 +235,7 @@ export class SimAgent implements RunningContainer {
   #callTool(session: Transcript): void {
     session.entries.push({ type: 'tool' })
     this.#emit({ type: 'activity', kind: 'tool', detail: 'Bash' })
-    for (const one of this.#pushed) session.entries.push({ type: 'folded', uuid: one.uuid, marks: marksOf(one.prompt) })
+    for (const one of this.#pushed) session.entries.push({ type: 'folded', uuid: one.uuid, marks: askedIn(one.prompt) })
     this.#current.push(...this.#pushed.splice(0))
   }
 
@@ -262,10 +268,17 @@ export class SimAgent implements RunningContainer {
     this.die({ code: 1, oomKilled: false })
   }
 
-  /** The session it was started with, or a fresh one; undefined when the one it was started with is lost. */
+  /**
+   * The session it was started with, or a fresh one; undefined when the one it was started with is lost. That it is lost
+   * while it runs, it does not notice.
+   */
   #session(): Transcript | undefined {
+    this.#open ??= this.#sessionId === undefined ? this.#begun() : this.#world.transcripts.get(this.#sessionId)
+    return this.#open
+  }
+
+  #begun(): Transcript {
     const { transcripts, newId } = this.#world
-    if (this.#sessionId !== undefined) return transcripts.get(this.#sessionId)
     const session: Transcript = { id: newId('session'), entries: [] }
     transcripts.set(session.id, session)
     this.#sessionId = session.id

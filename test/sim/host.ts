@@ -2,6 +2,7 @@ import { Commands } from '../../src/app/commands.ts'
 import { Feed } from '../../src/app/feed.ts'
 import { GroupQueue } from '../../src/app/group-queue.ts'
 import { Inbox } from '../../src/app/inbox.ts'
+import { LoginWatch } from '../../src/app/login-watch.ts'
 import { Courier } from '../../src/app/outbox.ts'
 import { Scheduler } from '../../src/app/scheduler.ts'
 import { TaskBook } from '../../src/app/tasks.ts'
@@ -29,11 +30,12 @@ export class SimHost {
   readonly #inbox: Inbox
   readonly #scheduler: Scheduler
   readonly #tasks: TaskBook
+  readonly #login: LoginWatch
   readonly #now = new AbortController()
   starts: Start[] = []
   agents: SimAgent[] = []
   #stopped: Promise<void> | undefined
-  ended = false
+  #started = false
 
   constructor(world: World, { maxContainers }: { maxContainers: number }) {
     this.#world = world
@@ -58,7 +60,7 @@ export class SimHost {
     this.#queue = new GroupQueue({ desk: this.#desk, clock, lane, deliver, isMain, showWork: () => () => {}, log: QUIET }, limits)
     const commandRules = { root: '/nowhere', assistantName: 'Andy', timeZone: 'UTC' }
     const commands = new Commands(
-      { store, desk: this.#desk, queue: this.#queue, deliver, now: clock.now, log: QUIET },
+      { store, desk: this.#desk, queue: this.#queue, deliver, troubles: () => [], now: clock.now, log: QUIET },
       commandRules,
     )
     const wake = (folder: string) => this.#queue.wake(folder)
@@ -69,12 +71,17 @@ export class SimHost {
     const newId = () => world.newId('task')
     const changed = () => later(() => this.#scheduler.wake())
     this.#tasks = new TaskBook({ store, now: clock.now, newId, wake: (folder) => later(() => wake(folder)), changed }, zone)
+    const fingerprint = async () => String(world.logins)
+    this.#login = new LoginWatch({ store, fingerprint, wakeAll: () => this.#begin(() => this.#wakeAll()) })
     this.#begin(() => {
       this.#desk.recover()
       this.#courier.recover()
       this.#scheduler.start()
+      this.#started = true
       this.sweep()
     })
+    // Without room for what it must write, a host does not start.
+    if (!this.#started) this.die()
   }
 
   get dead(): boolean {
@@ -94,10 +101,15 @@ export class SimHost {
 
   sweep(): void {
     this.#begin(() => {
-      for (const { folder } of this.#world.store.groups.all()) this.#queue.wake(folder)
+      this.#wakeAll()
       this.#scheduler.wake()
       this.#courier.deliver()
     })
+    this.#login.check().catch((error: unknown) => this.#failed(error))
+  }
+
+  #wakeAll(): void {
+    for (const { folder } of this.#world.store.groups.all()) this.#queue.wake(folder)
   }
 
   /** Somebody changes something about tasks. */
@@ -112,6 +124,13 @@ export class SimHost {
       this.#inbox.receive({ jid, id, text, fromMe, sender: 'ann', senderName: 'Ann', sentAt: this.#world.clock.now() })
       message.acknowledged = true
     })
+  }
+
+  /** Its sender changes what was said, or takes it back. */
+  change({ jid, id, text, changed }: Sent): void {
+    const change = { jid, id, sender: 'ann', text }
+    const done = changed === 'edited' ? this.#inbox.edited(change) : this.#inbox.deleted(change)
+    done.catch((error: unknown) => this.#failed(error))
   }
 
   stateChanged(): void {
@@ -130,7 +149,6 @@ export class SimHost {
     this.#scheduler.stop()
     await this.#queue.shutdown({ graceMs: 20_000, now: this.#now.signal })
     await this.#courier.stop()
-    this.ended = true
     this.#life.dead = true
   }
 

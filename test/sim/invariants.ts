@@ -20,6 +20,7 @@ export function violations(world: World): string[] {
     ...everyMessageIsSettled(world),
     ...answersAreOnceAndInOrder(world),
     ...answersAreGiven(world),
+    ...answersAreSent(world),
     ...deliveries(world),
     ...modelWasAskedOnce(world),
     ...toldOnce(world),
@@ -43,7 +44,8 @@ function outbox(world: World): OutboxRow[] {
 function everyMessageIsSettled(world: World): string[] {
   const rows = messages(world)
   const told = new Set(outbox(world).map(({ turn, key }) => (key.includes('told') ? turn : null)))
-  return world.sent.flatMap(({ jid, id }) => {
+  return world.sent.flatMap(({ jid, id, changed }) => {
+    if (changed === 'withdrawn') return []
     const stored = rows.filter((row) => row.jid === jid && row.id === id)
     const [row] = stored
     if (!row || stored.length !== 1) return [`${jid} ${id} is stored ${stored.length} times`]
@@ -95,7 +97,8 @@ function sessionsThatAnswered({ answers }: World, mark: string): number {
 /** What a message got is what the model answered to it, unless that was to be seen by nobody. */
 function answersAreGiven(world: World): string[] {
   const rows = messages(world)
-  return world.sent.flatMap(({ jid, id, text }) => {
+  return world.sent.flatMap(({ jid, id, text, changed }) => {
+    if (changed === 'withdrawn') return []
     const row = rows.find((one) => one.jid === jid && one.id === id)
     if (row?.state !== 'done' || text.startsWith('/')) return []
     const answers = world.answers.filter((answer) => marksOf(answer.text).includes(id))
@@ -105,6 +108,15 @@ function answersAreGiven(world: World): string[] {
       ? []
       : [`${jid} ${id} is done without an answer`]
   })
+}
+
+/** Whatever the agent said is, or was, on its way to its chat, once. */
+function answersAreSent(world: World): string[] {
+  const out = outbox(world)
+  return messages(world)
+    .filter(({ bot, turn, text }) => bot === 1 && turn !== null && text.startsWith('answer to'))
+    .filter(({ turn, jid }) => out.filter((row) => row.jid === jid && row.key === `turn-${turn}`).length !== 1)
+    .map(({ turn, text }) => `"${text}" of turn ${turn} is not in the outbox once`)
 }
 
 /** What people see against what was committed, by what each platform can promise. */
@@ -132,13 +144,19 @@ function outOfOrder(jid: string, { world, rows }: { world: World; rows: OutboxRo
   return ordered ? [] : [`${jid} shows ${seen.join(', ')} for ${committed.join(', ')}`]
 }
 
-/** No message stands twice as a prompt in one session. */
+/** No message stands twice as a prompt in one session, unless its turn is asked anew because something of it was changed. */
 function modelWasAskedOnce(world: World): string[] {
+  const asked = world.database.rows<{ id: string }>(
+    'SELECT m.id FROM messages m JOIN turns t ON t.id = m.turn_id WHERE t.stale_tries > 0',
+  )
+  const anew = new Set(asked.map(({ id }) => id))
   return [...world.transcripts.values()].flatMap(({ id, entries }) => {
     const marks = entries.flatMap((entry) =>
       (entry.type === 'prompt' && !entry.continued) || entry.type === 'folded' ? messageMarks(entry.marks.join(' ')) : [],
     )
-    return marks.filter((mark, at) => marks.indexOf(mark) !== at).map((mark) => `${mark} was asked twice in ${id}`)
+    return marks
+      .filter((mark, at) => marks.indexOf(mark) !== at && !anew.has(mark))
+      .map((mark) => `${mark} was asked twice in ${id}`)
   })
 }
 

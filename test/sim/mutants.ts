@@ -23,8 +23,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a further try does not know of the earlier ones',
     file: 'src/app/turn-desk.ts',
-    from: 'earlier: uuids, siblings,',
-    to: 'earlier: [], siblings,',
+    from: 'earlier: uuids.slice(store.turns.staleTries(id))',
+    to: 'earlier: []',
   },
   {
     name: 'a further try does not know what was asked together with it',
@@ -48,7 +48,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'an answer is stored and not put into the outbox',
     file: 'src/app/turn-ledger.ts',
     // biome-ignore lint/suspicious/noTemplateCurlyInString: it is source text
-    from: 'this.#store.outbox.add({ jid, text, key: `turn-${id}`, turnId: id, at: this.#now() })\n    return (feed)',
+    from: 'this.#store.outbox.add({ jid, text, key: `turn-${id}`, turnId: id, byHost, at: this.#now() })\n    return (feed)',
     to: 'return (feed)',
   },
   {
@@ -62,12 +62,6 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'src/app/turn-ledger.ts',
     from: 'if (task) this.#endRun(task.runId, outcome)',
     to: '',
-  },
-  {
-    name: 'messages that were given up come again',
-    file: 'src/app/turn-ledger.ts',
-    from: "case 'give-up-messages':\n        return this.#store.chats.markAnswered(jid, throughSeq)",
-    to: "case 'give-up-messages':\n        return",
   },
   {
     name: 'a send is not on record before it begins',
@@ -104,7 +98,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'an unknown outcome is repeated without end',
     file: 'src/domain/delivery.ts',
     // biome-ignore lint/suspicious/noTemplateCurlyInString: it is source text
-    from: "if (doubtful) return { type: 'uncertain', platformId: null, why: `twice: ${end.why}` }",
+    from: "if (doubtful) return { type: 'uncertain', arrived: false, platformId: null, why: `twice: ${end.why}` }",
     to: '',
   },
   {

@@ -65,6 +65,7 @@ class Simulation {
     const event = this.#random.weighted<() => void>([
       [host ? 4 : 1, () => this.#say()],
       [host ? 1.5 : 0, () => this.#redeliver()],
+      [host ? 0.5 : 0, () => this.#change()],
       [host ? 0.5 : 0, () => this.#command()],
       [host ? 0.8 : 0, () => this.#schedule()],
       [host ? 0.5 : 0, () => this.#changeTask()],
@@ -89,6 +90,17 @@ class Simulation {
     const { jid } = this.#random.pick(CHATS)
     const mark = `m${++this.#marks}`
     this.#send({ jid, id: mark, text: `please ${mark}`, fromMe: false, acknowledged: false })
+  }
+
+  /** Somebody thinks better of a message that was delivered. */
+  #change(): void {
+    const said = this.#world.sent.filter((one) => one.acknowledged && !one.fromMe && one.changed !== 'withdrawn')
+    if (said.length === 0) return
+    const message = this.#random.pick(said)
+    message.changed = this.#random.chance(0.5) ? 'edited' : 'withdrawn'
+    if (message.changed === 'edited') message.text = `instead ${message.id}`
+    this.#world.note(`${message.jid}: ${message.id} is ${message.changed}`)
+    this.#live()?.change(message)
   }
 
   #command(): void {
@@ -205,6 +217,7 @@ class Simulation {
 
   #turnLogin(): void {
     this.#world.login = !this.#world.login
+    this.#world.logins++
     this.#world.note(this.#world.login ? 'there is a login' : 'the login is gone')
   }
 
@@ -222,16 +235,23 @@ class Simulation {
   async #rest(): Promise<void> {
     const world = this.#world
     world.note('--- rest')
-    Object.assign(world, { mood: { fail: 0, silent: 0, tool: 0, crash: 0 }, deadly: 0, diskFull: 0, login: true })
+    Object.assign(world, {
+      mood: { fail: 0, silent: 0, tool: 0, crash: 0 },
+      deadly: 0,
+      diskFull: 0,
+      login: true,
+      logins: world.logins + 1,
+    })
     for (const platform of world.platforms) platform.state = { state: 'online' }
-    if (this.#live()?.stopping) this.#live()?.die()
-    if (this.#live()) this.#live()?.die()
-    this.#boot()
+    // What one life left undone is also to be done in that life.
+    if (this.#live()?.stopping || this.#random.chance(0.5)) this.#live()?.die()
+    if (this.#live()) this.#live()?.stateChanged()
+    else this.#boot()
     for (const { id, schedule } of world.store.tasks.all())
       if (schedule.type === 'interval') this.#live()?.changeTasks((tasks) => tasks.pause(id))
     await settle()
     for (let quiet = 0, step = 0; quiet < 3; step++) {
-      if (step > MAX_REST_STEPS) throw new Error('it does not come to rest')
+      if (step > MAX_REST_STEPS) throw new Error(`it does not come to rest: ${this.#unrest()}`)
       if (await this.#restStep()) quiet = 0
       else quiet++
     }
@@ -245,6 +265,7 @@ class Simulation {
     else if (world.platforms.some(({ calls }) => calls.length > 0)) this.#finishCall(true)
     else if (world.agents.some((agent) => agent.canStep || agent.canDeliver)) this.#moveAgent()
     else {
+      this.#live()?.sweep()
       world.clock.advance(400_000)
       await settle()
       return this.#busy()
@@ -254,14 +275,26 @@ class Simulation {
   }
 
   #busy(): boolean {
-    const world = this.#world
-    const { pending, running } = world.store.turns.counts()
-    return (
-      pending + running + world.store.outbox.counts().pending > 0 ||
-      world.store.tasks.nextDue() !== undefined ||
-      (this.#live()?.starts.length ?? 0) > 0 ||
-      world.platforms.some(({ calls }) => calls.length > 0)
-    )
+    return Object.values(this.#open()).some((count) => count > 0)
+  }
+
+  #unrest(): string {
+    return JSON.stringify(this.#open())
+  }
+
+  /** What has to come to an end before there is rest. */
+  #open(): Record<string, number> {
+    const { store, platforms, sent } = this.#world
+    const { pending, running } = store.turns.counts()
+    return {
+      messages: sent.filter(({ acknowledged }) => !acknowledged).length,
+      pending,
+      running,
+      deliveries: store.outbox.counts().pending,
+      sends: platforms.flatMap(({ calls }) => calls).length,
+      starts: this.#live()?.starts.length ?? 0,
+      moments: store.tasks.nextDue() === undefined ? 0 : 1,
+    }
   }
 }
 

@@ -59,7 +59,14 @@ export class Database {
 }
 
 /** A message as its platform has it: delivered again until the host says that it is stored. */
-export type Sent = { jid: string; id: string; text: string; fromMe: boolean; acknowledged: boolean }
+export type Sent = {
+  jid: string
+  id: string
+  text: string
+  fromMe: boolean
+  acknowledged: boolean
+  changed?: 'edited' | 'withdrawn'
+}
 
 /** Everything that outlives a crash of the host, and the seed that decides. */
 export class World implements AgentWorld {
@@ -76,6 +83,8 @@ export class World implements AgentWorld {
   agents: SimAgent[] = []
   mood: Mood = { fail: 0, silent: 0, tool: 0, crash: 0 }
   login = true
+  /** So many logins there were. */
+  logins = 0
   /** So many writes to come fail for want of room. */
   diskFull = 0
   /** How likely a host dies at a write. */

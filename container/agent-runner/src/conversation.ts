@@ -8,6 +8,7 @@ import { GroupServers } from './group-servers.ts'
 import type { HostInput, HostMessage } from './host-input.ts'
 import type { HostRequests } from './host-requests.ts'
 import type { ClaudeOptions, Input } from './options.ts'
+import { withPictures } from './pictures.ts'
 import { classifyFailure, resultFrame } from './result.ts'
 import { type Gate, gateOf, runScript } from './script-gate.ts'
 import { findEarlierTry, transcriptPath } from './transcript.ts'
@@ -137,7 +138,8 @@ export class Conversation {
 
   async #push({ uuid, prompt }: { uuid: string; prompt: string }): Promise<void> {
     const servers = this.#input.mcpServers && this.#query ? await this.#query.mcpServerStatus() : []
-    this.#messages.push({ uuid, prompt: prompt + this.#servers.news(servers) + this.#takeNotice() })
+    const content = await withPictures((prompt + this.#servers.news(servers) + this.#takeNotice()).toWellFormed())
+    this.#messages.push({ uuid, content })
   }
 
   #takeNotice(): string {

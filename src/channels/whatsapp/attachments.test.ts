@@ -14,8 +14,8 @@ const PNG = Buffer.concat([Buffer.from('89504e470d0a1a0a', 'hex'), Buffer.alloc(
 function cupboard(t: TestContext, limits = {}) {
   const root = path.join(temporaryFolder(t), 'attachments')
   const attachments = new Attachments(root, { fileBytes: 10_000, totalBytes: 25_000, timeoutMs: 10_000, ...limits })
-  const keep = (content: Buffer, media: Partial<Media> = {}, message = 'M1', sha256?: Uint8Array) =>
-    attachments.keep({
+  const keep = async (content: Buffer, media: Partial<Media> = {}, message = 'M1', sha256?: Uint8Array) => {
+    const { about } = await attachments.keep({
       folder: 'family',
       message,
       media: { kind: 'image', name: undefined, bytes: content.length, seconds: undefined, ...media },
@@ -23,12 +23,14 @@ function cupboard(t: TestContext, limits = {}) {
       signal: new AbortController().signal,
       fetch: async () => Readable.from([content]),
     })
+    return about
+  }
   return { root, keep }
 }
 
 test('a kept file is told by its path in the container, its real type and its size', async (t) => {
   const { root, keep } = cupboard(t)
-  assert.equal(await keep(PNG), '[Image: /workspace/attachments/M1/image.png, image/png, 2 KB]')
+  assert.equal(await keep(PNG), 'Image: /workspace/attachments/M1/image.png, image/png, 2 KB')
   assert.deepEqual(readFileSync(path.join(root, 'family/M1/image.png')), PNG)
 })
 
@@ -41,7 +43,7 @@ test('a document keeps its name, made harmless, whatever it claims to be', async
 
 test('what is too large, too slow or altered is not kept, and the text says why', async (t) => {
   const { root, keep } = cupboard(t)
-  assert.match(await keep(Buffer.alloc(10_001)), /^\[Image: it could not be downloaded, it has more than 10 KB\]$/)
+  assert.match(await keep(Buffer.alloc(10_001)), /^Image: it could not be downloaded, it has more than 10 KB$/)
   assert.match(await keep(Buffer.alloc(10_001), { bytes: 5 }), /more than 10 KB/)
   assert.match(await keep(PNG, {}, 'M1', createHash('sha256').update('other').digest()), /not what was sent/)
   assert.ok(!existsSync(path.join(root, 'family/M1')))
@@ -56,7 +58,7 @@ test('what is too large, too slow or altered is not kept, and the text says why'
     fetch: () => new Promise<Readable>(() => {}),
   }
   const keepAlive = setInterval(() => {}, 1_000)
-  assert.match(await slow.keep(never), /^\[Voice note of 3 s: it could not be downloaded, it took too long\]$/)
+  assert.match((await slow.keep(never)).about, /^Voice note of 3 s: it could not be downloaded, it took too long$/)
   clearInterval(keepAlive)
 })
 

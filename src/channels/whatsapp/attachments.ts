@@ -5,7 +5,7 @@ import path from 'node:path'
 import { type Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { AppError, errorText } from '../../domain/errors.ts'
-import type { Media, MediaKind } from './content.ts'
+import { type Media, type MediaKind, plain } from './content.ts'
 import { type FileType, fileTypeOf, HEAD_BYTES } from './file-type.ts'
 
 /** One file may have so many bytes, all of a root's attachments together so many; then the oldest go. */
@@ -34,6 +34,9 @@ export type Incoming = {
   fetch(): Promise<Readable>
 }
 
+/** `Image: /workspace/attachments/3A../image.jpg, image/jpeg, 12 KB`, or why there is no file. */
+export type Kept = { about: string; file: string | undefined }
+
 type Download = Pick<Incoming, 'sha256' | 'fetch' | 'signal'> & { partial: string }
 
 /** Keeps what people send, a folder for each message, and says where it is in words for the agent. */
@@ -46,19 +49,19 @@ export class Attachments {
     this.#limits = limits
   }
 
-  /** `[Image: /workspace/attachments/3A../image.jpg, image/jpeg, 12 KB]`, or why it is not there. Rejects only when `signal` aborts. */
-  async keep(incoming: Incoming): Promise<string> {
+  /** Rejects only when `signal` aborts. */
+  async keep(incoming: Incoming): Promise<Kept> {
     const { media } = incoming
     const what = media.seconds === undefined ? WORDS[media.kind] : `${WORDS[media.kind]} of ${media.seconds} s`
     try {
       if (media.bytes > this.#limits.fileBytes) throw tooLarge(this.#limits.fileBytes)
       const kept = await this.#store(incoming)
       await this.#makeRoom()
-      return `[${what}: ${SEEN_AT}/${kept.path}, ${kept.type.mimeType}, ${size(kept.bytes)}]`
+      return { about: `${what}: ${SEEN_AT}/${kept.path}, ${kept.type.mimeType}, ${size(kept.bytes)}`, file: kept.file }
     } catch (error) {
       incoming.signal.throwIfAborted()
       const name = media.name === undefined ? '' : ` ${safeName(media.name)}`
-      return `[${what}${name}: it could not be downloaded, ${errorText(error).replaceAll('[', '(').replaceAll(']', ')')}]`
+      return { about: `${what}${name}: it could not be downloaded, ${plain(errorText(error))}`, file: undefined }
     }
   }
 
@@ -70,8 +73,9 @@ export class Attachments {
       const bytes = await this.#download({ partial, ...source })
       const type = await typeOf(partial)
       const name = nameFor(media, type)
-      await rename(partial, path.join(target, name))
-      return { path: `${safeName(message)}/${name}`, bytes, type }
+      const file = path.join(target, name)
+      await rename(partial, file)
+      return { file, path: `${safeName(message)}/${name}`, bytes, type }
     } catch (error) {
       await rm(target, { recursive: true, force: true })
       throw error

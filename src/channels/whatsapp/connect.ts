@@ -52,6 +52,7 @@ export function connect(parts: ConnectParts): WASocket {
     }),
   )
   tolerate(socket, (error) => void socket.end(error))
+  endWaitsWith(socket)
   // Before Baileys' own listener: it decrypts the parts one by one, without saying whose they are.
   socket.ws.prependListener('CB:message', (stanza: BinaryNode) => {
     if (stanza.attrs.category === 'peer' || !Array.isArray(stanza.content)) return
@@ -96,7 +97,6 @@ function withCapturedRejections(make: () => WASocket): WASocket {
   }
 }
 
-type Decryption = { ciphertext: Uint8Array; name: string; decrypt(): Promise<Uint8Array> }
 /** To those errors somebody must listen, also when the connection is over and Baileys has removed all listeners. */
 function tolerate(socket: WASocket, onError: (error: Error) => void): void {
   const listen = (listener: (error: Error) => void) => Reflect.apply(socket.ev.on, socket.ev, ['error', listener])
@@ -106,6 +106,21 @@ function tolerate(socket: WASocket, onError: (error: Error) => void): void {
   })
 }
 
+/**
+ * Whoever waits for WhatsApp's answer hears that the connection is over. Baileys, when it ends one, takes their listeners
+ * away without a word, and they would wait as long as for a lost answer: a minute, or for a file a quarter of an hour.
+ */
+function endWaitsWith({ ws }: WASocket): void {
+  const removeAll = ws.removeAllListeners.bind(ws)
+  ws.removeAllListeners = (event) => {
+    const waiting = event === 'close' ? ws.listeners('close') : []
+    removeAll(event)
+    for (const tell of waiting) tell()
+    return ws
+  }
+}
+
+type Decryption = { ciphertext: Uint8Array; name: string; decrypt(): Promise<Uint8Array> }
 type Keeping = { parts: ConnectParts; origins: WeakMap<Uint8Array, Origin>; giveUp(error: Error): void }
 
 /**

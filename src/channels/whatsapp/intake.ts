@@ -11,6 +11,7 @@ import type { Downloads } from './downloads.ts'
 import { prefixOf } from './outgoing.ts'
 import type { WhatsAppPorts, WhatsAppSettings } from './ports.ts'
 import type { Journal, Received, SentMessages } from './traffic.ts'
+import { hear } from './voice-notes.ts'
 
 export type IntakeParts = {
   auth: AuthState
@@ -190,7 +191,10 @@ export class Intake {
     const folder = ports.registration(said.jid)?.folder
     if (folder === undefined) return ''
     const source = await downloads.of(said.message)
-    return attachments.keep({ folder, message: said.id, media, ...source })
+    const { about, file } = await attachments.keep({ folder, message: said.id, media, ...source })
+    if (media.kind !== 'voice' || file === undefined) return `[${about}]`
+    const heard = await hear({ file, signal: source.signal, transcribe: ports.transcribe })
+    return heard.type === 'words' ? `[${about}; transcribed:] ${heard.words}` : `[${about}; not transcribed: ${heard.why}]`
   }
 
   #quote(context: proto.IContextInfo | undefined): string | undefined {

@@ -126,7 +126,8 @@ export class Link {
         const onlineMs = onlineSince === undefined ? 0 : ports.clock.now() - onlineSince
         resolve({ code: statusOf(error) ?? 0, reason: error === undefined ? 'closed' : errorText(error), onlineMs })
       }
-      const abort = () => void Promise.race([socket.end(undefined), delay(CLOSING_MS)]).finally(() => finish(undefined))
+      const abort = () =>
+        void Promise.race([socket.end(undefined), delay(CLOSING_MS, undefined, { ref: false })]).finally(() => finish(undefined))
       signal.addEventListener('abort', abort, { once: true })
       socket.ev.on('creds.update', () => auth.saveCreds())
       socket.ev.on('connection.update', ({ connection, qr, lastDisconnect }) => {

@@ -7,6 +7,7 @@ import { type WebSocket, WebSocketServer } from 'ws'
 import { muteLibsignal } from '../../../src/channels/whatsapp/quiet-library.ts'
 import { until } from '../host-process.ts'
 import { Connection } from './connection.ts'
+import { releaseUploadTimers } from './library-timers.ts'
 import { MediaHost } from './media-host.ts'
 import { bytes, child, children, node, result, seconds } from './nodes.ts'
 import { type Candidate, CodePairing, deviceKeys, pairSuccess, readQr } from './pairing.ts'
@@ -40,7 +41,7 @@ type Client = {
 }
 
 /** What happens to the next message that the device sends. */
-export type Mishap = 'swallowed' | 'delivered-unconfirmed' | { refusedWith: string }
+export type Mishap = 'swallowed' | 'delivered-unconfirmed' | 'unanswered' | { refusedWith: string }
 
 export type ServerOptions = {
   /** People are named by their LID, and the phone number stands beside it; else the other way round. */
@@ -81,6 +82,7 @@ export class FakeWhatsApp {
 
   static async start(t: { after(fn: () => unknown): void }, options: ServerOptions = {}): Promise<FakeWhatsApp> {
     muteLibsignal(console)
+    releaseUploadTimers()
     const server = new FakeWhatsApp(options)
     await new Promise<void>((resolve) => server.#http.listen(0, '127.0.0.1', resolve))
     t.after(() => server.close())
@@ -468,6 +470,7 @@ export class FakeWhatsApp {
     const mishap = this.nextMishap
     this.nextMishap = undefined
     const { id = '', to = '' } = stanza.attrs
+    if (mishap === 'unanswered') return
     if (mishap === 'swallowed') return client.connection.drop()
     if (typeof mishap === 'object') {
       const attrs = { class: 'message', id, from: to, t: seconds(), error: mishap.refusedWith }

@@ -53,6 +53,7 @@ export type WorldOptions = ServerOptions & {
   clock?: Clock
   random?: () => number
   registered?: Record<string, { folder: string; trigger: string }>
+  transcribe?: WhatsAppPorts['transcribe']
 }
 
 /** A WhatsApp with a few people on it, and the channel, which is to be linked to Olga's account. */
@@ -105,6 +106,7 @@ export class World {
       random: this.#options.random ?? (() => 0),
       log: { debug: note, info: note, warn: note, error: note },
       registration: (jid) => this.registered[jid],
+      transcribe: this.#options.transcribe,
     }
     const settings = {
       authFolder: path.join(this.folder, 'store', 'auth'),
