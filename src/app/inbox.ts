@@ -50,7 +50,10 @@ export class Inbox implements Sink {
     if (folder !== undefined) wake(folder)
   }
 
-  /** What is being worked on, or answered, stays. A turn whose messages are all gone is ended when it is looked at. */
+  /**
+   * What was answered stays. A run that has read it already goes on, but a further try does not ask it again; a turn whose
+   * messages are all gone is ended when it is looked at.
+   */
   async deleted({ jid, id }: { jid: string; id: string; sender: string }): Promise<void> {
     const { store, wake } = this.#ports
     const folder = store.tx(() => {
@@ -62,7 +65,7 @@ export class Inbox implements Sink {
     if (folder !== undefined) wake(folder)
   }
 
-  /** Nobody has answered it, or does so now. */
+  /** Nobody has answered it yet; what a turn is about is another thing from now on. */
   #isOpen(jid: string, { seq, turnId }: { seq: number; turnId: TurnId | null }): boolean {
     const { turns, chats } = this.#ports.store
     return turnId === null ? seq > chats.cursors(jid).answeredSeq : turns.noteChanged(turnId)

@@ -42,7 +42,12 @@ test('a message that was changed before its turn is answered as it is now, and o
   say('3', '@Andy buy it')
   await edit('1', 'bread')
   await remove('2')
-  assert.deepEqual(saidIn(claim()), ['bread', '@Andy buy it'])
+  for (const [id, text] of [
+    ['1', 'milk'],
+    ['2', 'a secret'],
+  ] as const)
+    say(id, text)
+  assert.deepEqual(saidIn(claim()), ['bread', '@Andy buy it'], 'also when the platform delivers the old words again')
 })
 
 test('a change that calls the assistant wakes it, and one that no longer does lets it sleep', async (t) => {
@@ -100,19 +105,57 @@ test('a turn that waits and whose messages are all taken back ends at once, and 
   assert.deepEqual([store.turns.find(first.turn.id)?.turn.state, store.outbox.counts().pending], ['stopped', 0], 'nobody is told')
 })
 
-test('what is being worked on, or is answered, stays in the history, changed or not', async (t) => {
+test('a run that has read what is changed or taken back goes on, and its answer is the answer', async (t) => {
   const { say, edit, remove, desk, claim, texts, store } = room(t)
+  say('1', '@Andy go')
+  say('2', '@Andy and this')
+  const turn = claim()
+  if (!turn) return assert.fail('there is no work')
+  await edit('1', '@Andy go now')
+  await remove('2')
+  assert.deepEqual([texts(), desk.claimFollowUp(turn)], [['@Andy go now'], undefined])
+  desk.finish([turn], answered)
+  assert.deepEqual([texts(), claim()], [['@Andy go now', 'ok'], undefined])
+  assert.equal(store.turns.find(turn.turn.id)?.turn.state, 'done')
+})
+
+for (const [end, breakOff] of [
+  ['fails', (desk: TurnDesk, turn: ClaimedTurn) => desk.finish([turn], failed('overload'))],
+  ['is cut off by a crash of the host', (desk: TurnDesk) => void desk.recover()],
+] as const)
+  test(`a run that has read what is changed or taken back, and ${end}, is followed by one in the new words`, async (t) => {
+    const { say, edit, remove, desk, claim, clock } = room(t)
+    say('1', '@Andy go')
+    say('2', '@Andy and this')
+    const turn = claim()
+    if (!turn) return assert.fail('there is no work')
+    await edit('1', '@Andy go now')
+    await remove('2')
+    breakOff(desk, turn)
+    clock.advance(60_000)
+    const again = claim()
+    assert.deepEqual([again?.turn.id, saidIn(again), again?.earlier], [turn.turn.id, ['@Andy go now'], []])
+  })
+
+test('a run that breaks off when all it was to answer is taken back is not repeated', async (t) => {
+  const { say, remove, desk, claim, clock, store } = room(t)
   say('1', '@Andy go')
   const turn = claim()
   if (!turn) return assert.fail('there is no work')
   await remove('1')
-  await edit('1', '@Andy go now')
-  assert.deepEqual(texts(), ['@Andy go now'])
-  desk.finish([turn], answered)
+  desk.finish([turn], failed('overload'))
+  clock.advance(60_000)
+  assert.deepEqual([claim(), store.turns.find(turn.turn.id)?.turn.state], [undefined, 'stopped'])
+})
+
+test('what is answered stays in the history, changed or not', async (t) => {
+  const { say, edit, remove, desk, claim, texts } = room(t)
+  say('1', '@Andy go')
+  const turn = claim()
+  if (turn) desk.finish([turn], answered)
   await remove('1')
   await edit('1', '@Andy stay')
   assert.deepEqual([texts(), claim()], [['@Andy stay', 'ok'], undefined])
-  assert.equal(store.turns.find(turn.turn.id)?.turn.state, 'done')
 })
 
 test("nobody changes another's message, or the assistant's, and a chat that is not registered has none", async (t) => {

@@ -34,7 +34,10 @@ function room(t: TestContext, first: SenderPolicy) {
   }
   const [log, refused]: [{ info(): void; error(): void }, string[]] = [{ info() {}, error() {} }, []]
   const audit = ({ act, subject }: { act: string; subject: string }) => void refused.push(`${subject} ${act}`)
-  const commands = new Commands({ store, desk, queue, log, now: () => 1_000, deliver: () => {}, troubles: () => [], audit }, { root, ...rules })
+  const commands = new Commands(
+    { store, desk, queue, log, now: () => 1_000, deliver: () => {}, troubles: () => [], audit },
+    { root, ...rules },
+  )
   const inbox = new Inbox({
     ...{ deliver: () => {}, store, feed, wake: () => {}, judge },
     takeCommand: commands.take.bind(commands),

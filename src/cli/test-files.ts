@@ -6,7 +6,7 @@ export type TestPlan = { sideBySide: string[]; oneByOne: string[] }
 
 const PLACES = ['protocol', 'src', 'container', 'web-ui', 'test']
 /** Below `test/` these need neither containers nor the machine for themselves. */
-const LIGHT = ['test/contracts/']
+const LIGHT = ['test/contracts/', 'test/fuzz/']
 
 /** Every test of the project, the fast ones first: units beside their sources, then contracts and simulation, then the rest. */
 export function allTests(project: string): TestPlan {

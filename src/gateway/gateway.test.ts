@@ -233,7 +233,7 @@ test('a request that would have the API reach out is refused, and nothing goes u
   const servers = { mcp_servers: [{ type: 'url', url: 'https://evil.example', name: 'x' }] }
   const refused = await ask(socketPath, { body: said('hi', servers) })
   assert.equal(refused.status, 400)
-  assert.match(errorOf(refused).message, /"mcp_servers" is not passed on/)
+  assert.match(errorOf(refused).message, /mcp_servers: Extra inputs are not permitted/)
   const search = { tools: [{ type: 'web_search_20250305', name: 'web_search' }] }
   assert.match(errorOf(await ask(socketPath, { body: said('hi', search) })).message, /rules of this group for the network/)
   assert.equal(model.requests.length, 0)
@@ -454,4 +454,23 @@ test('a socket that cannot be made is an error for a person', async (t) => {
     return true
   })
   assert.equal((await ask(socketPath)).status, 200)
+})
+
+test('an agent that is refused for many things fills no log', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'gateway-'))
+  const warnings: string[] = []
+  const gateway = new Gateway({
+    upstream: new URL('http://127.0.0.1:9'),
+    credentials: new HostCredentials({ apiKey: KEY }),
+    log: { debug: () => {}, warn: (_, message) => warnings.push(message) },
+  })
+  t.after(async () => {
+    await gateway.close()
+    rmSync(folder, { recursive: true })
+  })
+  const socketPath = join(folder, 'gateway.sock')
+  await gateway.open({ runId: 'a1', socketPath })
+  for (let n = 0; n < 30; n++) await ask(socketPath, { body: said('x', { [`field${n}`]: 1 }) })
+  assert.equal(warnings.length, 20)
+  assert.equal(new Set(warnings).size, 20)
 })

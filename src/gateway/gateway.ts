@@ -1,6 +1,6 @@
 import { networkInterfaces } from 'node:os'
 import type { CredentialSource } from './credentials.ts'
-import { connectTo, type EgressRecord, type EgressRules, resolveHost } from './egress.ts'
+import { connectTo, type EgressPorts, type EgressRecord, type EgressRules, resolveHost } from './egress.ts'
 import { GatewayRun, type RequestRecord } from './gateway-run.ts'
 import type { GatewayLog } from './log.ts'
 import { PublicAddresses } from './public-address.ts'
@@ -15,6 +15,8 @@ export type GatewayOptions = {
   timeouts?: UpstreamTimeouts
   /** The addresses of a name; this machine's way of resolving it unless given. */
   resolve?: (host: string) => Promise<string[]>
+  /** The way to an address that was found public; a plain connection unless given. */
+  connect?: EgressPorts['connect']
 }
 
 export type OpenRun = {
@@ -39,13 +41,13 @@ export class Gateway {
   readonly #credentials: CredentialSource
   readonly #log: GatewayLog
   readonly #upstream: Upstream
-  readonly #resolve: (host: string) => Promise<string[]>
+  readonly #world: Pick<EgressPorts, 'resolve' | 'connect'>
   readonly #runs = new Set<GatewayRun>()
 
-  constructor({ upstream, credentials, log, timeouts = TIMEOUTS, resolve = resolveHost }: GatewayOptions) {
+  constructor({ upstream, credentials, log, timeouts = TIMEOUTS, resolve = resolveHost, connect = connectTo }: GatewayOptions) {
     this.#credentials = credentials
     this.#log = log
-    this.#resolve = resolve
+    this.#world = { resolve, connect }
     this.#upstream = new Upstream({ base: upstream, timeouts })
   }
 
@@ -62,7 +64,7 @@ export class Gateway {
     const run = new GatewayRun({
       runId,
       egress,
-      world: { connect: connectTo, resolve: this.#resolve, isPublic: (address) => addresses.has(address) },
+      world: { ...this.#world, isPublic: (address) => addresses.has(address) },
       onEgress,
       model: { upstream: this.#upstream, credentials: this.#credentials, purse },
       log: this.#log,

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer'
 
 /** What a request may be made of; a long conversation with Claude Code has some 20,000 parts, 20 levels deep. */
 const MAX_DEPTH = 100
-const MAX_PARTS = 250_000
+const MAX_PARTS = 100_000
 
 const [QUOTE, BACKSLASH, COLON, COMMA] = [0x22, 0x5c, 0x3a, 0x2c]
 const [OPEN_OBJECT, CLOSE_OBJECT, OPEN_ARRAY, CLOSE_ARRAY] = [0x7b, 0x7d, 0x5b, 0x5d]

@@ -6,6 +6,7 @@ import { type ApiError, sendApiError } from './api-error.ts'
 import { MemoryShare, type RunMemory, readBody } from './body.ts'
 import type { Credential, CredentialSource } from './credentials.ts'
 import { requestHeaders, responseHeaders } from './headers.ts'
+import type { Judging } from './judging.ts'
 import { type BodyRules, judgeBody } from './model-request.ts'
 import { BOTTOMLESS, type CallUse, type Grant, type PlannedCall, type Purse } from './purse.ts'
 import { retryTime } from './retry-time.ts'
@@ -26,7 +27,14 @@ export type Outcome =
   | { type: 'over-budget'; status: number; why: string; retryAt: number }
   | { type: 'client-left' }
 
-export type ModelPorts = { upstream: Upstream; credentials: CredentialSource; memory: RunMemory; rules: BodyRules; purse: Purse }
+export type ModelPorts = {
+  upstream: Upstream
+  credentials: CredentialSource
+  memory: RunMemory
+  judging: Judging
+  rules: BodyRules
+  purse: Purse
+}
 
 type Exchange = { request: IncomingMessage; response: ServerResponse; target: string; ports: ModelPorts }
 
@@ -43,7 +51,7 @@ export async function exchangeWithModel({ request, response, target, ports }: Ex
   try {
     const body = await readBody(request, memory)
     if (body.type === 'refused') return refuse(response, body.error)
-    const judgement = judgeBody(body.bytes, ports.rules)
+    const judgement = await ports.judging.next(() => judgeBody(body.bytes, ports.rules))
     if (judgement.type === 'refused') return refuse(response, notPassedOn(judgement.why))
     const credential = await ports.credentials.current()
     if (credential.kind === 'none') return refuse(response, noLogin(credential.why))

@@ -50,15 +50,20 @@ test('content is passed on that carries its data with it', () => {
 })
 
 for (const [name, body, why] of [
-  ['MCP servers', { ...plain, mcp_servers: [] }, '"mcp_servers" is not passed on'],
-  ['a container of the API', { ...plain, container: 'c' }, '"container" is not passed on'],
-  ['a conversation that is kept elsewhere', { ...plain, thread: {} }, '"thread" is not passed on'],
-  ['a faster and dearer model', { ...plain, speed: 'fast' }, '"speed" is not passed on'],
-  ['a name that differs by case', { ...plain, MCP_servers: [] }, '"MCP_servers" is not passed on'],
-  ['a prototype', text('"__proto__":{}'), '"__proto__" is not passed on'],
+  ['MCP servers', { ...plain, mcp_servers: [] }, 'mcp_servers: Extra inputs are not permitted'],
+  ['a container of the API', { ...plain, container: 'c' }, 'container: Extra inputs are not permitted'],
+  ['a conversation that is kept elsewhere', { ...plain, thread: {} }, 'thread: Extra inputs are not permitted'],
+  ['a faster and dearer model', { ...plain, speed: 'fast' }, 'speed: Extra inputs are not permitted'],
+  ['a name that differs by case', { ...plain, MCP_servers: [] }, 'MCP_servers: Extra inputs are not permitted'],
+  ['a prototype', text('"__proto__":{}'), '__proto__: Extra inputs are not permitted'],
   ['an address of an image', saying({ type: 'image', source: { type: 'url', url: 'http://a' } }), 'a source of type "url"'],
   ['an uploaded file', saying({ type: 'document', source: { type: 'file', file_id: 'f' } }), 'a source of type "file"'],
   ['an address beside data', saying({ type: 'image', source: { type: 'base64', url: 'http://a' } }), 'a source with a "url"'],
+  [
+    'content that is no list',
+    saying({ type: 'tool_result', content: { type: 'image', source: { type: 'url' } } }),
+    '"content" is no list',
+  ],
   ['a source in capitals', saying({ type: 'image', Source: { type: 'url' } }), 'content with a "Source"'],
   ['a type in capitals', saying({ type: 'image', source: { Type: 'url' } }), 'a source of type "undefined"'],
   ['a source that is text', saying({ type: 'image', source: 'http://a' }), 'a "source" is no object'],
@@ -77,6 +82,12 @@ for (const [name, body, why] of [
     { ...plain, system: [{ type: 'image', source: { type: 'url' } }] },
     'a source of type "url"',
   ],
+  [
+    'a message with another name',
+    { ...plain, messages: [{ role: 'user', Content: [] }] },
+    'messages: Content: Extra inputs are not permitted',
+  ],
+  ['a tool whose type is in capitals', { ...plain, tools: [{ Type: 'web_fetch_20250910' }] }, 'a tool with a "Type"'],
   ['a file for a container', saying({ type: 'container_upload', file_id: 'f' }), 'content of type "container_upload"'],
   ['content without a type', saying({ text: 'x' }), 'content of type "undefined"'],
   ['fetching by the API', withTool('web_fetch_20250910'), 'tools of type "web_fetch_20250910"'],
@@ -98,12 +109,18 @@ for (const [name, body, why] of [
   ['one name in two spellings', text('"system":"a","s\\u0079stem" : []'), 'it says "system" twice in one object'],
   ['one name twice, deep within', text('"tools":[{"a":{"b":1,"\\u0062":2}}]'), 'it says "b" twice in one object'],
   ['more depth than bounds', text(`"tools":${'['.repeat(101)}`), 'it is more than 100 levels deep'],
-  ['more parts than bounds', text(`"tools":[${'0,'.repeat(250_001)}0]`), 'it has more than 250000 parts'],
+  ['more parts than bounds', text(`"tools":[${'0,'.repeat(100_001)}0]`), 'it has more than 100000 parts'],
 ] as const) {
   test(`a request is refused for ${name}`, () => {
     assert.ok(judged(body).startsWith(why), judged(body))
   })
 }
+
+test('what the tools of the API gave back is passed on', () => {
+  const found = { type: 'tool_search_tool_result', content: { type: 'tool_search_tool_search_result', tool_references: [] } }
+  const failed = { type: 'web_search_tool_result', content: { type: 'web_search_tool_result_error', error_code: 'x' } }
+  assert.equal(judged(saying(found, failed)), 'accepted')
+})
 
 test('a search of the web is for groups that may go everywhere', () => {
   assert.equal(judged(withTool('web_search_20250305'), OPEN), 'accepted')

@@ -26,9 +26,15 @@ const CONTENT = new Set([
   ...['tool_use', 'tool_result', 'tool_reference', 'tool_definition', 'tool_addition', 'tool_removal'],
   ...['server_tool_use', 'web_search_tool_result', 'web_search_result', 'tool_search_tool_result'],
 ])
+const OWN_RESULT = /^(web_search|tool_search)_tool_result$/
 /** Where an image or a document may come from: the request itself. */
 const SOURCES = new Set(['base64', 'text', 'content'])
 
+/** The API's own words: Claude Code goes on without what an API does not know yet. */
+const EXTRA = ': Extra inputs are not permitted'
+
+const MESSAGE_FIELDS = new Set(['role', 'content', 'clear_at', 'output_config'])
+/** Some readers take "Source" for "source". */
 const PLAIN_NAME = /^[a-z][a-z0-9_]*$/
 
 /** Decides about the body of one request. Pure: what is forwarded are exactly these bytes. */
@@ -47,13 +53,15 @@ export function judgeBody(bytes: Buffer, rules: BodyRules): Judgement {
 type Fields = Record<string, unknown>
 
 function fieldProblem(body: Fields): string | undefined {
-  const unknown = Object.keys(body).find((name) => !FIELDS.has(name))
-  return unknown === undefined ? undefined : `"${unknown.slice(0, 100)}" is not passed on`
+  const unknown = nameBut(body, (name) => FIELDS.has(name))
+  return unknown === undefined ? undefined : `${unknown}${EXTRA}`
 }
 
 function toolsProblem(tools: unknown, { webSearch }: BodyRules): string | undefined {
   return firstProblem(tools, 'tools', (tool) => {
     const { type } = tool
+    const strange = nameBut(tool, (name) => PLAIN_NAME.test(name))
+    if (strange !== undefined) return `a tool with a "${strange}" is not passed on`
     if (type === undefined || type === null) return undefined
     if (typeof type !== 'string') return 'a tool has a "type" that is no text'
     if (WEB_SEARCH.test(type))
@@ -63,9 +71,12 @@ function toolsProblem(tools: unknown, { webSearch }: BodyRules): string | undefi
 }
 
 function conversationProblem({ messages, system }: Fields): string | undefined {
-  return (
-    contentProblem(system, 'system') ?? firstProblem(messages, 'messages', ({ content }) => contentProblem(content, 'content'))
-  )
+  return contentProblem(system, 'system') ?? firstProblem(messages, 'messages', messageProblem)
+}
+
+function messageProblem(message: Fields): string | undefined {
+  const strange = nameBut(message, (name) => MESSAGE_FIELDS.has(name))
+  return strange === undefined ? contentProblem(message.content, 'content') : `messages: ${strange}${EXTRA}`
 }
 
 /** Text, or a list of blocks, which may have content of their own. The depth is bounded already. */
@@ -76,15 +87,17 @@ function contentProblem(content: unknown, where: string): string | undefined {
 function blockProblem(block: Fields): string | undefined {
   const { type, source, content } = block
   if (typeof type !== 'string' || !CONTENT.has(type)) return `content of type "${String(type).slice(0, 100)}" is not passed on`
-  // Some readers take "Source" for "source".
-  const strange = Object.keys(block).find((name) => !PLAIN_NAME.test(name))
-  if (strange !== undefined) return `content with a "${strange.slice(0, 100)}" is not passed on`
+  const strange = nameBut(block, (name) => PLAIN_NAME.test(name))
+  if (strange !== undefined) return `content with a "${strange}" is not passed on`
   // What a search found names its source by a word for the reader; nobody goes there.
-  const fromElsewhere = source === undefined || (type === 'search_result' && typeof source === 'string')
-  return (
-    (fromElsewhere ? undefined : sourceProblem(source)) ??
-    (Array.isArray(content) ? contentProblem(content, 'content') : undefined)
-  )
+  const hasSource = source !== undefined && !(type === 'search_result' && typeof source === 'string')
+  return (hasSource ? sourceProblem(source) : undefined) ?? innerProblem(type, content)
+}
+
+/** What the API's own tools gave back may be an object; it is nothing that the API looks into again. */
+function innerProblem(type: string, content: unknown): string | undefined {
+  if (content === undefined || content === null || (isObject(content) && OWN_RESULT.test(type))) return undefined
+  return contentProblem(content, 'content')
 }
 
 function sourceProblem(source: unknown): string | undefined {
@@ -92,9 +105,16 @@ function sourceProblem(source: unknown): string | undefined {
   const { type, content } = source
   if (typeof type !== 'string' || !SOURCES.has(type))
     return `a source of type "${String(type).slice(0, 100)}" is not passed on; send the data itself`
-  const strange = Object.keys(source).find((name) => !PLAIN_NAME.test(name) || name === 'url' || name === 'file_id')
-  if (strange !== undefined) return `a source with a "${strange.slice(0, 100)}" is not passed on`
+  const strange = nameBut(source, (name) => PLAIN_NAME.test(name) && name !== 'url' && name !== 'file_id')
+  if (strange !== undefined) return `a source with a "${strange}" is not passed on`
   return content === undefined ? undefined : contentProblem(content, 'content')
+}
+
+/** The first name that is not one of these, as it may be repeated to the client. */
+function nameBut(fields: Fields, isOne: (name: string) => boolean): string | undefined {
+  return Object.keys(fields)
+    .find((name) => !isOne(name))
+    ?.slice(0, 100)
 }
 
 /** The first problem of a list of objects; what is missing has none. */

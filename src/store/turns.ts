@@ -105,7 +105,7 @@ export class Turns {
     this.#noteAnswer = db.prepare('UPDATE turns SET answer_id = ? WHERE id = ?')
     this.#withAnswer = db.prepare('SELECT id FROM turns WHERE chat_jid = ? AND answer_id = ?').pluck()
     this.#merge = db.prepare('UPDATE turns SET merged_into = ? WHERE id = ?')
-    this.#change = db.prepare("UPDATE turns SET stale_tries = tries WHERE id = ? AND state = 'pending'")
+    this.#change = db.prepare("UPDATE turns SET stale_tries = tries WHERE id = ? AND state IN ('pending', 'running')")
     this.#stale = db.prepare('SELECT stale_tries FROM turns WHERE id = ?').pluck()
     // A run of a task is its task's trouble.
     const troubled =
@@ -217,7 +217,7 @@ export class Turns {
     this.#merge.run(into, id)
   }
 
-  /** What a waiting turn is about was changed: earlier tries asked for something else. False when it does not wait. */
+  /** What a turn is about was changed: its tries so far asked for something else. False when the turn is over. */
   noteChanged(id: TurnId): boolean {
     return this.#change.run(id).changes === 1
   }

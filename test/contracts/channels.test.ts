@@ -1,11 +1,24 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { test } from 'node:test'
 import { TerminalChannel } from '../../src/channels/terminal.ts'
+import { PROJECT } from '../../src/config.ts'
 import type { DeliveryGuarantee } from '../../src/domain/delivery.ts'
 import { localJid } from '../../src/domain/group.ts'
+import { ExampleChannel } from '../fakes/example-channel.ts'
 import { PeerChannel } from '../fakes/peer-channel.ts'
 import { PeerPlatform } from '../fakes/peer-platform.ts'
 import type { TestContext } from '../fakes/rooms.ts'
 import type { Ports } from './channel-room.ts'
 import { channelSuite, type Mishap, platformSuite } from './channel-suite.ts'
+
+test('the example of docs/channels.md is the channel that is tested here', () => {
+  const [guide, source] = ['docs/channels.md', 'test/fakes/example-channel.ts'].map((file) =>
+    readFileSync(path.join(PROJECT, file), 'utf8'),
+  )
+  assert.ok(guide?.includes(`\n\`\`\`ts\n${source}\`\`\`\n`))
+})
 
 channelSuite({
   name: 'terminal',
@@ -14,7 +27,11 @@ channelSuite({
 })
 
 for (const delivery of ['keyed', 'readback', 'uncertain'] satisfies DeliveryGuarantee[]) {
-  const subject = { name: `peer (${delivery})`, delivery, open: (t: TestContext, ports: Ports) => openPeer(t, delivery, ports) }
+  const subject = {
+    name: delivery === 'keyed' ? 'example' : `peer (${delivery})`,
+    delivery,
+    open: (t: TestContext, ports: Ports) => openPeer(t, delivery, ports),
+  }
   channelSuite(subject)
   platformSuite(subject)
 }
@@ -36,5 +53,7 @@ async function openPeer(t: TestContext, delivery: DeliveryGuarantee, ports: Port
     attempts: () => peer.attempts,
     connections: () => peer.connections,
   }
-  return { create: () => new PeerChannel({ url: peer.url, delivery, ...ports }), jid, platform }
+  const parts = { url: peer.url, ...ports }
+  const create = () => (delivery === 'keyed' ? new ExampleChannel(parts) : new PeerChannel({ delivery, ...parts }))
+  return { create, jid, platform }
 }

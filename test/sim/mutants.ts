@@ -89,10 +89,10 @@ export const MUTANTS: readonly Mutant[] = [
     to: '{ idempotencyKey: `${key}-${this.#ports.clock.now()}-${this.#underWay.size}`, signal }))',
   },
   {
-    name: 'what became of a send is not tried to be written down again',
+    name: 'that something was sent is not tried to be written down again',
     file: 'src/app/outbox.ts',
-    from: 'if (this.#abort.signal.aborted) throw error\n        log.error(`The outbox could not',
-    to: 'if (!this.#abort.signal.aborted) return\n        log.error(`The outbox could not',
+    from: 'return this.#persist(() => store.outbox.markSent({ seq, platformId: step.platformId, at }))',
+    to: 'return store.outbox.markSent({ seq, platformId: step.platformId, at })',
   },
   {
     name: 'an unknown outcome is repeated without end',

@@ -181,8 +181,8 @@ class Simulation {
       ? 'sent'
       : (this.#random.weighted([
           [12, 'sent'],
-          [2, 'lost'],
-          [1, 'broken'],
+          [3, 'lost'],
+          [3, 'broken'],
           [1, 'not-sent'],
           [0.3, 'refused'],
         ] as const) ?? 'sent')
