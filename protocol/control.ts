@@ -103,6 +103,8 @@ export type HostStatus = z.infer<typeof hostStatus>
  * POST /api/groups/set      GroupSettings           -> Change
  * POST /api/groups/remove   {target}                -> Change    ends answering; what was asked before is still answered
  * POST /api/groups/terminal {folder}                -> { jid }   the group's chat in the terminal, opened if need be
+ * POST /api/mounts/allow    AllowedRoot             -> Change
+ * POST /api/mounts/remove   {target}                -> Change
  * POST /api/sessions/clear  {folder}                -> Change
  */
 export const registration = z.object({
@@ -124,6 +126,10 @@ export const groupSettings = z.object({
   main: z.boolean().optional(),
 })
 export type GroupSettingsRequest = z.infer<typeof groupSettings>
+
+/** A folder of this machine; groups may have what lies below it mounted. */
+export const allowedRoot = z.object({ path: z.string(), readWrite: z.boolean(), description: z.string().optional() })
+export type AllowedRootRequest = z.infer<typeof allowedRoot>
 
 /** What was done, in words for a person; `notes` are what they should know besides. What is refused is an error. */
 export const change = z.object({ text: z.string(), notes: z.array(z.string()) })

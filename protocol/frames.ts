@@ -47,6 +47,10 @@ export const runnerInput = z.object({
   mcpServers: mcpServers.optional(),
   /** How long (ms) a tool waits for the host's answer to its request; a question to a person has its own time besides. */
   replyTimeoutMs: z.int().positive().default(60_000),
+  /** What the host found at these paths when it checked them, as decimal text: what is there now must be the same. */
+  mounts: z.array(z.object({ target: z.string(), dev: z.string().optional(), ino: z.string() })).default([]),
+  /** Goes with the first prompt: a session that is resumed keeps the system prompt it began with. */
+  notice: z.string().optional(),
 })
 export type RunnerInput = z.input<typeof runnerInput>
 
@@ -74,6 +78,8 @@ export const failureClass = z.enum([
   'invalid-request',
   'budget',
   'interrupted',
+  /** The container is not what the host promised. */
+  'setup',
   'crash',
 ])
 export type RunnerFailure = z.infer<typeof failureClass>

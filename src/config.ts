@@ -193,6 +193,22 @@ export function pathsOf(root: string, env: Environment): Paths {
   }
 }
 
+/** What the owner's policies are, outside of the project and of everything that is ever mounted. */
+export function policyFile(userHome: string, name: 'mount-allowlist.json' | 'sender-allowlist.json'): string {
+  return path.join(userHome, '.config', 'nanoclaw', name)
+}
+
+/** By what rules folders of this machine are mounted. */
+export function mountRules({ root, userHome, paths }: Config) {
+  return {
+    allowlistFile: policyFile(userHome, 'mount-allowlist.json'),
+    userHome,
+    own: [PROJECT, root, path.dirname(paths.runs), path.join(userHome, '.claude')],
+    uid: process.getuid?.() ?? 1000,
+    gid: process.getgid?.() ?? 1000,
+  }
+}
+
 /** A folder of this user alone, the same for every command on this root. */
 function privateFolder(root: string, env: Environment): string {
   const uid = process.getuid?.() ?? 0

@@ -2,9 +2,11 @@ import { type FSWatcher, rmSync, watch } from 'node:fs'
 import path from 'node:path'
 import type { ActivityFrame, HostStatus } from '@nanoclaw/protocol'
 import packageJson from '../package.json' with { type: 'json' }
+import { AuditBook } from './app/audit-book.ts'
 import { Budgets } from './app/budgets.ts'
 import { Commands } from './app/commands.ts'
 import { Feed } from './app/feed.ts'
+import { FolderLimits, measureInThread } from './app/folder-limits.ts'
 import { GroupQueue } from './app/group-queue.ts'
 import { ensureMain, GroupRegistry } from './app/groups.ts'
 import { Inbox, type InboxPorts } from './app/inbox.ts'
@@ -13,9 +15,11 @@ import type { Posting } from './app/ipc-speech.ts'
 import { IpcWatcher } from './app/ipc-watcher.ts'
 import { LoginWatch } from './app/login-watch.ts'
 import { keepMigrationNotes } from './app/migration-notes.ts'
+import { MountAdmin } from './app/mount-admin.ts'
 import { tellMain } from './app/notices.ts'
 import { Courier } from './app/outbox.ts'
 import { OutgoingFiles } from './app/outgoing-files.ts'
+import { OwnerDesk } from './app/owner-desk.ts'
 import { QuestionDesk } from './app/questions.ts'
 import { removeOrphans } from './app/recovery.ts'
 import { Scheduler } from './app/scheduler.ts'
@@ -29,18 +33,24 @@ import type { Channel, ChannelState } from './channels/contract.ts'
 import { TerminalChannel } from './channels/terminal.ts'
 import { WhatsAppChannel } from './channels/whatsapp/channel.ts'
 import type { ChannelLog } from './channels/whatsapp/ports.ts'
-import { type Config, PROJECT } from './config.ts'
+import { type Config, mountRules, PROJECT, policyFile } from './config.ts'
 import { type ContainerUser, containerUser } from './container/folders.ts'
 import { ContainerRunner, type StartRequest } from './container-runner.ts'
+import type { AuditNote } from './domain/audit.ts'
 import { systemClock } from './domain/clock.ts'
 import { errorText } from './domain/errors.ts'
+import type { Group } from './domain/group.ts'
+import { mayDo } from './domain/senders.ts'
 import { fingerprintOf, HostCredentials, placeholderEnv } from './gateway/credentials.ts'
 import { Gateway } from './gateway/gateway.ts'
 import type { GatewayLog } from './gateway/log.ts'
 import type { Purse } from './gateway/purse.ts'
 import type { Log } from './log.ts'
+import { allowlistStamp, judgeMounts } from './mount-security.ts'
 import { installId, preparePrivateFolder, prepareRoot, projectEntries } from './project.ts'
 import type { ContainerRuntime } from './runtimes/contract.ts'
+import { type Secrets, secretsOf } from './secrets.ts'
+import { SenderAllowlist } from './sender-allowlist.ts'
 import { HostLock } from './store/lock.ts'
 import { Store } from './store/store.ts'
 import { transcriber } from './transcription.ts'
@@ -57,10 +67,23 @@ export type Host = {
 }
 
 /** What the host takes from outside; everything else it makes itself. `channels`: further ones, beside its own. */
-export type HostParts = { config: Config; log: Log; runtime: ContainerRuntime; channels?: readonly Channel[] }
+export type HostParts = {
+  config: Config
+  log: Log
+  runtime: ContainerRuntime
+  secrets: Secrets
+  channels?: readonly Channel[]
+}
 
 /** What holds for the whole life of a host: its parts, and how to give them back. */
-type Base = Required<HostParts> & { install: string; user: ContainerUser; store: Store; release(): void }
+type Base = Required<HostParts> & {
+  install: string
+  user: ContainerUser
+  store: Store
+  audit: AuditBook
+  senders: SenderAllowlist
+  release(): void
+}
 
 /** The backstop behind all events: whatever a missed one left lying is found after this. */
 const SWEEP_MS = 60_000
@@ -81,7 +104,7 @@ export async function startHost(parts: HostParts): Promise<Host> {
 }
 
 /** Root, lock, engine, orphans, store: in this order, so that a second host or a missing engine changes nothing. */
-async function openBase({ config, log, runtime, channels = [] }: HostParts): Promise<Base> {
+async function openBase({ config, log, runtime, secrets, channels = [] }: HostParts): Promise<Base> {
   const { root, paths } = config
   const user = containerUser({ uid: process.getuid?.() ?? 1000, gid: process.getgid?.() ?? 1000 })
   prepareRoot({ root, project: PROJECT, owner: user })
@@ -99,11 +122,15 @@ async function openBase({ config, log, runtime, channels = [] }: HostParts): Pro
       notes.push(text)
     })
     keepMigrationNotes(store, notes, systemClock.now())
+    secrets.include(() => store.groups.all().flatMap(secretsOfGroup))
+    const audit = new AuditBook({ store, now: systemClock.now, redact: secrets.redact })
+    const senders = new SenderAllowlist({ file: policyFile(config.userHome, 'sender-allowlist.json'), onBroken: log.error })
     const release = () => {
+      audit.settle({ all: true })
       store.close()
       lock.release()
     }
-    return { config, log, runtime, channels, install, user, store, release }
+    return { config, log, runtime, secrets, channels, install, user, store, audit, senders, release }
   } catch (error) {
     lock.release()
     throw error
@@ -111,7 +138,7 @@ async function openBase({ config, log, runtime, channels = [] }: HostParts): Pro
 }
 
 async function startServices(base: Base): Promise<Host> {
-  const { config, log, store } = base
+  const { config, log, store, audit, secrets } = base
   ensureMain(store, systemClock.now())
   const feed = new Feed()
   const gateway = makeGateway(base)
@@ -131,17 +158,32 @@ async function startServices(base: Base): Promise<Host> {
   }
   const desk = makeDesk(base, feed)
   const snapshots = new Snapshots({ store, root: config.root, now: systemClock.now, log })
-  const registry = makeRegistry({ base, queue: () => queue, changed: () => snapshots.writeAll() })
-  const runner = makeRunner({ base, gateway, budgets: makeBudgets(base), snapshots })
+  const changed = () => {
+    snapshots.writeAll()
+    secrets.refresh()
+  }
+  const registry = makeRegistry({ base, queue: () => queue, changed })
+  const mounts = new MountAdmin(mountRules(config))
+  const owner = new OwnerDesk({ store, registry, mounts, audit: (note) => audit.note(note) })
+  const folders = new FolderLimits({
+    ...{ store, log, root: config.root, now: systemClock.now },
+    measure: measureInThread,
+    deliver: () => courier.deliver(),
+  })
+  const runner = makeRunner({ base, gateway, budgets: makeBudgets(base), snapshots, folders })
   const { scheduler, tasks } = makeTasks({ base, queue: () => queue, courier, snapshots })
   const { ipc, questions } = makeIpc({ base, feed, desk, courier, files, registry, tasks, snapshots, channels })
-  const queue: GroupQueue = makeQueue({ base, registry, feed, desk, courier, runner, showWork, ipc })
+  const queue: GroupQueue = makeQueue({ base, registry, feed, desk, courier, runner, showWork, ipc, folders })
   const commands = makeCommands({ base, desk, queue, courier, troubles: () => status().troubles })
-  const takeCommand: InboxPorts['takeCommand'] = (stored) => commands.take(stored) ?? questions.take(stored)
+  const takeCommand: InboxPorts['takeCommand'] = (said) =>
+    commands.take(said) ?? (mayDo(said.standing, 'answer-question') ? questions.take(said) : undefined)
   const inbox = new Inbox({
     store,
     feed,
     takeCommand,
+    judge: base.senders.judge,
+    onDropped: ({ jid, sender }, folder) =>
+      audit.note({ by: 'sender', folder, act: 'message', subject: sender, outcome: 'refused', detail: `not kept, in ${jid}` }),
     deliver: () => {
       since.look(channels, systemClock.now())
       courier.deliver()
@@ -158,7 +200,7 @@ async function startServices(base: Base): Promise<Host> {
     return hostStatus({ store, queue, channels: inUse, since, now, root: config.root, version: packageJson.version, ready })
   }
   const api = controlApi({
-    registry,
+    registry: owner,
     tasks,
     assistantName: config.assistantName,
     channels,
@@ -178,7 +220,10 @@ async function startServices(base: Base): Promise<Host> {
   const wakeAll = () => {
     for (const { folder } of store.groups.all()) queue.wake(folder)
   }
-  const login = makeLoginWatch(base, wakeAll)
+  const login = makeLoginWatch(base, () => {
+    audit.note({ by: 'host', folder: null, act: 'login', subject: 'model', outcome: 'done', detail: 'another login is used' })
+    wakeAll()
+  })
   const sweep = () => {
     wakeAll()
     scheduler.wake()
@@ -186,6 +231,9 @@ async function startServices(base: Base): Promise<Host> {
     login.check()
     ipc.sweep()
     store.ipcRequests.prune(systemClock.now() - IPC_MEMORY_MS)
+    secrets.refresh()
+    base.senders.policy()
+    audit.settle()
   }
   ipc.readAll(store.groups.all().map(({ folder }) => folder))
   const sweeping = setInterval(sweep, SWEEP_MS)
@@ -247,33 +295,42 @@ function callsForPerson({ name }: Channel, state: ChannelState): string | undefi
   return `The channel ${name} stopped: ${state.why}`
 }
 
-function makeDesk({ config, store, install }: Base, feed: Feed): TurnDesk {
+function makeDesk({ config, store, install, senders }: Base, feed: Feed): TurnDesk {
   const { assistantName, timeZone, maxTurnRetries } = config
   return new TurnDesk(
-    { store, feed, now: systemClock.now },
+    { store, feed, now: systemClock.now, judge: senders.judge },
     { assistantName, timeZone, maxRetries: maxTurnRetries, installId: install },
   )
 }
 
-type RunnerParts = { base: Base; gateway: Gateway; budgets: Budgets; snapshots: Snapshots }
+type RunnerParts = { base: Base; gateway: Gateway; budgets: Budgets; snapshots: Snapshots; folders: FolderLimits }
 
 function makeRunner({
-  base: { config, log, runtime, install, user },
+  base: { config, log, runtime, install, user, audit, secrets },
   gateway,
   budgets,
   snapshots,
+  folders,
 }: RunnerParts): ContainerRunner {
   const { root, paths, image, network, credentials, timeZone } = config
   const project = { project: PROJECT, projectEntries: projectEntries(PROJECT) }
   const settings = { root, runs: paths.runs, ...project, installId: install, image, user, network, credentials, timeZone }
+  const rules = mountRules(config)
   return new ContainerRunner(settings, {
     runtime,
     log,
     clock: systemClock,
+    judgeMounts: (group) => judgeMounts(group.config.additionalMounts ?? [], group, rules),
+    mountRulesStamp: () => allowlistStamp(rules.allowlistFile),
+    audit: (note) => audit.note(note),
+    isFull: (folder) => folders.isOver(folder),
     redact: log.redact,
     writeSnapshots: (folder) => snapshots.write(folder),
     openGateway: ({ folder, ...run }) => gateway.open({ ...run, purse: purseOf(budgets, folder) }),
-    loginFile: () => loginFile(config),
+    loginFile: () => {
+      secrets.refresh()
+      return loginFile(config)
+    },
   })
 }
 
@@ -298,10 +355,11 @@ type QueueParts = {
   runner: ContainerRunner
   showWork(jid: string): () => void
   ipc: IpcWatcher
+  folders: FolderLimits
 }
 
 function makeQueue(parts: QueueParts): GroupQueue {
-  const { registry, feed, desk, courier, runner, showWork, ipc } = parts
+  const { registry, feed, desk, courier, runner, showWork, ipc, folders } = parts
   const { config, log, store } = parts.base
   const { root, assistantName, containerTimeoutMs: timeoutMs, maxContainers, idleTimeoutMs } = config
   const lane = {
@@ -317,12 +375,14 @@ function makeQueue(parts: QueueParts): GroupQueue {
   const afterTurn = () => {
     courier.deliver()
     registry.settle()
+    for (const { folder } of queue.containers()) void folders.look(folder)
   }
   const isMain = (folder: string) => store.groups.find(folder)?.isMain ?? false
-  return new GroupQueue(
+  const queue: GroupQueue = new GroupQueue(
     { desk, clock: systemClock, log, lane, isMain, showWork, deliver: afterTurn },
     { root, assistantName, timeoutMs, maxContainers, idleTimeoutMs },
   )
+  return queue
 }
 
 type IpcParts = {
@@ -338,7 +398,17 @@ type IpcParts = {
 }
 
 /** What agents ask for: read from their folders, decided, carried out and answered. */
-function makeIpc({ base: { config, log, store }, feed, desk, courier, files, registry, tasks, snapshots, channels }: IpcParts) {
+function makeIpc({
+  base: { config, log, store, audit },
+  feed,
+  desk,
+  courier,
+  files,
+  registry,
+  tasks,
+  snapshots,
+  channels,
+}: IpcParts) {
   const { root, timeZone, assistantName } = config
   const { now } = systemClock
   const post = (posting: Posting) => store.outbox.add(posting)
@@ -351,7 +421,8 @@ function makeIpc({ base: { config, log, store }, feed, desk, courier, files, reg
     const failed = asked.find((one) => one.status === 'rejected')
     if (failed) throw failed.reason
   }
-  const office = { store, speech, registry, tasks, questions, files, timeZone, deliver, refreshGroups, now, log }
+  const ports = { store, speech, registry, tasks, questions, files, timeZone, deliver, refreshGroups, now, log }
+  const office = { ...ports, redact: log.redact, audit: (note: AuditNote) => audit.note(note) }
   return { questions, ipc: new IpcWatcher({ desk: new IpcDesk(office), clock: systemClock, log }, root) }
 }
 
@@ -369,9 +440,18 @@ function makeCommands({
   troubles(): Trouble[]
 }): Commands {
   const { root, assistantName, timeZone } = base.config
-  const { store, log } = base
+  const { store, log, audit } = base
   return new Commands(
-    { store, desk, queue, log, troubles, deliver: () => courier.deliver(), now: systemClock.now },
+    {
+      store,
+      desk,
+      queue,
+      log,
+      troubles,
+      audit: (note) => audit.note(note),
+      deliver: () => courier.deliver(),
+      now: systemClock.now,
+    },
     { root, assistantName, timeZone },
   )
 }
@@ -379,7 +459,7 @@ function makeCommands({
 /** What the command line and the agents change about groups. */
 type RegistryParts = { base: Base; queue: () => GroupQueue; changed: () => void }
 
-function makeRegistry({ base: { config, log, store }, queue, changed }: RegistryParts): GroupRegistry {
+function makeRegistry({ base: { config, log, store, senders }, queue, changed }: RegistryParts): GroupRegistry {
   const release = (folder: string) => {
     queue()
       .closeGroup(folder)
@@ -387,7 +467,7 @@ function makeRegistry({ base: { config, log, store }, queue, changed }: Registry
       .then(() => queue().wake(folder))
       .catch((error) => log.error(`Group ${folder}: its container did not leave: ${errorText(error)}`))
   }
-  return new GroupRegistry({ store, now: systemClock.now, release, changed }, config)
+  return new GroupRegistry({ store, now: systemClock.now, release, changed, judge: senders.judge }, config)
 }
 
 /** A login that is renewed is noticed when its file changes, where the system can tell, and else by the sweep. */
@@ -405,6 +485,14 @@ function makeLoginWatch({ config, log, store }: Base, wakeAll: () => void): { ch
     log.debug('There is no ~/.claude to watch; a new login there is noticed within a minute')
   }
   return { check, close: () => watcher?.close() }
+}
+
+/** What MCP servers of a group are given: its agent can read it, logs and chats need not. */
+function secretsOfGroup({ config }: Group): string[] {
+  const servers = Object.values(config.mcpServers ?? {})
+  return servers.flatMap((server) =>
+    secretsOf({ ...('env' in server ? server.env : {}), ...('headers' in server ? server.headers : {}) }),
+  )
 }
 
 type TaskParts = { base: Base; queue(): GroupQueue; courier: Courier; snapshots: Snapshots }

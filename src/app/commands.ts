@@ -1,10 +1,12 @@
 import { renameSync, rmSync } from 'node:fs'
 import path from 'node:path'
-import { COMMAND_HELP, type Command, commandOf, mayCommand } from '../domain/command.ts'
+import type { AuditNote } from '../domain/audit.ts'
+import { COMMAND_HELP, type Command, commandOf } from '../domain/command.ts'
 import { errorText } from '../domain/errors.ts'
 import type { RegisteredChat } from '../domain/group.ts'
 import type { Message } from '../domain/message.ts'
 import { localTime } from '../domain/prompt.ts'
+import { mayDo, type Standing } from '../domain/senders.ts'
 import type { Store } from '../store/store.ts'
 import type { GroupQueue } from './group-queue.ts'
 import type { Trouble } from './troubles.ts'
@@ -18,10 +20,14 @@ export type CommandPorts = {
   /** What is wrong anywhere. */
   troubles(): Trouble[]
   now(): number
+  audit?(note: AuditNote): void
   log: { info(text: string): void; error(text: string): void }
 }
 
 export type CommandRules = { root: string; assistantName: string; timeZone: string }
+
+/** A message of somebody who is heard. */
+export type Said = { message: Message; chat: RegisteredChat; standing: Standing }
 
 /** What a command does: its words in the chat, and what happens once they are committed. */
 type Deed = { reply: string; after?: () => void }
@@ -40,12 +46,12 @@ export class Commands {
    * Called in the transaction that stores a message: takes it if it is a command, and answers it there and then.
    * Returns what is to be done after the commit; undefined when the message is for the agent.
    */
-  take({ message, chat }: { message: Message; chat: RegisteredChat }): (() => void) | undefined {
+  take({ message, chat, standing }: Said): (() => void) | undefined {
     const command = commandOf(message.text, chat.trigger ?? `@${this.#rules.assistantName}`)
     if (!command) return undefined
-    const { reply, after } = mayCommand(command, message)
-      ? this.#deed(command, { chat, isOwner: message.fromMe })
-      : { reply: 'Only the owner may do that.', after: undefined }
+    const { reply, after } = mayDo(standing, command.name)
+      ? this.#deed(command, { chat, isOwner: standing.type === 'heard' && standing.role === 'owner' })
+      : this.#refuse(command, { message, folder: chat.folder })
     const publish = this.#ports.desk.answerCommand({ chat, message, reply })
     return () => {
       publish()
@@ -53,6 +59,12 @@ export class Commands {
       this.#ports.deliver()
       this.#ports.log.info(`Group ${chat.folder}: /${command.name} in ${chat.jid}`)
     }
+  }
+
+  #refuse({ name }: Command, { message: { sender }, folder }: { message: Message; folder: string }): Deed {
+    const reply = name === 'new hard' ? 'Only the owner may do that.' : 'Only the owner and admins may do that.'
+    this.#ports.audit?.({ by: 'sender', folder, act: `/${name}`, subject: sender, outcome: 'refused', detail: reply })
+    return { reply }
   }
 
   #deed(command: Command, { chat, isOwner }: { chat: RegisteredChat; isOwner: boolean }): Deed {

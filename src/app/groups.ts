@@ -4,6 +4,7 @@ import type { Instant } from '../domain/clock.ts'
 import { type ContainerConfig, folderProblem, type Group, localJid, type RegisteredChat } from '../domain/group.ts'
 import { isFolder, isTerminal, type Registration, registrationProblem } from '../domain/registration.ts'
 import { nextBatch } from '../domain/routing.ts'
+import { everybody, type SenderJudge } from '../domain/senders.ts'
 import type { Store } from '../store/store.ts'
 import {
   done,
@@ -26,6 +27,7 @@ export type GroupPorts = {
   release(folder: string): void
   /** Groups or chats are not what they were; whoever keeps a list of them writes it anew. */
   changed(): void
+  judge?: SenderJudge
 }
 
 export type GroupRules = { root: string; assistantName: string }
@@ -244,7 +246,8 @@ export class GroupRegistry {
     if (turns.hasOpen(chat.jid)) return true
     const { answeredSeq, parkedSeq } = chats.cursors(chat.jid)
     const waiting = messages.unanswered(chat.jid, Math.max(answeredSeq, parkedSeq))
-    return nextBatch({ messages: waiting, chat, isMain, assistantName: this.#rules.assistantName }).length > 0
+    const { assistantName } = this.#rules
+    return nextBatch({ messages: waiting, chat, isMain, assistantName, judge: this.#ports.judge ?? everybody }).length > 0
   }
 
   /** Makes the terminal a chat of this group, if it is not yet: its owner asked for it. */

@@ -162,9 +162,15 @@ export class Lane {
     return run
   }
 
-  /** A warm container goes on only with the session the store names, in the session folder it was given. */
+  /** A warm container goes on only with the session the store names, in the session folder and with the mounts it was given. */
   #fits(run: AgentRun, claimed: ClaimedTurn): boolean {
-    return run !== this.#worn && run.usable && run.sessionId === claimed.sessionId && this.#sessionsInode === this.#inode()
+    return (
+      !run.outdated &&
+      run !== this.#worn &&
+      run.usable &&
+      run.sessionId === claimed.sessionId &&
+      this.#sessionsInode === this.#inode()
+    )
   }
 
   #inode(): number | undefined {

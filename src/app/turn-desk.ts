@@ -5,6 +5,7 @@ import { agentCommandOf } from '../domain/command.ts'
 import type { Group, RegisteredChat } from '../domain/group.ts'
 import type { Message } from '../domain/message.ts'
 import { promptOf, taskPrompt } from '../domain/prompt.ts'
+import { everybody, mayDo, type SenderJudge } from '../domain/senders.ts'
 import type { RunningTurn, TurnId } from '../domain/turn.ts'
 import type { Store } from '../store/store.ts'
 import type { Task } from '../store/tasks.ts'
@@ -32,7 +33,7 @@ export type ClaimedTurn = {
   task: { runId: number; id: string; title: string; script: string | null } | undefined
 }
 
-export type TurnDeskPorts = { store: Store; feed: Feed; now(): Instant }
+export type TurnDeskPorts = { store: Store; feed: Feed; now(): Instant; judge?: SenderJudge }
 export type TurnRules = { assistantName: string; timeZone: string; maxRetries: number; installId: string }
 
 /**
@@ -119,7 +120,7 @@ export class TurnDesk {
         const started = this.#started({ group, jid, id, lane: 'chat', runId: undefined })
         return {
           ...started,
-          prompt: this.#prompt(started.turn, messages),
+          prompt: this.#prompt(started.turn, { messages, group }),
           throughSeq: messages.at(-1)?.seq ?? 0,
           task: undefined,
         }
@@ -148,14 +149,15 @@ export class TurnDesk {
   }
 
   /** What the agent reads; a command to its own program reaches that as it is. */
-  #prompt(turn: RunningTurn, messages: readonly Message[]): string {
-    const { groups, questions, outbox } = this.#ports.store
+  #prompt(turn: RunningTurn, { messages, group }: { messages: readonly Message[]; group: Group }): string {
+    const { judge = everybody, store } = this.#ports
+    const { groups, questions, outbox } = store
     const [first] = messages
     const chat = first && groups.chat(first.jid)
     if (!chat) return ''
     const { timeZone, assistantName } = this.#rules
-    const isOwners = messages.length === 1 && first.fromMe
-    const command = isOwners ? agentCommandOf(first.text, chat.trigger ?? `@${assistantName}`) : undefined
+    const may = messages.length === 1 && mayDo(judge(first, group), 'compact')
+    const command = may ? agentCommandOf(first.text, chat.trigger ?? `@${assistantName}`) : undefined
     if (command !== undefined) return command
     const severalChats = groups.chatsOf(chat.folder).length > 1
     return promptOf({

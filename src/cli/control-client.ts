@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import http from 'node:http'
 import {
+  type AllowedRootRequest,
   type Change,
   type ChatEvent,
   type ChatMessage,
@@ -96,6 +97,14 @@ export class ControlClient {
 
   clearSession(folder: string): Promise<Change> {
     return this.#ask({ method: 'POST', path: '/api/sessions/clear', body: { folder }, schema: change })
+  }
+
+  allowMount(root: AllowedRootRequest): Promise<Change> {
+    return this.#ask({ method: 'POST', path: '/api/mounts/allow', body: root, schema: change })
+  }
+
+  removeMount(target: string): Promise<Change> {
+    return this.#ask({ method: 'POST', path: '/api/mounts/remove', body: { target }, schema: change })
   }
 
   /** Links a channel to an account: what to do, as it comes; `online` or `failed` is the last. */

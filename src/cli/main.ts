@@ -1,10 +1,12 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import packageJson from '../../package.json' with { type: 'json' }
 import { loadConfig, PROJECT } from '../config.ts'
+import { auditCommand } from './audit.ts'
 import { channelsCommand } from './channels.ts'
 import type { ChatOptions } from './chat.ts'
 import { type ExitCode, exitCodeOf, report } from './exit.ts'
 import { groupsCommand } from './groups.ts'
+import { mountsCommand } from './mounts.ts'
 import { sessionsCommand } from './sessions.ts'
 import { personAt } from './setup/person.ts'
 import { mayInstall, type SetupState, setup } from './setup/setup.ts'
@@ -47,6 +49,8 @@ function commands(done: (code: ExitCode) => void): Command {
       done(0)
     })
   groupsCommand(program, { env, print, say, done })
+  mountsCommand(program, { env, print, say, done })
+  auditCommand(program, { env, print, say, done })
   sessionsCommand(program, { env, print, say, done })
   channelsCommand(program, { env, print, say, done })
   tasksCommand(program, { env, print, say, done })

@@ -63,6 +63,10 @@ type RunParts = {
   listener: RunListener
   /** What the gateway knows of why the model does not answer. */
   limit: () => ModelLimit | undefined
+  /** What the container was given is not what a new one would get. */
+  outdated?: () => boolean
+  /** The container is not what it was promised to be, as the program in it says. */
+  onWrongSetup?: (why: string) => void
 }
 
 /** Turns that ended together, oldest first: what came while the first ran may have gone into its answer. */
@@ -95,6 +99,8 @@ export class AgentRun {
   readonly #log: RunLog
   readonly #listener: RunListener
   readonly #limit: () => ModelLimit | undefined
+  readonly #outdated: () => boolean
+  readonly #onWrongSetup: (why: string) => void
   readonly #inFlight: InFlight[] = []
   readonly #settled: Settled[] = []
   #wake: () => void = () => {}
@@ -104,7 +110,7 @@ export class AgentRun {
   #noise = 0
   #lastError = ''
 
-  constructor({ name, container, clock, log, listener, limit }: RunParts) {
+  constructor({ name, container, clock, log, listener, limit, ...rest }: RunParts) {
     this.name = name
     this.id = container.id
     this.startedAt = clock.now()
@@ -113,6 +119,8 @@ export class AgentRun {
     this.#log = log
     this.#listener = listener
     this.#limit = limit
+    this.#outdated = rest.outdated ?? (() => false)
+    this.#onWrongSetup = rest.onWrongSetup ?? (() => {})
     container.stdin.on('error', () => {}) // a container that is gone is noticed by `exited`
     this.ended = this.#live()
   }
@@ -124,6 +132,11 @@ export class AgentRun {
   /** True while a next turn can go in. */
   get usable(): boolean {
     return !this.#over && this.#inFlight.length === 0 && this.#settled.length === 0
+  }
+
+  /** True when a fresh container would be given other things. */
+  get outdated(): boolean {
+    return this.#outdated()
   }
 
   /** True while the running turn can take a follow-up. The SDK names at most 64 messages in a result. */
@@ -266,7 +279,7 @@ export class AgentRun {
       for await (const line of lines(this.#container.stderr, MAX_LOG_LINE_BYTES)) {
         const text = line.type === 'line' ? line.text : `[a line of ${line.bytes} bytes was dropped]`
         this.#log.line('stderr', text)
-        if (text.trim()) this.#lastError = text.trim().slice(0, 500)
+        if (text.trim()) this.#lastError = this.#log.redact(text.trim().slice(0, 500))
       }
     } catch (error) {
       this.#note(`stderr broke: ${errorText(error)}`)
@@ -274,7 +287,7 @@ export class AgentRun {
   }
 
   #takeLine(line: Line): void {
-    const frame = line.type === 'line' ? parseFrame(line.text) : undefined
+    const frame = line.type === 'line' ? parseFrame(this.#log.redact(line.text)) : undefined
     if (!frame) return this.#takeNoise(line)
     if (frame.type !== 'activity') this.#log.line('stdout', JSON.stringify(frame))
     this.#noise = 0
@@ -308,6 +321,7 @@ export class AgentRun {
     const ended = frame.status === 'error' ? this.#inFlight.length : this.#consumedBy(frame)
     if (!head || ended === 0 || !this.#mayEnd(frame)) return this.#note('a result for a turn that is not running was ignored')
     if (frame.newSessionId) this.#named(frame.newSessionId)
+    if (frame.errorClass === 'setup') this.#onWrongSetup((frame.error ?? '').slice(0, 1_000))
     // After an error the runner ends; the next turn gets a fresh container.
     if (frame.status === 'error' && frame.errorClass !== 'interrupted') this.#over = true
     const outcome = outcomeOf({ frame, ending: head.ending, limit: this.#limit() })

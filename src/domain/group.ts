@@ -42,8 +42,13 @@ export type ContainerConfig = {
   mcpServers?: McpServers | undefined
   /** What it may use of the model, beside what all groups together may. */
   budget?: Budget | undefined
-  limits?: { memoryMb?: number | undefined; cpus?: number | undefined; pids?: number | undefined } | undefined
+  limits?: GroupLimits | undefined
+  /** What keeps its containers apart from the machine: the kernel (`runc`), or gVisor in front of it (`runsc`). */
+  isolation?: 'runc' | 'runsc' | undefined
 }
+
+/** `diskMb` and `files` are of the group's folder: above them the host writes nothing more into it. */
+export type GroupLimits = { [limit in 'memoryMb' | 'cpus' | 'pids' | 'diskMb' | 'files']?: number | undefined }
 
 const FOLDER = /^[a-z0-9][a-z0-9_-]{0,63}$/
 const RESERVED = new Set(['global', 'messages', 'tasks', 'files', 'replies', 'input', 'errors'])

@@ -35,8 +35,15 @@ export const containerConfig = z.object({
     })
     .optional(),
   limits: z
-    .object({ memoryMb: z.int().min(256).optional(), cpus: z.number().positive().optional(), pids: z.int().min(32).optional() })
+    .object({
+      memoryMb: z.int().min(256).optional(),
+      cpus: z.number().positive().optional(),
+      pids: z.int().min(32).optional(),
+      diskMb: z.int().min(1).optional(),
+      files: z.int().min(100).optional(),
+    })
     .optional(),
+  isolation: z.enum(['runc', 'runsc']).optional(),
 })
 
 const groupRow = z.object({ folder: z.string(), name: z.string(), is_main: z.int(), container_config: z.string() })

@@ -1,4 +1,5 @@
 import type SQLite from 'better-sqlite3'
+import { Audit } from './audit.ts'
 import { Chats } from './chats.ts'
 import { openDatabase } from './database.ts'
 import { toldAsDisk } from './disk.ts'
@@ -16,6 +17,7 @@ import { Usage } from './usage.ts'
 
 /** Everything that is kept: one class per aggregate, each the only SQL on its tables. */
 export class Store {
+  readonly audit: Audit
   readonly chats: Chats
   readonly groups: Groups
   readonly history: History
@@ -32,6 +34,7 @@ export class Store {
 
   constructor(db: SQLite.Database) {
     this.#db = db
+    this.audit = new Audit(db)
     this.chats = new Chats(db)
     this.groups = new Groups(db)
     this.history = new History(db)

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { ownerDesk } from '../../test/fakes/owner.ts'
 import { storeWith, type TestContext } from '../../test/fakes/rooms.ts'
 import { Feed } from '../app/feed.ts'
 import { GroupRegistry } from '../app/groups.ts'
@@ -25,7 +26,7 @@ function api(t: TestContext) {
   const ports = { store, now: () => 0, newId: () => 't1', wake: () => {}, changed: () => {} }
   const tasks = new TaskBook(ports, { timeZone: 'UTC' })
   const app = controlApi({
-    registry,
+    registry: ownerDesk({ store, registry, root }),
     tasks,
     assistantName: 'Andy',
     channels: [],

@@ -99,6 +99,7 @@ suite('tools behind the gateway', { timeout: 280_000 }, () => {
       runtime,
       openGateway: ({ folder: _, ...wish }) => gateway.open(wish),
       loginFile: async () => ({ placeholder: placeholderEnv('api-key'), real: '' }),
+      ...{ judgeMounts: async () => [], mountRulesStamp: () => '', audit: () => {}, isFull: () => false },
       writeSnapshots: () => {},
       redact: (text) => text,
       clock: systemClock,

@@ -40,6 +40,8 @@ export class Conversation {
   /** Stops the script that runs before a turn. */
   #script: AbortController | undefined
   #sessionId: string | undefined
+  /** What the host wants said with the first prompt. */
+  #notice: string | undefined
   #lastText = ''
   /** Of the transcript's entry that the last words of the assistant are. */
   #lastId: string | undefined
@@ -51,6 +53,7 @@ export class Conversation {
     this.#sdk = sdk
     this.#options = options
     this.#input = input
+    this.#notice = input.notice
     this.#emit = emit
     this.#requests = requests
     this.#activity = new Activity({ emit })
@@ -135,8 +138,14 @@ export class Conversation {
 
   async #push({ uuid, prompt }: { uuid: string; prompt: string }): Promise<void> {
     const servers = this.#input.mcpServers && this.#query ? await this.#query.mcpServerStatus() : []
-    const content = await withPictures((prompt + this.#servers.news(servers)).toWellFormed())
+    const content = await withPictures((prompt + this.#servers.news(servers) + this.#takeNotice()).toWellFormed())
     this.#messages.push({ uuid, content })
+  }
+
+  #takeNotice(): string {
+    const notice = this.#notice
+    this.#notice = undefined
+    return notice === undefined ? '' : `\n\n${notice}`
   }
 
   #reportWithoutModel(uuid: string, result: string | null, answerId?: string): void {
