@@ -43,7 +43,7 @@ export class SimHost {
     const clock = this.#clock()
     const feed = new Feed()
     const rules = { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 3, installId: 'sim' }
-    this.#desk = new TurnDesk({ store, feed, now: clock.now }, rules)
+    this.#desk = new TurnDesk({ store, feed, now: clock.now, loginChanges: () => this.#login.changes }, rules)
     const channels = world.platforms.map((platform) => platform.seenBy(this.#life))
     const channelOf = (jid: string) => channels.find((channel) => channel.owns(jid))
     this.#courier = new Courier({ store, clock, channelOf, random: world.random.next, forget: () => {}, log: QUIET })
