@@ -4,6 +4,7 @@ import { loadConfig, PROJECT } from '../config.ts'
 import { auditCommand } from './audit.ts'
 import { channelsCommand } from './channels.ts'
 import type { ChatOptions } from './chat.ts'
+import { doctorCommand } from './doctor/command.ts'
 import { type ExitCode, exitCodeOf, report } from './exit.ts'
 import { groupsCommand } from './groups.ts'
 import { mountsCommand } from './mounts.ts'
@@ -57,6 +58,7 @@ function commands(done: (code: ExitCode) => void): Command {
   tasksCommand(program, { env, print, say, done })
   usageCommand(program, { env, print, say, done })
   serviceCommand(program, { env, print, say, done })
+  doctorCommand(program, { env, print, say, done })
   add('build', 'write dist/index.js, which service units of v1 start').action(async () => {
     const { writeDist } = await import('./setup/build.ts')
     say(`Wrote ${writeDist(PROJECT)}`)

@@ -3,7 +3,7 @@ import type { Environment } from '../host.ts'
 
 /**
  * What a service tells systemd (sd_notify): that it is ready, that it stops, and, as long as its event loop turns, that it
- * lives. Node has no datagram sockets of this kind, so systemd's own `systemd-notify` carries the words: 3 ms each, no
+ * lives. Node has no datagram sockets of this kind, so `systemd-notify` carries the words (4 ms of the loop each): no
  * library, and always there where systemd is. Without NOTIFY_SOCKET nobody listens, and nothing is done.
  */
 export class Supervisor {

@@ -4,7 +4,7 @@ import { AppError } from '../../domain/errors.ts'
 import { writeFileDurably } from '../../files.ts'
 import { commandLine } from '../setup/command.ts'
 import type { Scope, ServiceFacts } from './choose.ts'
-import { lacksDockerGroup, textOf } from './facts.ts'
+import { beganBeforeDocker, lingers } from './login-facts.ts'
 import type { Argv, Ran, Run } from './run.ts'
 import type { Service, ServiceState } from './service.ts'
 import { systemdUnit, type UnitParts, WRITTEN_BY_US } from './systemd-unit.ts'
@@ -113,8 +113,7 @@ export class SystemdService implements Service {
   }
 
   async #lingerNotes(): Promise<string[]> {
-    const { stdout } = await this.#run(['loginctl', 'show-user', this.#user.name, '--property=Linger', '--value'])
-    if (stdout.trim() === 'yes') return []
+    if (await lingers({ user: this.#user, run: this.#run })) return []
     return [
       '! It ends when you log out, and does not start at boot, until somebody with root runs:',
       `  sudo loginctl enable-linger ${this.#user.name}`,
@@ -122,11 +121,8 @@ export class SystemdService implements Service {
   }
 
   async #groupNotes(): Promise<string[]> {
-    if (this.#scope === 'system') return []
+    if (this.#scope === 'system' || !(await beganBeforeDocker({ user: this.#user, run: this.#run }))) return []
     const { name, uid } = this.#user
-    const { stdout } = await this.#run(['systemctl', 'show', `user@${uid}.service`, '--property=MainPID', '--value'])
-    const managerStatus = textOf(`/proc/${stdout.trim()}/status`)
-    if (!lacksDockerGroup({ name, groups: textOf('/etc/group'), managerStatus })) return []
     return [
       `! systemd for ${name} began before you came into the group docker, so NanoClaw may not reach Docker. Reboot, or:`,
       `  sudo systemctl restart user@${uid}.service   (it ends your other services and may end your session)`,
