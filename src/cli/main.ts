@@ -7,6 +7,7 @@ import type { ChatOptions } from './chat.ts'
 import { doctorCommand } from './doctor/command.ts'
 import { type ExitCode, exitCodeOf, report } from './exit.ts'
 import { groupsCommand } from './groups.ts'
+import { logsCommand } from './logs/command.ts'
 import { mountsCommand } from './mounts.ts'
 import { serviceCommand } from './service/command.ts'
 import { sessionsCommand } from './sessions.ts'
@@ -59,6 +60,7 @@ function commands(done: (code: ExitCode) => void): Command {
   usageCommand(program, { env, print, say, done })
   serviceCommand(program, { env, print, say, done })
   doctorCommand(program, { env, print, say, done })
+  logsCommand(program, { env, print, say, done })
   add('build', 'write dist/index.js, which service units of v1 start').action(async () => {
     const { writeDist } = await import('./setup/build.ts')
     say(`Wrote ${writeDist(PROJECT)}`)
