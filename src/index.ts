@@ -19,6 +19,7 @@ import { mountRules } from './config.ts'
 import { systemClock } from './domain/clock.ts'
 import { mayDo } from './domain/senders.ts'
 import { makeBudgets, makeDesk, makeGateway, makeQueue, makeRunner } from './host/agents.ts'
+import { Backups, saveInProcess } from './host/backups.ts'
 import { type Base, type HostParts, openBase } from './host/base.ts'
 import { callsForPerson, makeCourier, makeWhatsApp } from './host/channels.ts'
 import { makeLoginWatch } from './host/login.ts'
@@ -115,11 +116,14 @@ async function startServices(base: Base): Promise<Host> {
   const receive = inbox.receive.bind(inbox)
   const life = new AbortController()
   const since = new ChannelTimes()
+  const backups = new Backups({ ...{ config, log, now: systemClock.now }, facts: store.facts, save: saveInProcess(config) })
   let ready = false
   const status = () => {
     const { now } = systemClock
     const inUse = channels.filter((channel) => channel.inUse ?? true)
-    return hostStatus({ store, queue, channels: inUse, since, now, root: config.root, version: packageJson.version, ready })
+    const { version } = packageJson
+    const troubles = backups.troubles()
+    return hostStatus({ store, queue, channels: inUse, since, now, root: config.root, version, ready, troubles })
   }
   const api = controlApi({
     registry: owner,
@@ -151,6 +155,7 @@ async function startServices(base: Base): Promise<Host> {
     base.senders.policy()
     audit.settle()
     runLogs.check()
+    backups.look()
   }
   ipc.readAll(store.groups.all().map(({ folder }) => folder))
   const sweeping = setInterval(sweep, SWEEP_MS)
@@ -166,6 +171,7 @@ async function startServices(base: Base): Promise<Host> {
     clearInterval(sweeping)
     scheduler.stop()
     login.close()
+    await backups.stop()
     await queue.shutdown({ graceMs: config.shutdownGraceMs, now })
     await ipc.stop()
     await runLogs.settled()

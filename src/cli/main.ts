@@ -2,6 +2,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import packageJson from '../../package.json' with { type: 'json' }
 import { loadConfig, PROJECT } from '../config.ts'
 import { auditCommand } from './audit.ts'
+import { backupCommands } from './backup/command.ts'
 import { channelsCommand } from './channels.ts'
 import type { ChatOptions } from './chat.ts'
 import { doctorCommand } from './doctor/command.ts'
@@ -61,6 +62,7 @@ function commands(done: (code: ExitCode) => void): Command {
   serviceCommand(program, { env, print, say, done })
   doctorCommand(program, { env, print, say, done })
   logsCommand(program, { env, print, say, done })
+  backupCommands(program, { env, print, say, done })
   add('build', 'write dist/index.js, which service units of v1 start').action(async () => {
     const { writeDist } = await import('./setup/build.ts')
     say(`Wrote ${writeDist(PROJECT)}`)
