@@ -43,6 +43,8 @@ export type RunListener = {
 const INTERRUPT_GRACE_MS = 5_000
 /** A container that prints more than this at once, or faster than this in the long run, is flooding us, be it with frames. */
 const OUTPUT = { burst: 16 * 1024 * 1024, perSecond: 256 * 1024 }
+/** What a line counts for beside its bytes: to read a short one takes as long. */
+const LINE_COST = 128
 /** A conversation is named anew now and then; each name may be written down. */
 const MAX_NAMES = 100
 /** Fewer than the 64 messages that a result can name. */
@@ -274,7 +276,7 @@ export class AgentRun {
 
   async #readFrames(): Promise<void> {
     try {
-      for await (const line of lines(this.#bounded(this.#container.stdout), MAX_FRAME_BYTES)) this.#takeLine(line)
+      for await (const line of lines(this.#counted(this.#container.stdout), MAX_FRAME_BYTES)) this.#takeLine(line)
     } catch (error) {
       this.#note(`stdout broke: ${errorText(error)}`)
     }
@@ -282,7 +284,9 @@ export class AgentRun {
 
   async #readErrors(): Promise<void> {
     try {
-      for await (const line of lines(this.#bounded(this.#container.stderr), MAX_LOG_LINE_BYTES)) {
+      for await (const line of lines(this.#counted(this.#container.stderr), MAX_LOG_LINE_BYTES)) {
+        this.#charge(LINE_COST)
+        if (this.#flooded) continue
         const text = line.type === 'line' ? line.text : tooLong(line.bytes)
         this.#log.line('stderr', text)
         if (text.trim()) this.#lastError = this.#log.redact(text.trim().slice(0, 500))
@@ -292,26 +296,29 @@ export class AgentRun {
     }
   }
 
-  /** Counts what comes as it comes: a flood may have no end of a line in it, or nothing but frames. */
-  async *#bounded(output: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  /** Counted as it comes: a flood may have no end of a line in it, or nothing but frames. */
+  async *#counted(output: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     for await (const chunk of output) {
-      const now = this.#clock.now()
-      const refill = (Math.max(now - this.#printedAt, 0) / 1_000) * OUTPUT.perSecond
-      this.#printable = Math.min(this.#printable + refill, OUTPUT.burst) - chunk.length
-      this.#printedAt = now
-      if (this.#printable < 0 && !this.#flooded) this.#stopFlood()
+      this.#charge(chunk.length)
       yield chunk
     }
   }
 
-  #stopFlood(): void {
+  #charge(bytes: number): void {
+    const now = this.#clock.now()
+    const refill = (Math.max(now - this.#printedAt, 0) / 1_000) * OUTPUT.perSecond
+    this.#printable = Math.min(this.#printable + refill, OUTPUT.burst) - bytes
+    this.#printedAt = now
+    if (this.#printable >= 0 || this.#flooded) return
     this.#flooded = true
     this.#over = true
-    this.#note(`it printed more than ${OUTPUT.burst} bytes at once, and was killed`)
+    this.#note('it printed more than any agent needs to, and was killed')
     void this.kill()
   }
 
   #takeLine(line: Line): void {
+    this.#charge(LINE_COST)
+    if (this.#flooded) return
     const frame = line.type === 'line' ? parseFrame(this.#log.redact(line.text)) : undefined
     if (!frame) return this.#log.line('stdout', line.type === 'line' ? line.text : tooLong(line.bytes))
     if (frame.type !== 'activity') this.#log.line('stdout', JSON.stringify(frame))
