@@ -47,11 +47,11 @@ export type Host = {
   stop(now: AbortSignal): Promise<void>
 }
 
-/** What the host takes from outside; everything else it makes itself. */
-export type HostParts = { config: Config; log: Log; runtime: ContainerRuntime }
+/** What the host takes from outside; everything else it makes itself. `channels`: further ones, beside its own. */
+export type HostParts = { config: Config; log: Log; runtime: ContainerRuntime; channels?: readonly Channel[] }
 
 /** What holds for the whole life of a host: its parts, and how to give them back. */
-type Base = HostParts & { install: string; user: ContainerUser; store: Store; release(): void }
+type Base = Required<HostParts> & { install: string; user: ContainerUser; store: Store; release(): void }
 
 /** The backstop behind all events: whatever a missed one left lying is found after this. */
 const SWEEP_MS = 60_000
@@ -72,7 +72,7 @@ export async function startHost(parts: HostParts): Promise<Host> {
 }
 
 /** Root, lock, engine, orphans, store: in this order, so that a second host or a missing engine changes nothing. */
-async function openBase({ config, log, runtime }: HostParts): Promise<Base> {
+async function openBase({ config, log, runtime, channels = [] }: HostParts): Promise<Base> {
   const { root, paths } = config
   const user = containerUser({ uid: process.getuid?.() ?? 1000, gid: process.getgid?.() ?? 1000 })
   prepareRoot({ root, project: PROJECT, owner: user })
@@ -89,7 +89,7 @@ async function openBase({ config, log, runtime }: HostParts): Promise<Base> {
       store.close()
       lock.release()
     }
-    return { config, log, runtime, install, user, store, release }
+    return { config, log, runtime, channels, install, user, store, release }
   } catch (error) {
     lock.release()
     throw error
@@ -101,7 +101,7 @@ async function startServices(base: Base): Promise<Host> {
   ensureMain(store, systemClock.now())
   const feed = new Feed()
   const gateway = makeGateway(base)
-  const channels: Channel[] = [new TerminalChannel()]
+  const channels: Channel[] = [new TerminalChannel(), ...base.channels]
   const channelOf = (jid: string) => channels.find((channel) => channel.owns(jid))
   const showWork = (jid: string) => showTyping({ channel: channelOf(jid), jid, clock: systemClock })
   const files = new OutgoingFiles(config.root)
@@ -169,6 +169,7 @@ async function startServices(base: Base): Promise<Host> {
     await ipc.stop()
     life.abort()
     await courier.stop()
+    for (const channel of channels) await channel.stop?.()
     await control.close()
     await gateway.close()
     base.release()

@@ -20,10 +20,10 @@ export type Capabilities = {
 /** What a channel hands to the host. Each resolves when it is stored; only then the platform is told. */
 export interface Sink {
   message(message: IncomingMessage): Promise<void>
-  /** A sender changed a message. What is answered already stays as it was. */
-  edited(change: { jid: string; id: string; text: string }): Promise<void>
-  /** A sender took a message back. */
-  deleted(message: { jid: string; id: string }): Promise<void>
+  /** `sender` changed a message, which counts if it is theirs. What is answered already stays as it was. */
+  edited(change: { jid: string; id: string; sender: string; text: string }): Promise<void>
+  /** `sender` took a message back, which may be another's: a group's admin may do that. */
+  deleted(message: { jid: string; id: string; sender: string }): Promise<void>
   /** A chat was seen or renamed; nothing of what is said in it. */
   chat(chat: { jid: string; name?: string; isGroup: boolean }): Promise<void>
   /** The channel's state is another one: what waits for it may go now. */
@@ -57,7 +57,8 @@ export interface Channel {
   start(sink: Sink, signal: AbortSignal): Promise<void>
   /**
    * Rejects with an `AppError`; with fault `user` it will never succeed, anything else is tried again, not before its
-   * `retryAt`. Only `NotSent` says that nothing arrived; after anything else it may have. The same key means the same message: what was sent under it must not be sent twice where `delivery` is `keyed`.
+   * `retryAt`. Only `NotSent` says that nothing arrived; after anything else it may have. The same key means the same
+   * message: what was sent under it must not be sent twice where `delivery` is `keyed`.
    */
   send(jid: string, message: Outbound, options: { idempotencyKey: string; signal: AbortSignal }): Promise<Receipt>
   /** With `readback`: the message that was sent under this key, if the platform has it. */
@@ -67,4 +68,6 @@ export interface Channel {
   setTyping?(jid: string, on: boolean): void
   /** Asks the platform for the names of all chats and hands them to `Sink.chat`. */
   syncGroups?(signal: AbortSignal): Promise<void>
+  /** After `signal` aborted: resolves when everything is closed. */
+  stop?(): Promise<void>
 }
