@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { mcpServers } from './mcp-servers.ts'
 
 /** No frame is longer than this many bytes; a longer line is cut off and reported, never buffered. */
 export const MAX_FRAME_BYTES = 1024 * 1024
@@ -13,7 +14,10 @@ const turn = z.object({
   chatJid: z.string(),
   /** Uuids of earlier tries of the same batch, oldest first: the runner looks for them in the transcript. */
   earlier: z.array(uuid).default([]),
-  /** Run by bash before the model is asked; its last line `{"wakeAgent": false}` ends the turn without an answer. */
+  /**
+   * Bash, run before the model is asked. When its last line is `{"wakeAgent": false}`, the turn succeeds with no text and
+   * the model is never asked; `{"wakeAgent": true, "data": ...}` adds the data to the prompt; anything else, what went wrong.
+   */
   script: z.string().optional(),
 })
 
@@ -37,6 +41,10 @@ export const runnerInput = z.object({
     .int()
     .positive()
     .default(32 * 1024 * 1024),
+  /** MCP servers beside our own, which is always there. */
+  mcpServers: mcpServers.optional(),
+  /** How long (ms) a tool waits for the host's answer to its request; a question to a person has its own time besides. */
+  replyTimeoutMs: z.int().positive().default(60_000),
 })
 export type RunnerInput = z.input<typeof runnerInput>
 

@@ -239,7 +239,7 @@ class ModelWitness {
 }
 
 function firstLine({ group, lane, chatJid, sessionId, assistantName }: StartRequest): RunnerInput {
-  const { model, effort, systemPrompt } = group.config
+  const { model, effort, systemPrompt, mcpServers } = group.config
   const input = {
     groupFolder: group.folder,
     chatJid,
@@ -250,6 +250,7 @@ function firstLine({ group, lane, chatJid, sessionId, assistantName }: StartRequ
     model,
     effort,
     systemPrompt,
+    mcpServers,
   }
   return withoutUndefined(input) as RunnerInput
 }

@@ -109,6 +109,16 @@ test('settings change only what they name', (t) => {
   assert.deepEqual(released, ['family', 'family'])
 })
 
+test("a group's MCP servers are kept as they were given", (t) => {
+  const { registry: r, store } = registry(t, ['main', 'family'])
+  const mcpServers = {
+    files: { command: 'mcp-files', args: ['--all'], env: { TOKEN: 'secret' } },
+    web: { url: 'https://mcp.example.com/mcp', headers: { Authorization: 'Bearer x' } },
+  }
+  text(r.set({ target: 'family', config: { mcpServers } }))
+  assert.deepEqual(store.groups.find('family')?.config, { mcpServers })
+})
+
 test('settings that mean nothing are refused, and none of them is stored', (t) => {
   const { registry: r, store } = registry(t)
   r.register({ jid: 'tg:1', folder: 'family' })
@@ -121,6 +131,13 @@ test('settings that mean nothing are refused, and none of them is stored', (t) =
     [{ target: 'family', name: 'New', config: { privileged: true } }, /mean nothing: privileged/],
     [{ target: 'family', name: 'New', config: { limits: { memoryMb: 512, x: 1 } } }, /mean nothing: limits/],
     [{ target: 'family', name: 'New', config: { network: 'host' } }, /network/],
+    [{ target: 'family', config: { mcpServers: { nanoclaw: { command: 'x' } } } }, /mcpServers\.nanoclaw: .*not "nanoclaw"/],
+    [{ target: 'family', config: { mcpServers: { 'My Server': { command: 'x' } } } }, /mcpServers\.My Server: a name is/],
+    [
+      { target: 'family', config: { mcpServers: { x: { command: 'x', privileged: true } } } },
+      /mcpServers\.x: Unrecognized key: "privileged"/,
+    ],
+    [{ target: 'family', config: { mcpServers: { x: { url: 'file:///etc/passwd' } } } }, /mcpServers\.x/],
     [{ target: 'family', name: 'New', trigger: '', config: {} }, /./],
     [{ target: 'main', main: false }, /always one main/],
   ]

@@ -1,3 +1,5 @@
+import type { McpServers } from '@nanoclaw/protocol'
+
 /** A workspace with one agent: its folder, its chats, its settings. */
 export type Group = {
   folder: string
@@ -35,6 +37,8 @@ export type ContainerConfig = {
   model?: string | undefined
   effort?: 'low' | 'medium' | 'high' | 'xhigh' | 'max' | undefined
   systemPrompt?: string | undefined
+  /** MCP servers that its agent has beside ours. What secrets they need, the agent can read. */
+  mcpServers?: McpServers | undefined
   limits?: { memoryMb?: number | undefined; cpus?: number | undefined; pids?: number | undefined } | undefined
 }
 

@@ -1,3 +1,4 @@
+import { mcpServers } from '@nanoclaw/protocol'
 import type { Database, Statement } from 'better-sqlite3'
 import { z } from 'zod'
 import type { ContainerConfig, Group, RegisteredChat } from '../domain/group.ts'
@@ -24,6 +25,7 @@ export const containerConfig = z.object({
   model: z.string().min(1).max(200).optional(),
   effort: z.enum(['low', 'medium', 'high', 'xhigh', 'max']).optional(),
   systemPrompt: z.string().max(20_000).optional(),
+  mcpServers: mcpServers.optional(),
   limits: z
     .object({ memoryMb: z.int().min(256).optional(), cpus: z.number().positive().optional(), pids: z.int().min(32).optional() })
     .optional(),

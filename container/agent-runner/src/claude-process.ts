@@ -44,6 +44,7 @@ export function claudeArguments(options: ClaudeOptions): string[] {
     '--allow-dangerously-skip-permissions',
     '--include-partial-messages',
     ...options.additionalDirectories.map((directory) => `--add-dir=${directory}`),
+    ...(options.mcpServersDelivery === 'initialize' ? ['--await-initialize'] : []),
   ]
 }
 

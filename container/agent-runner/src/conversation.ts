@@ -1,43 +1,57 @@
 import { randomUUID } from 'node:crypto'
 import type { Query, SDKAssistantMessage, SDKMessage, SDKResultMessage, SDKSystemMessage } from '@anthropic-ai/claude-agent-sdk'
+import type { ResultFrame } from '@nanoclaw/protocol'
 import { Activity } from './activity.ts'
 import type { Emit } from './frames.ts'
+import { GroupServers } from './group-servers.ts'
 import type { HostInput, HostMessage } from './host-input.ts'
+import type { HostRequests } from './host-requests.ts'
 import type { ClaudeOptions, Input } from './options.ts'
 import { classifyFailure, resultFrame } from './result.ts'
+import { type Gate, gateOf, runScript } from './script-gate.ts'
 import { findEarlierTry, transcriptPath } from './transcript.ts'
 import { UserMessages } from './user-messages.ts'
 
 type Sdk = typeof import('./sdk.ts')
-type Turn = { uuid: string; prompt: string; earlier: string[] }
+type Turn = { uuid: string; prompt: string; earlier: string[]; script?: string | undefined }
+type Parts = { sdk: Sdk; options: ClaudeOptions; input: Input; emit: Emit; requests: HostRequests }
 
 const CONTINUE = `The previous attempt at this was interrupted by a restart. What you had done up to then is above; tool calls without a result may
 or may not have taken effect. Look before you repeat anything that has effects, then finish the work and give the answer.`
 
+const AWAKE: Gate = { type: 'awake', addition: '' }
+
 /**
  * One run: messages of the host go to the SDK, results of the SDK go to the host.
- * Every message pushed is in flight until a result names its uuid; the run ends only when nothing is in flight.
+ * Every message is in flight from its arrival until a result names its uuid; the run ends only when nothing is in flight.
  */
 export class Conversation {
   readonly #sdk: Sdk
   readonly #options: ClaudeOptions
   readonly #input: Input
   readonly #emit: Emit
+  readonly #requests: HostRequests
   readonly #activity: Activity
+  readonly #servers = new GroupServers()
   readonly #messages = new UserMessages()
   readonly #inFlight = new Set<string>()
   #query: Query | undefined
+  /** Messages reach the SDK in the order they came in, however long a script keeps one of them. */
+  #pushing: Promise<void> = Promise.resolve()
+  /** Stops the script that runs before a turn. */
+  #script: AbortController | undefined
   #sessionId: string | undefined
   #lastText = ''
   #interrupting = false
   #closing = false
   #failed = false
 
-  constructor({ sdk, options, input, emit }: { sdk: Sdk; options: ClaudeOptions; input: Input; emit: Emit }) {
+  constructor({ sdk, options, input, emit, requests }: Parts) {
     this.#sdk = sdk
     this.#options = options
     this.#input = input
     this.#emit = emit
+    this.#requests = requests
     this.#activity = new Activity({ emit })
   }
 
@@ -48,7 +62,7 @@ export class Conversation {
       this.#query = warm.query(this.#messages)
       this.#emit({ type: 'ready' })
       const { prompt, uuid = randomUUID(), earlier } = this.#input
-      if (prompt !== undefined) await this.#startTurn({ uuid, prompt, earlier })
+      if (prompt !== undefined) this.#accept({ uuid, prompt, earlier })
       void this.#listen(host).catch((error) => this.#fail(error))
       for await (const message of this.#query) {
         this.#take(message)
@@ -67,41 +81,78 @@ export class Conversation {
   async #obey(frame: HostMessage): Promise<void> {
     switch (frame.type) {
       case 'turn':
-        return this.#startTurn(frame)
+        return this.#accept(frame)
       case 'followup':
-        return this.#push(frame)
+        return this.#accept({ ...frame, earlier: [] })
       case 'interrupt':
-        if (this.#inFlight.size === 0) return
-        this.#interrupting = true
-        await this.#query?.interrupt()
-        return
+        return this.#interrupt()
       case 'reply':
-        return
+        return this.#requests.reply(frame)
       case 'close':
         this.#closing = true
+        this.#requests.hostLeft()
         this.#endIfIdle()
     }
   }
 
+  async #interrupt(): Promise<void> {
+    if (this.#inFlight.size === 0) return
+    this.#requests.interrupt()
+    if (this.#script) return this.#script.abort()
+    this.#interrupting = true
+    await this.#query?.interrupt()
+  }
+
+  /** Does not wait: while a script decides about a turn, an interrupt must be heard. */
+  #accept(turn: Turn): void {
+    this.#inFlight.add(turn.uuid)
+    this.#pushing = this.#pushing.then(() => this.#startTurn(turn)).catch((error) => this.#fail(error))
+  }
+
   /** A turn that was tried before is not asked again: its answer is reported if there is one, else it is continued. */
-  async #startTurn({ uuid, prompt, earlier }: Turn): Promise<void> {
+  async #startTurn({ uuid, prompt, earlier, script }: Turn): Promise<void> {
+    // An interrupt may have ended it before its turn came.
+    if (!this.#inFlight.has(uuid)) return
     const sessionId = this.#sessionId ?? this.#input.sessionId
     const file = sessionId && transcriptPath(sessionId, this.#options.env.HOME ?? '/home/node')
     const before = file ? await findEarlierTry({ file, uuids: earlier }) : { state: 'absent' as const }
-    if (before.state !== 'answered') return this.#push({ uuid, prompt: before.state === 'interrupted' ? CONTINUE : prompt })
-    this.#emit({
-      type: 'result',
-      status: 'success',
-      result: before.text,
-      ...(sessionId ? { newSessionId: sessionId } : {}),
-      consumed: [uuid],
-    })
-    this.#endIfIdle()
+    if (before.state === 'answered') return this.#reportWithoutModel(uuid, before.text)
+    if (before.state === 'interrupted') return this.#push({ uuid, prompt: CONTINUE })
+    const gate = script === undefined ? AWAKE : await this.#gate(script)
+    if (gate.type === 'asleep') return this.#reportWithoutModel(uuid, null)
+    if (gate.type === 'stopped') return this.#reportStopped()
+    return this.#push({ uuid, prompt: prompt + gate.addition })
   }
 
-  #push({ uuid, prompt }: { uuid: string; prompt: string }): void {
-    this.#inFlight.add(uuid)
-    this.#messages.push({ uuid, prompt })
+  async #gate(script: string): Promise<Gate> {
+    this.#script = new AbortController()
+    const { cwd, env } = this.#options
+    const end = await runScript({ script, cwd, env, signal: this.#script.signal })
+    this.#script = undefined
+    return gateOf(end)
+  }
+
+  async #push({ uuid, prompt }: { uuid: string; prompt: string }): Promise<void> {
+    const servers = this.#input.mcpServers && this.#query ? await this.#query.mcpServerStatus() : []
+    this.#messages.push({ uuid, prompt: prompt + this.#servers.news(servers) })
+  }
+
+  #reportWithoutModel(uuid: string, result: string | null): void {
+    this.#report({ type: 'result', status: 'success', result, consumed: [uuid] })
+  }
+
+  #reportStopped(): void {
+    const consumed = [...this.#inFlight]
+    const error = 'The turn was interrupted.'
+    this.#report({ type: 'result', status: 'error', result: null, error, errorClass: 'interrupted', consumed })
+  }
+
+  /** A result that comes from us, not from the SDK. */
+  #report(frame: ResultFrame): void {
+    const sessionId = this.#sessionId ?? this.#input.sessionId
+    for (const uuid of frame.consumed) this.#inFlight.delete(uuid)
+    this.#emit({ ...frame, ...(sessionId ? { newSessionId: sessionId } : {}) })
+    this.#endIfIdle()
   }
 
   #take(message: SDKMessage): void {
@@ -111,11 +162,7 @@ export class Conversation {
     else if (message.type === 'result') this.#finished(message)
   }
 
-  #started({ session_id, mcp_servers }: SDKSystemMessage): void {
-    for (const server of mcp_servers) {
-      if (server.status === 'failed')
-        console.error(`runner: the MCP server "${server.name}" did not start; its tools are missing in this run`)
-    }
+  #started({ session_id }: SDKSystemMessage): void {
     if (session_id === this.#sessionId) return
     this.#sessionId = session_id
     this.#emit({ type: 'session', sessionId: session_id })

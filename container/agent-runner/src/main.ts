@@ -1,13 +1,17 @@
 import { existsSync } from 'node:fs'
 import { flushCompileCache } from 'node:module'
-import { runnerInput } from '@nanoclaw/protocol'
+import { OWN_SERVER, runnerInput } from '@nanoclaw/protocol'
 import { spawnClaudeEarly } from './claude-process.ts'
 import { Conversation } from './conversation.ts'
 import { claudeEnvironment, GATEWAY_SOCKET, readEnvDir, startForwarder } from './environment.ts'
 import { emitter, withLoginAdvice } from './frames.ts'
 import { HostInput } from './host-input.ts'
+import { HostRequests } from './host-requests.ts'
+import { hostServer } from './host-server.ts'
 import { claudeOptions, type Input } from './options.ts'
 import { archiveOversized, sessionsProblem, transcriptPath } from './transcript.ts'
+
+const NOBODY = { groupFolder: 'none', chatJid: 'none', isMain: true }
 
 /** Exit codes: 0 the work is done, 1 the turn failed (the result frame says why), 2 the input was unusable. */
 async function main(): Promise<number> {
@@ -44,12 +48,19 @@ async function main(): Promise<number> {
   const forwarder = gateway ? await startForwarder() : undefined
   const sdk = await import('./sdk.ts')
 
+  const requests = new HostRequests()
+  const nanoclaw = hostServer({ sdk, input, requests })
   const tell = gateway ? emit : withLoginAdvice(emit)
   const conversation = new Conversation({
     sdk,
-    options: { ...options, spawnClaudeCodeProcess: claude.handOver },
+    options: {
+      ...options,
+      mcpServers: { ...options.mcpServers, [OWN_SERVER]: nanoclaw },
+      spawnClaudeCodeProcess: claude.handOver,
+    },
     input,
     emit: tell,
+    requests,
   })
   const code = await conversation.run(host)
   forwarder?.close()
@@ -76,5 +87,6 @@ async function withoutOversizedSession(input: Input): Promise<Input> {
 }
 
 if (process.env.NANOCLAW_WARM_CACHE === undefined) process.exit(await main())
-await import('./sdk.ts')
+// The cache also holds what was compiled by running: our server is made, as in every run.
+hostServer({ sdk: await import('./sdk.ts'), input: runnerInput.parse(NOBODY), requests: new HostRequests() })
 flushCompileCache()

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import type { EffortLevel, Options, PreCompactHookInput } from '@anthropic-ai/claude-agent-sdk'
-import type { runnerInput } from '@nanoclaw/protocol'
+import type { McpServers, runnerInput } from '@nanoclaw/protocol'
 import type { z } from 'zod'
 import type { Emit } from './frames.ts'
 import { archiveConversation } from './transcript.ts'
@@ -59,16 +59,28 @@ export function claudeOptions({ input, env, emit }: { input: Input; env: Record<
     includePartialMessages: true,
     hooks: { PreCompact: [{ hooks: [async (hook) => beforeCompaction(hook as PreCompactHookInput, { input, emit })] }] },
     stderr: (text) => process.stderr.write(text),
+    ...(input.mcpServers ? groupServers(input.mcpServers) : {}),
     ...(input.model ? { model: input.model } : {}),
     ...(input.effort ? { effort: input.effort } : {}),
     ...(input.sessionId ? { resume: input.sessionId } : {}),
   }
 }
 
+/** The servers of the group's own settings. The first prompt waits for them, so that it has their tools. */
+function groupServers(servers: McpServers): Pick<Options, 'mcpServers' | 'mcpServersDelivery'> {
+  const entries = Object.entries(servers).map(([name, server]) => {
+    const typed = 'url' in server ? { ...server, type: 'http' as const } : server
+    return [name, { ...typed, alwaysLoad: true }] as const
+  })
+  // Not on the command line, where every process could read their secrets.
+  return { mcpServers: Object.fromEntries(entries), mcpServersDelivery: 'initialize' }
+}
+
 /** What the agent is told beyond its own CLAUDE.md: who it is, and the memory all groups share. */
 function systemPrompt(input: Input): string {
   const shared = input.isMain ? `${WORKSPACE}/project/groups/global/CLAUDE.md` : `${WORKSPACE}/global/CLAUDE.md`
-  return [`You are ${input.assistantName}.`, memory(shared), input.systemPrompt].filter(Boolean).join('\n\n')
+  const who = `You are ${input.assistantName}. You are in the chat ${input.chatJid}, unless a message's <context> names another.`
+  return [who, memory(shared), input.systemPrompt].filter(Boolean).join('\n\n')
 }
 
 function memory(file: string): string {
