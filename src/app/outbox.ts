@@ -1,6 +1,6 @@
 import type { Channel } from '../channels/contract.ts'
 import { NotSent } from '../channels/contract.ts'
-import type { Clock, Instant } from '../domain/clock.ts'
+import { type Clock, type Instant, pause } from '../domain/clock.ts'
 import { type AttemptEnd, afterAttempt, backOff, type NextStep } from '../domain/delivery.ts'
 import { AppError, errorText } from '../domain/errors.ts'
 import { splitText } from '../domain/split-text.ts'
@@ -150,10 +150,7 @@ export class Courier {
       } catch (error) {
         if (this.#abort.signal.aborted) throw error
         log.error(`The outbox could not be written, it is tried again: ${errorText(error)}`)
-        await new Promise<void>((resolve) => {
-          clock.wakeAt(clock.now() + RECORD_RETRY_MS, resolve)
-          this.#abort.signal.addEventListener('abort', () => resolve(), { once: true })
-        })
+        await pause({ clock, until: clock.now() + RECORD_RETRY_MS, signal: this.#abort.signal })
       }
     }
   }

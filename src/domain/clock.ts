@@ -24,3 +24,17 @@ export const systemClock: Clock = {
     return () => clearTimeout(timer)
   },
 }
+
+/** Resolves when `until` is reached, or at once when `signal` aborts; nothing stays behind. */
+export function pause({ clock, until, signal }: { clock: Clock; until: Instant; signal: AbortSignal }): Promise<void> {
+  return new Promise((resolve) => {
+    const cancel = clock.wakeAt(until, end)
+    signal.addEventListener('abort', end)
+    if (signal.aborted) end()
+    function end() {
+      cancel()
+      signal.removeEventListener('abort', end)
+      resolve()
+    }
+  })
+}

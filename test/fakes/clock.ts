@@ -19,6 +19,11 @@ export class ManualClock implements Clock {
     }
   }
 
+  /** How many callbacks wait for their time. */
+  get waiting(): number {
+    return this.#alarms.length
+  }
+
   /** Moves time on, stopping at every alarm on the way. */
   advance(ms: number): void {
     const until = this.#now + ms

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
+import path from 'node:path'
+import SQLite from 'better-sqlite3'
+import type { DeliveryGuarantee } from '../../src/domain/delivery.ts'
+import { TestHost, until } from '../fakes/host-process.ts'
+import { PeerPlatform } from '../fakes/peer-platform.ts'
+import type { CrashPlan } from './crash-points.ts'
+
+const ENTRY = path.join(import.meta.dirname, 'host-main.ts')
+
+type TestContext = { after(fn: () => unknown): void }
+export type StageOptions = { chats: readonly string[]; delivery?: DeliveryGuarantee; env?: NodeJS.ProcessEnv }
+
+/** A real host with real containers, between a chat platform and a model of the test's own, which count what reaches them. */
+export class Stage {
+  readonly host: TestHost
+  readonly platform: PeerPlatform
+  /** Requests that the model got. */
+  asked = 0
+  /** Called when the model is asked, before it answers. */
+  onAsked: (body: string) => void = () => {}
+
+  private constructor(parts: { host: TestHost; platform: PeerPlatform }) {
+    this.host = parts.host
+    this.platform = parts.platform
+  }
+
+  /** Each chat, `peer:NAME`, has a group of its own. The host is not started. */
+  static async create(t: TestContext, { chats, delivery = 'keyed', env = {} }: StageOptions): Promise<Stage> {
+    const platform = await PeerPlatform.start({ delivery })
+    t.after(() => platform.close())
+    const peer = { PEER_URL: platform.url, PEER_DELIVERY: delivery }
+    const onRequest = ({ url, body }: { url: string; body: unknown }) => {
+      if (!url.split('?')[0]?.endsWith('/v1/messages')) return
+      stage.asked++
+      stage.onAsked(JSON.stringify(body))
+    }
+    const host = await TestHost.create(t, { ...peer, ...env }, { entry: ENTRY, model: { onRequest } })
+    const stage = new Stage({ host, platform })
+    for (const chat of chats) {
+      const { code, stderr } = await host.run(['groups', 'register', `peer:${chat}`, '--folder', chat, '--no-trigger'])
+      assert.equal(code, 0, stderr)
+    }
+    return stage
+  }
+
+  /** Resolves when the host is ready, or dead by its plan. */
+  async start(plan?: CrashPlan): Promise<void> {
+    const start = this.host.start(plan ? { CRASH_PLAN: JSON.stringify(plan) } : {})
+    await (plan ? start.catch(() => {}) : start)
+  }
+
+  /** The steps that a host takes from its start, or from hearing the words `from`, while `play` goes on. */
+  async trace(from: string | undefined, play: () => Promise<void>): Promise<string[]> {
+    const file = path.join(this.host.root, 'trace')
+    rmSync(file, { force: true })
+    await this.host.start({ CRASH_TRACE: file, CRASH_PLAN: JSON.stringify({ from, nth: 0, when: 'before' }) })
+    await play()
+    return existsSync(file) ? readFileSync(file, 'utf8').trimEnd().split('\n') : []
+  }
+
+  says(chat: string, text: string): string {
+    return this.platform.says(`peer:${chat}`, text)
+  }
+
+  heard(chat: string): string[] {
+    return this.platform.texts(`peer:${chat}`)
+  }
+
+  query(sql: string): Record<string, unknown>[] {
+    const db = new SQLite(path.join(this.host.root, 'store', 'messages.db'), { readonly: true })
+    try {
+      return db.prepare(sql).all() as Record<string, unknown>[]
+    } finally {
+      db.close()
+    }
+  }
+
+  /** Resolves when nothing is left to be done about these messages, or anything else. */
+  async settled(...ids: string[]): Promise<void> {
+    const isOver = () => ids.every((id) => this.platform.isConfirmed(id)) && this.query(OPEN).length === 0
+    await until(isOver, `everything is answered and delivered; the host's log ends: ${this.lastWords()}`)
+  }
+
+  lastWords(): string {
+    const file = path.join(this.host.root, 'logs', 'nanoclaw.log')
+    return existsSync(file) ? readFileSync(file, 'utf8').split('\n').slice(-12).join('\n') : '(none)'
+  }
+}
+
+/** What still has to be done. */
+const OPEN = `
+  SELECT id FROM turns WHERE state IN ('pending', 'running')
+  UNION ALL SELECT seq FROM outbox WHERE state IN ('pending', 'sending')
+  UNION ALL SELECT seq FROM messages WHERE is_bot_message = 0 AND turn_id IS NULL`
