@@ -75,7 +75,24 @@ export const hostStatus = z.object({
       startedAt: z.number(),
     }),
   ),
-  channels: z.array(z.object({ name: z.string(), state: z.string(), detail: z.string().nullable() })),
+  /** `since`: ms since the epoch, when it came into this state, as far as this host saw it. */
+  channels: z.array(z.object({ name: z.string(), state: z.string(), detail: z.string().nullable(), since: z.number() })),
+  /**
+   * What needs somebody, at most 20 of a kind and sort. Of the last 7 days: turns and sends that failed, sends that may have
+   * arrived twice, tasks whose last run failed, what a migration had to say. While it lasts: turns and sends that are tried
+   * again or wait for somebody, tasks that the host paused, channels that are not online. `where` is a chat, a task, or a
+   * channel; `folder` the group it concerns, null when it is the whole host. The counts of failed turns and sends above are
+   * of the last 7 days, too.
+   */
+  troubles: z.array(
+    z.object({
+      kind: z.enum(['channel', 'turn', 'send', 'task', 'migration']),
+      where: z.string(),
+      folder: z.string().nullable(),
+      since: z.number(),
+      why: z.string(),
+    }),
+  ),
 })
 export type HostStatus = z.infer<typeof hostStatus>
 
@@ -86,6 +103,8 @@ export type HostStatus = z.infer<typeof hostStatus>
  * POST /api/groups/set      GroupSettings           -> Change
  * POST /api/groups/remove   {target}                -> Change    ends answering; what was asked before is still answered
  * POST /api/groups/terminal {folder}                -> { jid }   the group's chat in the terminal, opened if need be
+ * POST /api/mounts/allow    AllowedRoot             -> Change
+ * POST /api/mounts/remove   {target}                -> Change
  * POST /api/sessions/clear  {folder}                -> Change
  */
 export const registration = z.object({
@@ -108,6 +127,10 @@ export const groupSettings = z.object({
 })
 export type GroupSettingsRequest = z.infer<typeof groupSettings>
 
+/** A folder of this machine; groups may have what lies below it mounted. */
+export const allowedRoot = z.object({ path: z.string(), readWrite: z.boolean(), description: z.string().optional() })
+export type AllowedRootRequest = z.infer<typeof allowedRoot>
+
 /** What was done, in words for a person; `notes` are what they should know besides. What is refused is an error. */
 export const change = z.object({ text: z.string(), notes: z.array(z.string()) })
 export type Change = z.infer<typeof change>
@@ -129,3 +152,70 @@ export const groupDetail = z.object({
   config: z.record(z.string(), z.unknown()),
 })
 export type GroupDetail = z.infer<typeof groupDetail>
+
+/**
+ * Channels that a person links to an account.
+ * POST /api/channels/{name}/login  {phone?} -> NDJSON of LoginEvent; the last is `online` or `failed`
+ * POST /api/channels/{name}/logout          -> Change
+ */
+export const loginRequest = z.object({
+  phone: z
+    .string()
+    .regex(/^\d{7,15}$/, 'is a phone number in digits, with its country code')
+    .optional(),
+})
+
+export const loginEvent = z.discriminatedUnion('type', [
+  /** To be shown as a QR code, which the phone scans; each replaces the one before. */
+  z.object({ type: z.literal('qr'), data: z.string() }),
+  /** To be typed on the phone. */
+  z.object({ type: z.literal('code'), code: z.string() }),
+  z.object({ type: z.literal('online'), account: z.string() }),
+  z.object({ type: z.literal('failed'), why: z.string() }),
+])
+export type LoginEvent = z.infer<typeof loginEvent>
+
+/**
+ * Tasks. Times are ms since the epoch.
+ * GET  /api/tasks                -> { tasks: TaskDetail[] }
+ * GET  /api/tasks/{id}/runs      -> { runs: TaskRunDetail[] }    the newest `limit`, newest first; also of a task that is gone
+ * POST /api/tasks/{id}/{deed}    -> Change                 pause, resume, cancel, run
+ */
+export const taskDeed = z.enum(['pause', 'resume', 'cancel', 'run'])
+export type TaskDeed = z.infer<typeof taskDeed>
+
+export const taskDetail = z.object({
+  id: z.string(),
+  folder: z.string(),
+  jid: z.string(),
+  prompt: z.string(),
+  /** Runs before the agent is asked, and decides whether it is. */
+  script: z.string().nullable(),
+  schedule: z.object({ type: z.string(), value: z.string() }),
+  contextMode: z.enum(['group', 'isolated']),
+  catchUp: z.enum(['once', 'skip']),
+  status: z.enum(['active', 'paused', 'completed']),
+  /** Why it is paused, when nobody paused it. */
+  reason: z.string().nullable(),
+  running: z.boolean(),
+  nextRun: z.number().nullable(),
+  lastRun: z.number().nullable(),
+  lastResult: z.string().nullable(),
+  createdAt: z.number(),
+})
+export type TaskDetail = z.infer<typeof taskDetail>
+
+export const taskRun = z.object({
+  id: z.int(),
+  taskId: z.string(),
+  at: z.number(),
+  /** The moment of the schedule that it stands for; null when somebody asked for it. */
+  dueAt: z.number().nullable(),
+  durationMs: z.number().nullable(),
+  status: z.enum(['running', 'success', 'error', 'skipped']),
+  /** Why it was skipped, what it makes up for. */
+  note: z.string().nullable(),
+  result: z.string().nullable(),
+  error: z.string().nullable(),
+})
+export type TaskRunDetail = z.infer<typeof taskRun>

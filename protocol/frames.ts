@@ -14,6 +14,8 @@ const turn = z.object({
   chatJid: z.string(),
   /** Uuids of earlier tries of the same batch, oldest first: the runner looks for them in the transcript. */
   earlier: z.array(uuid).default([]),
+  /** Uuids of other turns that were pushed together with an earlier try: they may have one answer. */
+  siblings: z.array(uuid).default([]),
   /**
    * Bash, run before the model is asked. When its last line is `{"wakeAgent": false}`, the turn succeeds with no text and
    * the model is never asked; `{"wakeAgent": true, "data": ...}` adds the data to the prompt; anything else, what went wrong.
@@ -45,6 +47,10 @@ export const runnerInput = z.object({
   mcpServers: mcpServers.optional(),
   /** How long (ms) a tool waits for the host's answer to its request; a question to a person has its own time besides. */
   replyTimeoutMs: z.int().positive().default(60_000),
+  /** What the host found at these paths when it checked them, as decimal text: what is there now must be the same. */
+  mounts: z.array(z.object({ target: z.string(), dev: z.string().optional(), ino: z.string() })).default([]),
+  /** Goes with the first prompt: a session that is resumed keeps the system prompt it began with. */
+  notice: z.string().optional(),
 })
 export type RunnerInput = z.input<typeof runnerInput>
 
@@ -72,6 +78,8 @@ export const failureClass = z.enum([
   'invalid-request',
   'budget',
   'interrupted',
+  /** The container is not what the host promised. */
+  'setup',
   'crash',
 ])
 export type RunnerFailure = z.infer<typeof failureClass>
@@ -98,6 +106,8 @@ export const runnerFrame = z.discriminatedUnion('type', [
     /** Text for a person; the class beside it is for the host. In a manual run this is all there is to read. */
     error: z.string().optional(),
     errorClass: failureClass.optional(),
+    /** The answer's entry in the transcript: found there again for another turn, it is one answer to both. */
+    answerId: z.string().max(200).optional(),
     /** The uuids of the pushed messages that this result consumed, in order. */
     consumed: z.array(z.string()).default([]),
     usage: usage.optional(),

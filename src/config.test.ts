@@ -58,6 +58,38 @@ test('sockets of a root with a long name live in a private folder, the same one 
   )
 })
 
+test('budgets and prices are numbers, and there is none unless it is set', (t) => {
+  const root = temporaryFolder(t)
+  const prices = ' claude-opus-5=4/20/0.4, local-model=0/0 '
+  const set = loadConfig({ NANOCLAW_HOME: root, BUDGET_DAY_USD: '2.50', BUDGET_MONTH_TOKENS: '1000000', MODEL_PRICES: prices })
+  assert.deepEqual(set.budget, { dayUsd: 2.5, monthUsd: undefined, dayTokens: undefined, monthTokens: 1_000_000 })
+  assert.deepEqual(set.modelPrices, {
+    'claude-opus-5': { input: 4, output: 20, cacheRead: 0.4 },
+    'local-model': { input: 0, output: 0, cacheRead: 0 },
+  })
+  const without = loadConfig({ NANOCLAW_HOME: root })
+  assert.deepEqual([Object.values(without.budget), without.modelPrices], [[undefined, undefined, undefined, undefined], {}])
+  for (const wrong of [
+    { BUDGET_DAY_USD: '-1' },
+    { BUDGET_DAY_USD: '$5' },
+    { MODEL_PRICES: 'opus=5' },
+    { MODEL_PRICES: 'x=1/1.2.3' },
+  ])
+    assert.throws(
+      () => loadConfig({ NANOCLAW_HOME: root, ...wrong }),
+      new RegExp(`${Object.keys(wrong)[0]} (is a number|names models)`),
+    )
+})
+
 test('a missing .env has no values', () => {
   assert.deepEqual(readEnvFile('/nowhere/.env'), {})
+})
+
+test('nobody transcribes by default, and a command and an endpoint exclude each other', (t) => {
+  const config = (env: Record<string, string>) => loadConfig({ NANOCLAW_HOME: temporaryFolder(t), ...env })
+  const url = 'http://127.0.0.1:8000/v1/audio/transcriptions'
+  assert.equal(config({}).transcription, undefined)
+  assert.deepEqual(config({ TRANSCRIBE_COMMAND: 'hear {file}' }).transcription, { by: 'command', command: 'hear {file}' })
+  assert.deepEqual(config({ TRANSCRIBE_URL: url }).transcription, { by: 'endpoint', url, model: 'whisper-1', apiKey: undefined })
+  assert.throws(() => config({ TRANSCRIBE_COMMAND: 'hear', TRANSCRIBE_URL: url }), /TRANSCRIBE_URL cannot be used beside/)
 })

@@ -3,7 +3,9 @@ import { readFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { z } from 'zod'
+import type { Budget } from './domain/budget.ts'
 import { AppError, errorText } from './domain/errors.ts'
+import type { ModelPrice, PriceList } from './domain/model-price.ts'
 
 /** Where the program itself is: the folder with `nanoclaw`, `container/` and `src/`. */
 export const PROJECT = path.resolve(import.meta.dirname, '..')
@@ -25,8 +27,28 @@ const count = ({ fallback, min = 0 }: { fallback: number; min?: number }) =>
 const oneOf = <const T extends readonly [string, ...string[]]>(names: T, fallback: T[number]) =>
   z.enum(names, `is one of ${names.join(', ')}`).default(fallback)
 
+/** A part of a budget; without it there is no end. */
+const amount = z
+  .string()
+  .regex(/^\d+(\.\d+)?$/, 'is a number, such as 5 or 2.50')
+  .transform(Number)
+  .optional()
+/** `claude-opus-5=4/20/0.4, ...`: dollars for a million tokens of input, output and, unless a tenth of input, cache reads. */
+const prices = z
+  .string()
+  .default('')
+  .transform((text, context): PriceList => {
+    const list = text
+      .split(',')
+      .filter((part) => part.trim() !== '')
+      .map(priceOf)
+    if (list.every((entry) => entry !== undefined)) return Object.fromEntries(list)
+    context.addIssue({ code: 'custom', message: 'names models and prices like claude-opus-5=5/25/0.5,claude-haiku-4-5=1/5' })
+    return z.NEVER
+  })
+
 /** Every setting by its documented name. Durations are milliseconds. */
-const settings = z.object({
+const each = z.object({
   NANOCLAW_HOME: z.string().default(PROJECT),
   ASSISTANT_NAME: z.string().trim().min(1, 'is not empty').max(64, 'has at most 64 characters').default('Andy'),
   CONTAINER_IMAGE: z.string().min(1, 'names an image').default('nanoclaw-agent:latest'),
@@ -44,10 +66,34 @@ const settings = z.object({
   NETWORK: oneOf(['gateway', 'bridge', 'none'], 'gateway'),
   SHUTDOWN_GRACE: ms(20_000),
   MAX_TURN_RETRIES: count({ fallback: 5 }),
+  ASSISTANT_HAS_OWN_NUMBER: oneOf(['true', 'false'], 'false'),
+  WHATSAPP_SOCKET_URL: z.url({ protocol: /^wss?$/, error: 'is a ws or wss address' }).optional(),
+  WHATSAPP_VERSION: z
+    .string()
+    .regex(/^\d+\.\d+\.\d+$/, 'is three numbers such as 2.3000.1043857760')
+    .optional(),
+  TRANSCRIBE_COMMAND: z.string().trim().optional(),
+  TRANSCRIBE_URL: z.url({ protocol: /^https?$/, error: 'is an http or https address' }).optional(),
+  TRANSCRIBE_MODEL: z.string().default('whisper-1'),
+  TRANSCRIBE_API_KEY: z.string().optional(),
+  BUDGET_DAY_USD: amount,
+  BUDGET_MONTH_USD: amount,
+  BUDGET_DAY_TOKENS: amount,
+  BUDGET_MONTH_TOKENS: amount,
+  MODEL_PRICES: prices,
   ANTHROPIC_API_KEY: z.string().optional(),
   CLAUDE_CODE_OAUTH_TOKEN: z.string().optional(),
   ANTHROPIC_BASE_URL: z.url({ protocol: /^https?$/, error: 'is an http or https address' }).default('https://api.anthropic.com'),
 })
+const settings = each.refine(({ TRANSCRIBE_COMMAND, TRANSCRIBE_URL }) => !TRANSCRIBE_COMMAND || !TRANSCRIBE_URL, {
+  path: ['TRANSCRIBE_URL'],
+  message: 'cannot be used beside TRANSCRIBE_COMMAND',
+})
+
+/** Who turns speech into text: a program on this machine, or an endpoint that speaks as OpenAI's does. */
+export type TranscriptionSettings =
+  | { by: 'command'; command: string }
+  | { by: 'endpoint'; url: string; model: string; apiKey: string | undefined }
 
 export type Config = Readonly<{
   root: string
@@ -64,6 +110,14 @@ export type Config = Readonly<{
   network: 'gateway' | 'bridge' | 'none'
   shutdownGraceMs: number
   maxTurnRetries: number
+  /** The account of a messenger is the assistant's alone, not a person's. */
+  hasOwnNumber: boolean
+  whatsapp: Readonly<{ socketUrl: string | undefined; version: string | undefined }>
+  /** Undefined: nobody does. */
+  transcription: TranscriptionSettings | undefined
+  /** What all groups together may use of the model. */
+  budget: Budget
+  modelPrices: PriceList
   apiKey: string | undefined
   oauthToken: string | undefined
   modelUrl: URL
@@ -95,12 +149,28 @@ export function loadConfig(env: Environment, userHome = os.homedir()): Config {
     network: s.NETWORK,
     shutdownGraceMs: s.SHUTDOWN_GRACE,
     maxTurnRetries: s.MAX_TURN_RETRIES,
+    hasOwnNumber: s.ASSISTANT_HAS_OWN_NUMBER === 'true',
+    whatsapp: { socketUrl: s.WHATSAPP_SOCKET_URL, version: s.WHATSAPP_VERSION },
+    transcription: transcriptionOf(s),
+    budget: {
+      dayUsd: s.BUDGET_DAY_USD,
+      monthUsd: s.BUDGET_MONTH_USD,
+      dayTokens: s.BUDGET_DAY_TOKENS,
+      monthTokens: s.BUDGET_MONTH_TOKENS,
+    },
+    modelPrices: s.MODEL_PRICES,
     apiKey: s.ANTHROPIC_API_KEY,
     oauthToken: s.CLAUDE_CODE_OAUTH_TOKEN,
     modelUrl: new URL(s.ANTHROPIC_BASE_URL),
     userHome,
     paths: pathsOf(root, env),
   })
+}
+
+function transcriptionOf(s: z.infer<typeof settings>): TranscriptionSettings | undefined {
+  if (s.TRANSCRIBE_COMMAND) return { by: 'command', command: s.TRANSCRIBE_COMMAND }
+  if (s.TRANSCRIBE_URL === undefined) return undefined
+  return { by: 'endpoint', url: s.TRANSCRIBE_URL, model: s.TRANSCRIBE_MODEL, apiKey: s.TRANSCRIBE_API_KEY }
 }
 
 /** The host's own files under a root. Sockets of a root with a long name live elsewhere: their paths have a limit. */
@@ -120,6 +190,22 @@ export function pathsOf(root: string, env: Environment): Paths {
     holder: path.join(data, 'host.json'),
     controlSocket: path.join(sockets, 'nanoclaw.sock'),
     runs: path.join(sockets, 'run'),
+  }
+}
+
+/** What the owner's policies are, outside of the project and of everything that is ever mounted. */
+export function policyFile(userHome: string, name: 'mount-allowlist.json' | 'sender-allowlist.json'): string {
+  return path.join(userHome, '.config', 'nanoclaw', name)
+}
+
+/** By what rules folders of this machine are mounted. */
+export function mountRules({ root, userHome, paths }: Config) {
+  return {
+    allowlistFile: policyFile(userHome, 'mount-allowlist.json'),
+    userHome,
+    own: [PROJECT, root, path.dirname(paths.runs), path.join(userHome, '.claude')],
+    uid: process.getuid?.() ?? 1000,
+    gid: process.getgid?.() ?? 1000,
   }
 }
 
@@ -161,6 +247,14 @@ function readIfThere(file: string): string {
 
 function withoutEmpty(env: Environment): Environment {
   return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''))
+}
+
+function priceOf(text: string): [string, ModelPrice] | undefined {
+  const parts = /^\s*([\w.-]+)\s*=\s*([\d.]+)\/([\d.]+)(?:\/([\d.]+))?\s*$/.exec(text)
+  if (!parts) return undefined
+  const [input, output] = [Number(parts[2]), Number(parts[3])]
+  const cacheRead = parts[4] === undefined ? input / 10 : Number(parts[4])
+  return [input, output, cacheRead].every(Number.isFinite) ? [parts[1] ?? '', { input, output, cacheRead }] : undefined
 }
 
 function isTimeZone(name: string): boolean {

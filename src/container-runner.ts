@@ -2,14 +2,17 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, lstatSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import type { RunnerInput } from '@nanoclaw/protocol'
-import { AgentRun, type RunListener } from './container/agent-run.ts'
+import { AgentRun, type ModelLimit, type RunListener } from './container/agent-run.ts'
 import { type ContainerUser, ensureFolder } from './container/folders.ts'
+import { dockerRunLine, mountLine } from './container/run-line.ts'
 import { RunLog } from './container/run-log.ts'
+import type { AuditNote } from './domain/audit.ts'
 import type { Clock } from './domain/clock.ts'
 import type { Group } from './domain/group.ts'
 import { writeFileAtomically } from './files.ts'
 import type { EgressRecord, EgressRules } from './gateway/egress.ts'
 import type { Outcome } from './gateway/model-exchange.ts'
+import { type AllowedMount, type MountVerdict, mountsText } from './mount-security.ts'
 import type { ContainerRuntime, ContainerSpec, Mount } from './runtimes/contract.ts'
 
 export type Lane = 'chat' | 'isolated'
@@ -43,6 +46,7 @@ export interface RunGateway {
 type GatewayWish = {
   runId: string
   socketPath: string
+  folder: string
   egress: EgressRules
   onEgress(record: EgressRecord): void
   onRequest(record: { outcome: Outcome }): void
@@ -55,6 +59,13 @@ export type ContainerRunnerPorts = {
   loginFile(): Promise<{ placeholder: string; real: string }>
   /** Writes what the group's agent may read about the host. */
   writeSnapshots(folder: string): void
+  /** Which of the folders that a group wants beside its own it gets. */
+  judgeMounts(group: Group): Promise<MountVerdict[]>
+  /** Changes when `judgeMounts` may judge otherwise. */
+  mountRulesStamp(): string
+  audit(note: AuditNote): void
+  /** A folder with too much in it gets no more from the host. */
+  isFull(folder: string): boolean
   redact(text: string): string
   clock: Clock
   log: { info(text: string): void; debug(text: string): void; warn(text: string): void }
@@ -98,9 +109,12 @@ export class ContainerRunner {
     const model = new ModelWitness()
     let log: RunLog | undefined
     const onEgress = (record: EgressRecord) => log?.line('egress', egressLine(record))
+    const stamp = this.#ports.mountRulesStamp()
+    const verdicts = await this.#judgeMounts(request.group)
+    const extras = verdicts.filter((verdict) => verdict.type === 'allowed')
     const gateway = await this.#prepare({ request, runId, run, model, onEgress })
     try {
-      const spec = this.#spec({ request, runId })
+      const spec = this.#spec({ request, runId, extras })
       log = this.#openLog({ request, spec })
       const container = await this.#run({ spec, log, signal })
       const { clock } = this.#ports
@@ -110,15 +124,36 @@ export class ContainerRunner {
         clock,
         log,
         listener: request.listener,
-        retryAt: () => model.retryAt,
+        limit: () => model.limit,
+        outdated: () => verdicts.length > 0 && stamp !== this.#ports.mountRulesStamp(),
+        onWrongSetup: (why) => this.#noteMount(request.group, { subject: spec.name, outcome: 'refused', detail: why }),
       })
-      container.stdin.write(`${JSON.stringify(firstLine(request))}\n`)
+      container.stdin.write(`${JSON.stringify(firstLine(request, verdicts))}\n`)
       void agent.ended.then(() => this.#cleanUp({ run, gateway }))
       return agent
     } catch (error) {
       await this.#cleanUp({ run, gateway })
       throw error
     }
+  }
+
+  /** What is refused is not mounted, and nobody is left to guess: the agent, the log and the audit hear why. */
+  async #judgeMounts(group: Group): Promise<MountVerdict[]> {
+    const verdicts = await this.#ports.judgeMounts(group)
+    for (const verdict of verdicts) {
+      if (verdict.type === 'allowed') {
+        const detail = `as ${verdict.target}, ${verdict.readonly ? 'read-only' : 'read-write'}`
+        this.#noteMount(group, { subject: verdict.source, outcome: 'done', detail })
+      } else {
+        this.#ports.log.warn(`Group ${group.folder}: ${verdict.hostPath} is not mounted: ${verdict.why}`)
+        this.#noteMount(group, { subject: verdict.hostPath, outcome: 'refused', detail: verdict.why })
+      }
+    }
+    return verdicts
+  }
+
+  #noteMount({ folder }: Group, note: Pick<AuditNote, 'subject' | 'outcome' | 'detail'>): void {
+    this.#ports.audit({ by: 'host', folder, act: 'mount', ...note })
   }
 
   async #run({ spec, log, signal }: { spec: ContainerSpec; log: RunLog; signal: AbortSignal | undefined }) {
@@ -148,7 +183,8 @@ export class ContainerRunner {
     if (!usesGateway(this.#settings, request.group)) return undefined
     const onRequest = ({ outcome }: { outcome: Outcome }) => model.note(outcome)
     const egress = egressOf(this.#settings, request.group)
-    return this.#ports.openGateway({ runId, socketPath: path.join(run, 'gateway.sock'), egress, onEgress, onRequest })
+    const { folder } = request.group
+    return this.#ports.openGateway({ runId, folder, socketPath: path.join(run, 'gateway.sock'), egress, onEgress, onRequest })
   }
 
   #makeGroupFolders(folder: string, lane: Lane): void {
@@ -173,12 +209,14 @@ export class ContainerRunner {
     ensureFolder(at('data', 'nothing'))
   }
 
-  #spec({ request, runId }: { request: StartRequest; runId: string }): ContainerSpec {
+  #spec({ request, runId, extras }: { request: StartRequest; runId: string; extras: AllowedMount[] }): ContainerSpec {
     const { group, lane } = request
     const settings = this.#settings
     const { memoryMb, cpus, pids } = { ...DEFAULT_LIMITS, ...withoutUndefined(group.config.limits ?? {}) }
     const tmpfsOwner = `uid=${settings.user.uid},gid=${settings.user.gid}`
+    const { isolation } = group.config
     return {
+      ...(isolation === undefined ? {} : { isolation }),
       name: `nanoclaw-${group.folder}-${this.#nextTimestamp()}`,
       image: settings.image,
       labels: {
@@ -189,7 +227,7 @@ export class ContainerRunner {
       },
       user: `${settings.user.uid}:${settings.user.gid}`,
       env: { HOME: '/home/node', TZ: settings.timeZone, ...(networkOf(settings, group) === 'bridge' ? {} : PROXY) },
-      mounts: mountsOf({ settings, group, lane, runId }),
+      mounts: [...mountsOf({ settings, group, lane, runId }), ...extras],
       network: networkOf(settings, group) === 'bridge' ? 'bridge' : 'none',
       tmpfs: [
         { target: '/tmp', options: `rw,exec,nosuid,nodev,mode=1777,size=1g,${tmpfsOwner}` },
@@ -206,10 +244,12 @@ export class ContainerRunner {
   }
 
   #openLog({ request, spec }: { request: StartRequest; spec: ContainerSpec }): RunLog {
-    const { redact, log } = this.#ports
+    const { redact, log, isFull } = this.#ports
     const folder = path.join(this.#settings.root, 'groups', request.group.folder, 'logs')
     const onStderr = (text: string) => log.debug(`${spec.name}: ${text}`)
-    const runLog = RunLog.create({ folder, at: new Date(this.#ports.clock.now()), redact, onStderr })
+    const at = new Date(this.#ports.clock.now())
+    const isKept = !isFull(request.group.folder)
+    const runLog = isKept ? RunLog.create({ folder, at, redact, onStderr }) : RunLog.unkept({ redact, onStderr })
     runLog.section('run', `${spec.name}, image ${spec.image}, session ${request.sessionId ?? 'new'}`)
     runLog.section('mounts', spec.mounts.map(mountLine).join('\n'))
     log.info(`Starting container ${spec.name} for group ${request.group.folder}`)
@@ -230,16 +270,24 @@ export class ContainerRunner {
 
 /** What the model API itself said last to a run. Unlike a frame, it cannot be forged by the agent. */
 class ModelWitness {
-  /** When it may be asked again, ms since the epoch. */
-  retryAt: number | undefined
+  limit: ModelLimit | undefined
 
   note(outcome: Outcome): void {
-    this.retryAt = outcome.type === 'answered' ? outcome.retryAt : undefined
+    this.limit = limitIn(outcome)
   }
 }
 
-function firstLine({ group, lane, chatJid, sessionId, assistantName }: StartRequest): RunnerInput {
+function limitIn(outcome: Outcome): ModelLimit | undefined {
+  if (outcome.type === 'over-budget') return { type: 'budget', retryAt: outcome.retryAt, why: outcome.why }
+  const retryAt = outcome.type === 'answered' ? outcome.retryAt : undefined
+  return retryAt === undefined ? undefined : { type: 'rate-limit', retryAt }
+}
+
+function firstLine({ group, lane, chatJid, sessionId, assistantName }: StartRequest, verdicts: MountVerdict[]): RunnerInput {
   const { model, effort, systemPrompt, mcpServers } = group.config
+  const mounts = verdicts.flatMap((verdict) =>
+    verdict.type === 'allowed' ? [{ target: verdict.target, ...verdict.identity }] : [],
+  )
   const input = {
     groupFolder: group.folder,
     chatJid,
@@ -251,6 +299,8 @@ function firstLine({ group, lane, chatJid, sessionId, assistantName }: StartRequ
     effort,
     systemPrompt,
     mcpServers,
+    mounts,
+    notice: mountsText(verdicts),
   }
   return withoutUndefined(input) as RunnerInput
 }
@@ -334,38 +384,6 @@ function projectMounts({ root, project, projectEntries }: ContainerSettings): Mo
 
 function isFolder(file: string): boolean {
   return lstatSync(file, { throwIfNoEntry: false })?.isDirectory() ?? false
-}
-
-function mountLine({ source, target, readonly }: Mount): string {
-  return `${source} -> ${target}${readonly ? ' (ro)' : ''}`
-}
-
-/** The run as a line that can be pasted into a shell while it lives: without its name, with its gateway. */
-export function dockerRunLine(spec: ContainerSpec): string {
-  const { memoryBytes, cpus, pids } = spec.limits
-  const words = [
-    ...['docker', 'run', '-i', '--rm', '--init', '--user', spec.user, '--network', spec.network],
-    ...['--read-only', '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges', '--ipc', 'private', '--pull', 'never'],
-    ...[
-      '--memory',
-      String(memoryBytes),
-      '--memory-swap',
-      String(memoryBytes),
-      '--cpus',
-      String(cpus),
-      '--pids-limit',
-      String(pids),
-    ],
-    ...Object.entries(spec.labels).flatMap(([name, value]) => ['--label', `${name}=${value}`]),
-    ...Object.entries(spec.env).flatMap(([name, value]) => ['--env', `${name}=${value}`]),
-    ...spec.tmpfs.flatMap(({ target, options }) => ['--tmpfs', `${target}:${options}`]),
-    ...spec.mounts.flatMap(({ source, target, readonly }) => [
-      '--mount',
-      `type=bind,source=${source},target=${target}${readonly ? ',readonly' : ''}`,
-    ]),
-    ...[spec.image, ...(spec.command ?? [])],
-  ]
-  return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)).join(' ')
 }
 
 function withoutUndefined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {

@@ -87,6 +87,48 @@ async function look(folder: HeldFolder, { name, parts }: { name: string; parts: 
   }
 }
 
+/** `over`: it takes more than the limit, or goes deeper than anybody counts. */
+export type Measure = { bytes: number; entries: number } | 'over'
+
+/**
+ * What a tree takes on the disk: blocks, not sizes, and each name of a file with several, so that nothing can hide. What
+ * lies in `logs` at its top is the host's own. Ends as soon as a limit is passed.
+ */
+export async function measure(base: string, limits: { bytes: number; entries: number }): Promise<Measure> {
+  const total = { bytes: 0, entries: 0 }
+  const folder = await holdBase(base).catch(nothingThere)
+  const within = folder === undefined || (await measureHeld({ folder, depth: 0, total, limits }))
+  return within ? total : 'over'
+}
+
+type Measuring = {
+  folder: HeldFolder
+  depth: number
+  total: { bytes: number; entries: number }
+  limits: { bytes: number; entries: number }
+}
+
+/** False when there is too much. */
+async function measureHeld({ folder, depth, total, limits }: Measuring): Promise<boolean> {
+  try {
+    for await (const { name } of (await opendir(folder.at)) as AsyncIterable<Dirent>) {
+      if (depth === 0 && name === 'logs') continue
+      const stat = await lstat(`${folder.at}/${name}`).catch(nothingThere)
+      total.entries++
+      total.bytes += (stat?.blocks ?? 0) * BLOCK_BYTES
+      if (total.entries > limits.entries || total.bytes > limits.bytes) return false
+      if (!stat?.isDirectory()) continue
+      if (depth >= MAX_DEPTH) return false
+      // Gone, closed to us, or a link by now: nothing of it is counted.
+      const below = await hold(folder, name).catch(() => undefined)
+      if (below && !(await measureHeld({ folder: below, depth: depth + 1, total, limits }))) return false
+    }
+    return true
+  } finally {
+    await folder.handle.close()
+  }
+}
+
 /** Reads a whole file of at most `maxBytes`. */
 export async function readWhole({ base, parts }: Place, maxBytes: number): Promise<Contents | Refusal> {
   return withFile({ base, parts }, async (file) => {

@@ -2,39 +2,58 @@ import { type FSWatcher, rmSync, watch } from 'node:fs'
 import path from 'node:path'
 import type { ActivityFrame, HostStatus } from '@nanoclaw/protocol'
 import packageJson from '../package.json' with { type: 'json' }
+import { AuditBook } from './app/audit-book.ts'
+import { Budgets } from './app/budgets.ts'
 import { Commands } from './app/commands.ts'
 import { Feed } from './app/feed.ts'
+import { FolderLimits, measureInThread } from './app/folder-limits.ts'
 import { GroupQueue } from './app/group-queue.ts'
 import { ensureMain, GroupRegistry } from './app/groups.ts'
 import { Inbox, type InboxPorts } from './app/inbox.ts'
 import { IpcDesk } from './app/ipc-desk.ts'
 import type { Posting } from './app/ipc-speech.ts'
-import type { TaskPort } from './app/ipc-tasks.ts'
 import { IpcWatcher } from './app/ipc-watcher.ts'
 import { LoginWatch } from './app/login-watch.ts'
+import { keepMigrationNotes } from './app/migration-notes.ts'
+import { MountAdmin } from './app/mount-admin.ts'
+import { tellMain } from './app/notices.ts'
 import { Courier } from './app/outbox.ts'
 import { OutgoingFiles } from './app/outgoing-files.ts'
+import { OwnerDesk } from './app/owner-desk.ts'
 import { QuestionDesk } from './app/questions.ts'
 import { removeOrphans } from './app/recovery.ts'
+import { Scheduler } from './app/scheduler.ts'
 import { Snapshots } from './app/snapshots.ts'
 import { hostStatus } from './app/status.ts'
+import { newTaskId, TaskBook } from './app/tasks.ts'
+import { ChannelTimes, type Trouble } from './app/troubles.ts'
 import { TurnDesk } from './app/turn-desk.ts'
 import { showTyping } from './app/typing.ts'
-import type { Channel } from './channels/contract.ts'
+import type { Channel, ChannelState } from './channels/contract.ts'
 import { TerminalChannel } from './channels/terminal.ts'
-import { type Config, PROJECT } from './config.ts'
+import { WhatsAppChannel } from './channels/whatsapp/channel.ts'
+import type { ChannelLog } from './channels/whatsapp/ports.ts'
+import { type Config, mountRules, PROJECT, policyFile } from './config.ts'
 import { type ContainerUser, containerUser } from './container/folders.ts'
 import { ContainerRunner, type StartRequest } from './container-runner.ts'
+import type { AuditNote } from './domain/audit.ts'
 import { systemClock } from './domain/clock.ts'
 import { errorText } from './domain/errors.ts'
+import type { Group } from './domain/group.ts'
+import { mayDo } from './domain/senders.ts'
 import { fingerprintOf, HostCredentials, placeholderEnv } from './gateway/credentials.ts'
 import { Gateway } from './gateway/gateway.ts'
 import type { GatewayLog } from './gateway/log.ts'
+import type { Purse } from './gateway/purse.ts'
 import type { Log } from './log.ts'
+import { allowlistStamp, judgeMounts } from './mount-security.ts'
 import { installId, preparePrivateFolder, prepareRoot, projectEntries } from './project.ts'
 import type { ContainerRuntime } from './runtimes/contract.ts'
+import { type Secrets, secretsOf } from './secrets.ts'
+import { SenderAllowlist } from './sender-allowlist.ts'
 import { HostLock } from './store/lock.ts'
 import { Store } from './store/store.ts'
+import { transcriber } from './transcription.ts'
 import { controlApi } from './web/api.ts'
 import { serveControl } from './web/control-server.ts'
 
@@ -48,10 +67,23 @@ export type Host = {
 }
 
 /** What the host takes from outside; everything else it makes itself. `channels`: further ones, beside its own. */
-export type HostParts = { config: Config; log: Log; runtime: ContainerRuntime; channels?: readonly Channel[] }
+export type HostParts = {
+  config: Config
+  log: Log
+  runtime: ContainerRuntime
+  secrets: Secrets
+  channels?: readonly Channel[]
+}
 
 /** What holds for the whole life of a host: its parts, and how to give them back. */
-type Base = Required<HostParts> & { install: string; user: ContainerUser; store: Store; release(): void }
+type Base = Required<HostParts> & {
+  install: string
+  user: ContainerUser
+  store: Store
+  audit: AuditBook
+  senders: SenderAllowlist
+  release(): void
+}
 
 /** The backstop behind all events: whatever a missed one left lying is found after this. */
 const SWEEP_MS = 60_000
@@ -72,7 +104,7 @@ export async function startHost(parts: HostParts): Promise<Host> {
 }
 
 /** Root, lock, engine, orphans, store: in this order, so that a second host or a missing engine changes nothing. */
-async function openBase({ config, log, runtime, channels = [] }: HostParts): Promise<Base> {
+async function openBase({ config, log, runtime, secrets, channels = [] }: HostParts): Promise<Base> {
   const { root, paths } = config
   const user = containerUser({ uid: process.getuid?.() ?? 1000, gid: process.getgid?.() ?? 1000 })
   prepareRoot({ root, project: PROJECT, owner: user })
@@ -84,12 +116,21 @@ async function openBase({ config, log, runtime, channels = [] }: HostParts): Pro
     log.info(`NanoClaw ${packageJson.version} starts on ${root}, with ${engine.name} ${engine.version}`)
     await removeOrphans({ runtime, installId: install, root, log })
     rmSync(paths.runs, { recursive: true, force: true })
-    const store = Store.open(paths.database, log.info)
+    const notes: string[] = []
+    const store = Store.open(paths.database, (text) => {
+      log.info(text)
+      notes.push(text)
+    })
+    keepMigrationNotes(store, notes, systemClock.now())
+    secrets.include(() => store.groups.all().flatMap(secretsOfGroup))
+    const audit = new AuditBook({ store, now: systemClock.now, redact: secrets.redact })
+    const senders = new SenderAllowlist({ file: policyFile(config.userHome, 'sender-allowlist.json'), onBroken: log.error })
     const release = () => {
+      audit.settle({ all: true })
       store.close()
       lock.release()
     }
-    return { config, log, runtime, channels, install, user, store, release }
+    return { config, log, runtime, secrets, channels, install, user, store, audit, senders, release }
   } catch (error) {
     lock.release()
     throw error
@@ -97,38 +138,72 @@ async function openBase({ config, log, runtime, channels = [] }: HostParts): Pro
 }
 
 async function startServices(base: Base): Promise<Host> {
-  const { config, log, store } = base
+  const { config, log, store, audit, secrets } = base
   ensureMain(store, systemClock.now())
   const feed = new Feed()
   const gateway = makeGateway(base)
-  const channels: Channel[] = [new TerminalChannel(), ...base.channels]
+  const whatsapp = makeWhatsApp({ ...base, onState: (state) => tellOfChannel(whatsapp, state) })
+  const channels: Channel[] = [new TerminalChannel(), whatsapp, ...base.channels]
   const channelOf = (jid: string) => channels.find((channel) => channel.owns(jid))
   const showWork = (jid: string) => showTyping({ channel: channelOf(jid), jid, clock: systemClock })
   const files = new OutgoingFiles(config.root)
   files.keepOnly(store.outbox.openFiles())
   const courier = makeCourier({ base, channelOf, files })
+  const notices = { store, feed, now: systemClock.now, deliver: () => courier.deliver() }
+  const tellOfChannel = (channel: Channel, state: ChannelState) => {
+    const text = callsForPerson(channel, state)
+    if (text === undefined) return
+    log.error(text)
+    tellMain(notices, text, (jid) => !channel.owns(jid))
+  }
   const desk = makeDesk(base, feed)
   const snapshots = new Snapshots({ store, root: config.root, now: systemClock.now, log })
-  const registry = makeRegistry({ base, queue: () => queue, changed: () => snapshots.writeAll() })
-  const runner = makeRunner({ base, gateway, snapshots })
-  const { ipc, questions } = makeIpc({ base, feed, desk, courier, files, registry, snapshots, channels })
-  const queue: GroupQueue = makeQueue({ base, registry, feed, desk, courier, runner, showWork, ipc })
-  const commands = makeCommands({ base, desk, queue, courier })
-  const takeCommand: InboxPorts['takeCommand'] = (stored) => commands.take(stored) ?? questions.take(stored)
+  const changed = () => {
+    snapshots.writeAll()
+    secrets.refresh()
+  }
+  const registry = makeRegistry({ base, queue: () => queue, changed })
+  const mounts = new MountAdmin(mountRules(config))
+  const owner = new OwnerDesk({ store, registry, mounts, audit: (note) => audit.note(note) })
+  const folders = new FolderLimits({
+    ...{ store, log, root: config.root, now: systemClock.now },
+    measure: measureInThread,
+    deliver: () => courier.deliver(),
+  })
+  const runner = makeRunner({ base, gateway, budgets: makeBudgets(base), snapshots, folders })
+  const { scheduler, tasks } = makeTasks({ base, queue: () => queue, courier, snapshots })
+  const { ipc, questions } = makeIpc({ base, feed, desk, courier, files, registry, tasks, snapshots, channels })
+  const queue: GroupQueue = makeQueue({ base, registry, feed, desk, courier, runner, showWork, ipc, folders })
+  const commands = makeCommands({ base, desk, queue, courier, troubles: () => status().troubles })
+  const takeCommand: InboxPorts['takeCommand'] = (said) =>
+    commands.take(said) ?? (mayDo(said.standing, 'answer-question') ? questions.take(said) : undefined)
   const inbox = new Inbox({
     store,
     feed,
     takeCommand,
-    deliver: () => courier.deliver(),
+    judge: base.senders.judge,
+    onDropped: ({ jid, sender }, folder) =>
+      audit.note({ by: 'sender', folder, act: 'message', subject: sender, outcome: 'refused', detail: `not kept, in ${jid}` }),
+    deliver: () => {
+      since.look(channels, systemClock.now())
+      courier.deliver()
+    },
     wake: (folder) => queue.wake(folder),
   })
   const receive = inbox.receive.bind(inbox)
   const life = new AbortController()
+  const since = new ChannelTimes()
   let ready = false
-  const status = () => hostStatus({ store, queue, channels, root: config.root, version: packageJson.version, ready })
+  const status = () => {
+    const { now } = systemClock
+    const inUse = channels.filter((channel) => channel.inUse ?? true)
+    return hostStatus({ store, queue, channels: inUse, since, now, root: config.root, version: packageJson.version, ready })
+  }
   const api = controlApi({
-    registry,
+    registry: owner,
+    tasks,
     assistantName: config.assistantName,
+    channels,
     store,
     feed,
     receive,
@@ -138,24 +213,32 @@ async function startServices(base: Base): Promise<Host> {
   })
 
   for (const channel of channels) await channel.start(inbox, life.signal)
-  const unfinished = desk.recover() + store.outbox.reopen()
+  const unfinished = desk.recover() + courier.recover()
   registry.settle()
   snapshots.writeAll()
   if (unfinished > 0) log.info(`Going on with ${unfinished} turns and deliveries of the last run`)
   const wakeAll = () => {
     for (const { folder } of store.groups.all()) queue.wake(folder)
   }
-  const login = makeLoginWatch(base, wakeAll)
+  const login = makeLoginWatch(base, () => {
+    audit.note({ by: 'host', folder: null, act: 'login', subject: 'model', outcome: 'done', detail: 'another login is used' })
+    wakeAll()
+  })
   const sweep = () => {
     wakeAll()
+    scheduler.wake()
     courier.deliver()
     login.check()
     ipc.sweep()
     store.ipcRequests.prune(systemClock.now() - IPC_MEMORY_MS)
+    secrets.refresh()
+    base.senders.policy()
+    audit.settle()
   }
   ipc.readAll(store.groups.all().map(({ folder }) => folder))
   const sweeping = setInterval(sweep, SWEEP_MS)
   const control = await serveControl({ app: api, socket: config.paths.controlSocket })
+  scheduler.start()
   sweep()
   ready = true
   log.info('Ready')
@@ -164,6 +247,7 @@ async function startServices(base: Base): Promise<Host> {
     ready = false
     log.info('Stopping')
     clearInterval(sweeping)
+    scheduler.stop()
     login.close()
     await queue.shutdown({ graceMs: config.shutdownGraceMs, now })
     await ipc.stop()
@@ -189,29 +273,77 @@ function makeCourier({ base: { store, log }, channelOf, files }: CourierParts): 
   return new Courier({ store, channelOf, log, forget, clock: systemClock, random: Math.random })
 }
 
-function makeDesk({ config, store, install }: Base, feed: Feed): TurnDesk {
+type WhatsAppWiring = Pick<Base, 'config' | 'store'> & { log: ChannelLog; onState?: (state: ChannelState) => void }
+
+export function makeWhatsApp({ config, store, log, onState }: WhatsAppWiring): WhatsAppChannel {
+  const { root, assistantName, hasOwnNumber, whatsapp, transcription } = config
+  const authFolder = path.join(root, 'store', 'auth')
+  const attachmentsFolder = path.join(root, 'data', 'attachments')
+  const registration = (jid: string) => {
+    const chat = store.groups.chat(jid)
+    return chat && { folder: chat.folder, trigger: chat.trigger ?? `@${assistantName}` }
+  }
+  const settings = { authFolder, attachmentsFolder, assistantName, hasOwnNumber, ...whatsapp }
+  const transcribe = transcription && transcriber(transcription)
+  const ports = { clock: systemClock, random: Math.random, log, registration, transcribe }
+  return new WhatsAppChannel({ settings, ports, onState })
+}
+
+/** What only a person can put right about a channel, in words; undefined for what passes by itself. */
+function callsForPerson({ name }: Channel, state: ChannelState): string | undefined {
+  if (state.state !== 'logged-out' && state.state !== 'conflict') return undefined
+  return `The channel ${name} stopped: ${state.why}`
+}
+
+function makeDesk({ config, store, install, senders }: Base, feed: Feed): TurnDesk {
   const { assistantName, timeZone, maxTurnRetries } = config
   return new TurnDesk(
-    { store, feed, now: systemClock.now },
+    { store, feed, now: systemClock.now, judge: senders.judge },
     { assistantName, timeZone, maxRetries: maxTurnRetries, installId: install },
   )
 }
 
-type RunnerParts = { base: Base; gateway: Gateway; snapshots: Snapshots }
+type RunnerParts = { base: Base; gateway: Gateway; budgets: Budgets; snapshots: Snapshots; folders: FolderLimits }
 
-function makeRunner({ base: { config, log, runtime, install, user }, gateway, snapshots }: RunnerParts): ContainerRunner {
+function makeRunner({
+  base: { config, log, runtime, install, user, audit, secrets },
+  gateway,
+  budgets,
+  snapshots,
+  folders,
+}: RunnerParts): ContainerRunner {
   const { root, paths, image, network, credentials, timeZone } = config
   const project = { project: PROJECT, projectEntries: projectEntries(PROJECT) }
   const settings = { root, runs: paths.runs, ...project, installId: install, image, user, network, credentials, timeZone }
+  const rules = mountRules(config)
   return new ContainerRunner(settings, {
     runtime,
     log,
     clock: systemClock,
+    judgeMounts: (group) => judgeMounts(group.config.additionalMounts ?? [], group, rules),
+    mountRulesStamp: () => allowlistStamp(rules.allowlistFile),
+    audit: (note) => audit.note(note),
+    isFull: (folder) => folders.isOver(folder),
     redact: log.redact,
     writeSnapshots: (folder) => snapshots.write(folder),
-    openGateway: (run) => gateway.open(run),
-    loginFile: () => loginFile(config),
+    openGateway: ({ folder, ...run }) => gateway.open({ ...run, purse: purseOf(budgets, folder) }),
+    loginFile: () => {
+      secrets.refresh()
+      return loginFile(config)
+    },
   })
+}
+
+function makeBudgets({ config, store, log }: Base): Budgets {
+  const { timeZone, budget, modelPrices, credentials } = config
+  if (credentials === 'mount' && Object.values(budget).some((most) => most !== undefined))
+    log.warn('With CREDENTIALS=mount the agents have the login itself: what they use past the gateway is in no budget')
+  store.turns.hasten({ reason: 'budget', at: systemClock.now() })
+  return new Budgets({ store, now: systemClock.now }, { timeZone, budget, prices: modelPrices })
+}
+
+function purseOf(budgets: Budgets, folder: string): Purse {
+  return { begin: (call, signal) => budgets.begin({ ...call, folder }, signal) }
 }
 
 type QueueParts = {
@@ -223,10 +355,11 @@ type QueueParts = {
   runner: ContainerRunner
   showWork(jid: string): () => void
   ipc: IpcWatcher
+  folders: FolderLimits
 }
 
 function makeQueue(parts: QueueParts): GroupQueue {
-  const { registry, feed, desk, courier, runner, showWork, ipc } = parts
+  const { registry, feed, desk, courier, runner, showWork, ipc, folders } = parts
   const { config, log, store } = parts.base
   const { root, assistantName, containerTimeoutMs: timeoutMs, maxContainers, idleTimeoutMs } = config
   const lane = {
@@ -242,12 +375,14 @@ function makeQueue(parts: QueueParts): GroupQueue {
   const afterTurn = () => {
     courier.deliver()
     registry.settle()
+    for (const { folder } of queue.containers()) void folders.look(folder)
   }
   const isMain = (folder: string) => store.groups.find(folder)?.isMain ?? false
-  return new GroupQueue(
+  const queue: GroupQueue = new GroupQueue(
     { desk, clock: systemClock, log, lane, isMain, showWork, deliver: afterTurn },
     { root, assistantName, timeoutMs, maxContainers, idleTimeoutMs },
   )
+  return queue
 }
 
 type IpcParts = {
@@ -257,12 +392,23 @@ type IpcParts = {
   courier: Courier
   files: OutgoingFiles
   registry: GroupRegistry
+  tasks: TaskBook
   snapshots: Snapshots
   channels: readonly Channel[]
 }
 
 /** What agents ask for: read from their folders, decided, carried out and answered. */
-function makeIpc({ base: { config, log, store }, feed, desk, courier, files, registry, snapshots, channels }: IpcParts) {
+function makeIpc({
+  base: { config, log, store, audit },
+  feed,
+  desk,
+  courier,
+  files,
+  registry,
+  tasks,
+  snapshots,
+  channels,
+}: IpcParts) {
   const { root, timeZone, assistantName } = config
   const { now } = systemClock
   const post = (posting: Posting) => store.outbox.add(posting)
@@ -275,20 +421,9 @@ function makeIpc({ base: { config, log, store }, feed, desk, courier, files, reg
     const failed = asked.find((one) => one.status === 'rejected')
     if (failed) throw failed.reason
   }
-  const tasks = taskPort(store)
-  const office = { store, speech, registry, tasks, questions, files, timeZone, deliver, refreshGroups, now, log }
+  const ports = { store, speech, registry, tasks, questions, files, timeZone, deliver, refreshGroups, now, log }
+  const office = { ...ports, redact: log.redact, audit: (note: AuditNote) => audit.note(note) }
   return { questions, ipc: new IpcWatcher({ desk: new IpcDesk(office), clock: systemClock, log }, root) }
-}
-
-/** Until the book of tasks is there, agents can look at tasks only. */
-function taskPort({ tasks }: Store): TaskPort {
-  const change = () => ({ type: 'refused' as const, why: 'Tasks cannot be changed by agents yet.' })
-  return {
-    find: (id) => tasks.find(id),
-    list: (folder) => (folder === undefined ? tasks.all() : tasks.ofGroup(folder)),
-    history: (id, limit) => tasks.history(id, limit),
-    ...{ schedule: change, update: change, pause: change, resume: change, cancel: change, runNow: change },
-  }
 }
 
 function makeCommands({
@@ -296,16 +431,27 @@ function makeCommands({
   desk,
   queue,
   courier,
+  troubles,
 }: {
   base: Base
   desk: TurnDesk
   queue: GroupQueue
   courier: Courier
+  troubles(): Trouble[]
 }): Commands {
   const { root, assistantName, timeZone } = base.config
-  const { store, log } = base
+  const { store, log, audit } = base
   return new Commands(
-    { store, desk, queue, log, deliver: () => courier.deliver(), now: systemClock.now },
+    {
+      store,
+      desk,
+      queue,
+      log,
+      troubles,
+      audit: (note) => audit.note(note),
+      deliver: () => courier.deliver(),
+      now: systemClock.now,
+    },
     { root, assistantName, timeZone },
   )
 }
@@ -313,13 +459,15 @@ function makeCommands({
 /** What the command line and the agents change about groups. */
 type RegistryParts = { base: Base; queue: () => GroupQueue; changed: () => void }
 
-function makeRegistry({ base: { config, log, store }, queue, changed }: RegistryParts): GroupRegistry {
+function makeRegistry({ base: { config, log, store, senders }, queue, changed }: RegistryParts): GroupRegistry {
   const release = (folder: string) => {
     queue()
       .closeGroup(folder)
+      // What it waited for may have changed with its settings.
+      .then(() => queue().wake(folder))
       .catch((error) => log.error(`Group ${folder}: its container did not leave: ${errorText(error)}`))
   }
-  return new GroupRegistry({ store, now: systemClock.now, release, changed }, config)
+  return new GroupRegistry({ store, now: systemClock.now, release, changed, judge: senders.judge }, config)
 }
 
 /** A login that is renewed is noticed when its file changes, where the system can tell, and else by the sweep. */
@@ -337,6 +485,40 @@ function makeLoginWatch({ config, log, store }: Base, wakeAll: () => void): { ch
     log.debug('There is no ~/.claude to watch; a new login there is noticed within a minute')
   }
   return { check, close: () => watcher?.close() }
+}
+
+/** What MCP servers of a group are given: its agent can read it, logs and chats need not. */
+function secretsOfGroup({ config }: Group): string[] {
+  const servers = Object.values(config.mcpServers ?? {})
+  return servers.flatMap((server) =>
+    secretsOf({ ...('env' in server ? server.env : {}), ...('headers' in server ? server.headers : {}) }),
+  )
+}
+
+type TaskParts = { base: Base; queue(): GroupQueue; courier: Courier; snapshots: Snapshots }
+
+function makeTasks({ base: { config, log, store }, queue, courier, snapshots }: TaskParts): {
+  scheduler: Scheduler
+  tasks: TaskBook
+} {
+  const wake = (folder: string) => queue().wake(folder)
+  const written = (folder: string) => snapshots.writeTasks(folder)
+  const deliver = () => courier.deliver()
+  const scheduler = new Scheduler({ store, clock: systemClock, log, wake, deliver, changed: written }, config)
+  const changed = (folder: string) => {
+    written(folder)
+    scheduler.wake()
+  }
+  const tasks = new TaskBook(
+    { store, now: systemClock.now, newId: newTaskId, wake: later(wake), changed: later(changed) },
+    config,
+  )
+  return { scheduler, tasks }
+}
+
+/** After the transaction that asks for it: a request of an agent is carried out and recorded in one. */
+function later(work: (folder: string) => void): (folder: string) => void {
+  return (folder) => queueMicrotask(() => work(folder))
 }
 
 function credentialsOf({ apiKey, oauthToken, userHome }: Config): HostCredentials {

@@ -1,4 +1,5 @@
-import { lstatSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
+import { constants, lstatSync, readFileSync, realpathSync, statSync } from 'node:fs'
+import { type FileHandle, open, opendir, readlink } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
 import { errorText } from './domain/errors.ts'
@@ -16,8 +17,8 @@ export type AllowedMount = {
 }
 export type RefusedMount = { type: 'refused'; hostPath: string; why: string }
 export type MountVerdict = AllowedMount | RefusedMount
-/** As decimal text: inodes may exceed what a number holds. */
-export type Identity = { dev: string; ino: string }
+/** As decimal text: inodes may exceed what a number holds. Without `dev` where the engine runs in a machine of its own. */
+export type Identity = { dev?: string; ino: string }
 
 /** What decides beside the allowlist. */
 export type MountRules = {
@@ -52,7 +53,9 @@ const SEARCH_DEPTH = 3
 const SEARCH_ENTRIES = 100_000
 
 /** Reads the allowlist anew each time, so that an edit takes effect at once. */
-export function readAllowlist(file: string): { type: 'read'; list: Allowlist } | { type: 'unusable'; why: string } {
+export function readAllowlist(
+  file: string,
+): { type: 'read'; list: Allowlist } | { type: 'unusable'; missing: boolean; why: string } {
   try {
     return { type: 'read', list: allowlist.parse(JSON.parse(readFileSync(file, 'utf8'))) }
   } catch (error) {
@@ -60,7 +63,7 @@ export function readAllowlist(file: string): { type: 'read'; list: Allowlist } |
     const why = missing
       ? `there is no allowlist (${file}), and without one no extra folder is mounted`
       : `the allowlist ${file} cannot be used, so no extra folder is mounted: ${problemOf(error)}`
-    return { type: 'unusable', why }
+    return { type: 'unusable', missing, why }
   }
 }
 
@@ -70,44 +73,90 @@ function problemOf(error: unknown): string {
 }
 
 /** Judges every folder that a group wants beyond its own. What is not clearly allowed is refused. */
-export function judgeMounts(wishes: readonly ExtraMount[], who: { isMain: boolean }, rules: MountRules): MountVerdict[] {
-  const read = wishes.length > 0 ? readAllowlist(rules.allowlistFile) : undefined
+export async function judgeMounts(
+  wishes: readonly ExtraMount[],
+  who: { isMain: boolean },
+  rules: MountRules,
+): Promise<MountVerdict[]> {
+  if (wishes.length === 0) return []
+  const read = readAllowlist(rules.allowlistFile)
   const taken = new Set<string>()
-  return wishes.map((wish): MountVerdict => {
-    const refused = (why: string): MountVerdict => ({ type: 'refused', hostPath: wish.hostPath, why })
-    if (read?.type !== 'read') return refused(read?.why ?? 'there is no allowlist')
+  const verdicts: MountVerdict[] = []
+  for (const wish of wishes) {
     const name = wish.containerPath ?? path.basename(wish.hostPath)
-    if (!NAME.test(name)) return refused(`"${name}" is no name for it: letters, digits, "_", "-" and "." in one part, at most 64`)
-    if (taken.has(name.toLowerCase())) return refused(`another mount is called "${name}" already`)
-    const verdict = judge({ wish, name, list: read.list, who, rules })
+    const problem = read.type === 'unusable' ? read.why : nameProblem(name, taken)
+    const list = read.type === 'read' ? read.list : NOTHING_ALLOWED
+    const verdict = problem === undefined ? await judge({ wish, name, list, who, rules }) : refusal(wish, problem)
     if (verdict.type === 'allowed') taken.add(name.toLowerCase())
-    return verdict
-  })
+    verdicts.push(verdict)
+  }
+  return verdicts
+}
+
+const NOTHING_ALLOWED: Allowlist = { allowedRoots: [], blockedPatterns: [], nonMainReadOnly: true }
+
+function nameProblem(name: string, taken: ReadonlySet<string>): string | undefined {
+  if (!NAME.test(name)) return `"${name}" is no name for it: letters, digits, "_", "-" and "." in one part, at most 64`
+  return taken.has(name.toLowerCase()) ? `another mount is called "${name}" already` : undefined
+}
+
+function refusal({ hostPath }: ExtraMount, why: string): RefusedMount {
+  return { type: 'refused', hostPath, why }
 }
 
 type Case = { wish: ExtraMount; name: string; list: Allowlist; who: { isMain: boolean }; rules: MountRules }
 
-function judge({ wish, name, list, who, rules }: Case): MountVerdict {
-  const refused = (why: string): MountVerdict => ({ type: 'refused', hostPath: wish.hostPath, why })
+async function judge(one: Case): Promise<MountVerdict> {
+  const { wish, rules } = one
   const given = expanded(wish.hostPath, rules.userHome)
-  if (!path.isAbsolute(given) || /[\p{Cc}]/u.test(given)) return refused('it must be an absolute path, or start with ~/')
-  const source = realPathOf(given)
-  if (source === undefined) return refused('there is no such folder')
+  if (!path.isAbsolute(given) || /[\p{Cc}]/u.test(given)) return refusal(wish, 'it must be an absolute path, or start with ~/')
+  const held = await hold(given)
+  if (held.type === 'refused') return refusal(wish, held.why)
+  try {
+    return await judgeHeld(one, { ...held, given })
+  } finally {
+    await held.handle.close()
+  }
+}
+
+/** What is judged is what is held: whatever is put in its place meanwhile has another identity. */
+async function judgeHeld({ wish, name, list, who, rules }: Case, { handle, source, given }: Held): Promise<MountVerdict> {
   const blocked = [...ALWAYS_BLOCKED, ...list.blockedPatterns]
   const problem =
     blockedPart({ given, source, blocked }) ??
     systemProblem(source, rules) ??
     ownProblem(source, rules) ??
     strangersProblem(source, rules) ??
-    contentProblem({ source, blocked, rules })
-  if (problem !== undefined) return refused(problem)
+    (await contentProblem({ source, blocked, rules }))
+  if (problem !== undefined) return refusal(wish, problem)
   const root = list.allowedRoots.find((one) => isInside(source, realPathOf(expanded(one.path, rules.userHome))))
-  if (!root) return refused(`no allowed root of ${rules.allowlistFile} holds it`)
-  const { dev, ino } = statSync(source, { bigint: true })
-  const identity = { dev: String(dev), ino: String(ino) }
+  if (!root) return refusal(wish, `no allowed root of ${rules.allowlistFile} holds it`)
   const note = wish.readonly === false ? whyReadOnly({ root, list, who }) : undefined
   const readonly = wish.readonly !== false || note !== undefined
+  const identity = await identityOf(handle)
   return { type: 'allowed', source, target: `/workspace/extra/${name}`, readonly, identity, ...(note ? { note } : {}) }
+}
+
+type Held = { handle: FileHandle; source: string; given: string }
+
+/** Opens what a path leads to, so that it can be named and judged as one and the same thing. */
+async function hold(given: string): Promise<({ type: 'held' } & Omit<Held, 'given'>) | { type: 'refused'; why: string }> {
+  const real = realPathOf(given)
+  if (real === undefined) return { type: 'refused', why: 'there is no such folder' }
+  try {
+    const handle = await open(real, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+    return { type: 'held', handle, source: LINUX ? await readlink(`/proc/self/fd/${handle.fd}`) : real }
+  } catch (error) {
+    return { type: 'refused', why: `it cannot be opened: ${errorText(error)}` }
+  }
+}
+
+const LINUX = process.platform === 'linux'
+
+/** Elsewhere the engine's machine has devices of its own. */
+async function identityOf(handle: FileHandle): Promise<Identity> {
+  const { dev, ino } = await handle.stat({ bigint: true })
+  return { ...(LINUX ? { dev: String(dev) } : {}), ino: String(ino) }
 }
 
 function whyReadOnly({ root, list, who }: { root: Allowlist['allowedRoots'][number]; list: Allowlist; who: Case['who'] }) {
@@ -172,21 +221,20 @@ function strangersProblem(source: string, { uid, gid }: MountRules): string | un
 }
 
 /** The first blocked name in the folder, so far as it is near the top. */
-function contentProblem({ source, blocked, rules }: { source: string; blocked: readonly string[]; rules: MountRules }) {
+async function contentProblem({ source, blocked, rules }: { source: string; blocked: readonly string[]; rules: MountRules }) {
   const home = realPathOf(rules.userHome)
   if (home !== undefined && isInside(home, source)) return `it holds the home folder ${home}`
-  const found = search(source, blocked)
+  const found = await search(source, blocked)
   return found === undefined ? undefined : `${found}; mount a folder that has none of it in it, or move it away`
 }
 
-function search(source: string, blocked: readonly string[]): string | undefined {
-  if (!statSync(source).isDirectory()) return undefined
+async function search(source: string, blocked: readonly string[]): Promise<string | undefined> {
   let left = SEARCH_ENTRIES
   const folders = [{ folder: source, depth: 1 }]
   for (let next = folders.shift(); next; next = folders.shift()) {
-    for (const entry of entriesOf(next.folder)) {
+    for await (const entry of entriesOf(next.folder)) {
       if (isBlocked(entry.name, blocked)) return `${path.join(next.folder, entry.name)} is never mounted`
-      if (left-- === 0) return `there is too much in it to look for what must not be mounted`
+      if (left-- === 0) return 'there is too much in it to look for what must not be mounted'
       if (entry.isDirectory() && next.depth < SEARCH_DEPTH)
         folders.push({ folder: path.join(next.folder, entry.name), depth: next.depth + 1 })
     }
@@ -194,11 +242,25 @@ function search(source: string, blocked: readonly string[]): string | undefined 
   return undefined
 }
 
-/** What we may not list, the container's user may not list either. */
-function entriesOf(folder: string) {
-  try {
-    return readdirSync(folder, { withFileTypes: true })
-  } catch {
-    return []
-  }
+/** What we may not list, the container's user may not list either; a file has nothing in it. */
+async function* entriesOf(folder: string) {
+  const opened = await opendir(folder).catch(() => undefined)
+  if (opened) yield* opened
+}
+
+/** What the agent is told of the folders it has beside its own, and of those it does not have. */
+export function mountsText(verdicts: readonly MountVerdict[]): string | undefined {
+  if (verdicts.length === 0) return undefined
+  const lines = verdicts.map((verdict) => {
+    if (verdict.type === 'refused') return `- ${verdict.hostPath} is not mounted: ${verdict.why}.`
+    const mode = verdict.readonly ? `read-only${verdict.note ? `: ${verdict.note}` : ''}` : 'read-write'
+    return `- ${verdict.target} (${mode})`
+  })
+  return ['<mounts>', ...lines, '</mounts>'].join('\n')
+}
+
+/** Changes when the allowlist does: a container that was given folders by another one is out of date. */
+export function allowlistStamp(file: string): string {
+  const stat = statSync(file, { bigint: true, throwIfNoEntry: false })
+  return stat ? `${stat.ino}-${stat.size}-${stat.mtimeNs}-${stat.ctimeNs}` : 'none'
 }

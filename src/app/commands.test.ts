@@ -4,15 +4,17 @@ import { storeWith, type TestContext } from '../../test/fakes/rooms.ts'
 import { Commands } from './commands.ts'
 import { Feed } from './feed.ts'
 import { Inbox } from './inbox.ts'
+import type { Trouble } from './troubles.ts'
 import { TurnDesk } from './turn-desk.ts'
 
 const JID = 'local:main'
 
 /** Real store, inbox, desk and commands; the queue only notes what it is asked for. */
-function room(t: TestContext, { works = false } = {}) {
-  const { store, folder } = storeWith(t, ['main'])
+function room(t: TestContext, { works = false, jid = JID } = {}) {
+  const { store, folder } = storeWith(t, ['main', 'family'])
   const feed = new Feed()
   const asked: string[] = []
+  const troubles: Trouble[] = []
   const desk = new TurnDesk(
     { store, feed, now: () => 1_000 },
     { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 5, installId: 'x' },
@@ -26,7 +28,7 @@ function room(t: TestContext, { works = false } = {}) {
   }
   const log = { info() {}, error() {} }
   const commands = new Commands(
-    { store, desk, queue, log, now: () => 1_000, deliver: () => {} },
+    { store, desk, queue, log, now: () => 1_000, deliver: () => {}, troubles: () => troubles },
     { root: folder, assistantName: 'Andy', timeZone: 'UTC' },
   )
   const inbox = new Inbox({
@@ -38,10 +40,10 @@ function room(t: TestContext, { works = false } = {}) {
   })
   let n = 0
   const say = (text: string, { fromMe = true, id = String(n++) } = {}) =>
-    inbox.receive({ jid: JID, id, sender: 'a', senderName: 'Ann', text, sentAt: 0, fromMe }) ?? assert.fail('not stored')
+    inbox.receive({ jid, id, sender: 'a', senderName: 'Ann', text, sentAt: 0, fromMe }) ?? assert.fail('not stored')
   const replies = () => store.outbox.due(Number.MAX_SAFE_INTEGER)
-  const lastReply = () => store.messages.latest(JID, 1)[0]?.text ?? ''
-  return { store, desk, say, asked, replies, lastReply }
+  const lastReply = () => store.messages.latest(jid, 1)[0]?.text ?? ''
+  return { store, desk, say, asked, replies, lastReply, troubles }
 }
 
 test('a command is answered by the host, never reaches the agent, and moves no cursor', (t) => {
@@ -55,6 +57,32 @@ test('a command is answered by the host, never reaches the agent, and moves no c
   const turn = desk.claim('main', 'chat') ?? assert.fail('the message before it still waits')
   assert.equal(turn.throughSeq, first)
   assert.ok(!turn.prompt.includes('/status'))
+})
+
+test('the owner is told in main what is wrong anywhere, in another group what is wrong there, and others are not', (t) => {
+  const found: Trouble[] = [
+    { kind: 'channel', where: 'fake', folder: null, since: 0, why: 'retrying: no\nnetwork' },
+    { kind: 'turn', where: 'local:family', folder: 'family', since: 60_000, why: 'crash' },
+  ]
+  const family = '- turn local:family, since 1970-01-01 00:01: crash'
+  for (const [jid, fromMe, lines] of [
+    [JID, true, [family, '- channel fake, since 1970-01-01 00:00: retrying: no network']],
+    ['local:family', true, [family]],
+    ['local:family', false, []],
+  ] as const) {
+    const { say, lastReply, troubles } = room(t, { jid })
+    troubles.push(...found)
+    say('/status', { fromMe })
+    assert.deepEqual(lastReply().split('\n'), ['I am idle.', ...lines])
+  }
+})
+
+test('of many troubles the newest are told, and how many more there are', (t) => {
+  const { say, lastReply, troubles } = room(t)
+  for (let n = 0; n < 13; n++) troubles.push({ kind: 'task', where: `t${n}`, folder: 'main', since: n, why: 'x' })
+  say('/status')
+  const lines = lastReply().split('\n')
+  assert.deepEqual([lines.length, lines[1]?.slice(0, 10), lines.at(-1)], [12, '- task t12', '- and 3 more: ./nanoclaw status'])
 })
 
 test('stop interrupts what runs, and says so when nothing does', (t) => {

@@ -32,7 +32,7 @@ function office(
     order.push(`start ${group.folder}`)
     await started
     const log = RunLog.create({ folder, at: new Date(0), redact: (text) => text })
-    const run = new AgentRun({ name: group.folder, container, clock, log, listener, retryAt: () => undefined })
+    const run = new AgentRun({ name: group.folder, container, clock, log, listener, limit: () => undefined })
     void run.ended.then(() => order.push(`gone ${group.folder}`))
     void playAgent({ container, folder: group.folder, order })
     return run
@@ -317,4 +317,20 @@ test("a task beside main's chats waits for a place like everybody's", async (t) 
   queue.stopTurn('local:b')
   clock.advance(5_000)
   await settle(() => answers(store, 'main') === 2)
+})
+
+test('a turn that breaks within the host takes its container along, so that it holds no place', async (t) => {
+  const { promise: started, resolve: release } = Promise.withResolvers<void>()
+  const { store, order, say } = office(t, { groups: ['a', 'b'], maxContainers: 1, started })
+  const { mock } = t.mock.method(store.turns, 'noteJoined', () => {
+    throw new Error('disk full')
+  })
+  say('a', 'hang')
+  await settle(() => order.includes('start a'))
+  say('a', 'and this')
+  release()
+  await settle(() => order.includes('gone a'))
+  mock.restore()
+  say('b', 'hi')
+  await settle(() => answers(store, 'b') === 1)
 })

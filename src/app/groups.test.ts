@@ -269,3 +269,25 @@ test('a cleared session is gone; a group without one says so; of an unknown grou
   assert.match(text(r.clearSession('removed')), /it was def/)
   assert.match(whyNot(r.clearSession('nobody')), /no group "nobody"/)
 })
+
+test('with its group, a task is paused and says why', (t) => {
+  const { registry: r, store } = registry(t, ['main', 'family'])
+  const schedule = { type: 'interval', value: '60000' }
+  const fields = { prompt: 'p', script: null, schedule, contextMode: 'group', catchUp: 'once', reason: null } as const
+  const times = { nextRun: 60_000, lastRun: null, lastResult: null, createdAt: 0 }
+  for (const [id, folder, status] of [
+    ['a', 'family', 'active'],
+    ['b', 'family', 'completed'],
+    ['c', 'main', 'active'],
+  ] as const)
+    store.tasks.add({ id, folder, jid: `local:${folder}`, status, ...fields, ...times })
+  text(r.remove('family'))
+  assert.deepEqual(
+    store.tasks.all().map(({ id, status, reason, nextRun }) => [id, status, reason, nextRun]),
+    [
+      ['a', 'paused', 'its group was removed', null],
+      ['b', 'completed', null, 60_000],
+      ['c', 'active', null, 60_000],
+    ],
+  )
+})

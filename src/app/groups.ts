@@ -4,6 +4,7 @@ import type { Instant } from '../domain/clock.ts'
 import { type ContainerConfig, folderProblem, type Group, localJid, type RegisteredChat } from '../domain/group.ts'
 import { isFolder, isTerminal, type Registration, registrationProblem } from '../domain/registration.ts'
 import { nextBatch } from '../domain/routing.ts'
+import { everybody, type SenderJudge } from '../domain/senders.ts'
 import type { Store } from '../store/store.ts'
 import {
   done,
@@ -17,6 +18,7 @@ import {
   settingsProblem,
 } from './group-change.ts'
 import { isLeaving, leavingChats, noteLeaving, noteLeft } from './leaving.ts'
+import { pauseTask } from './task-run.ts'
 
 export type GroupPorts = {
   store: Store
@@ -25,6 +27,7 @@ export type GroupPorts = {
   release(folder: string): void
   /** Groups or chats are not what they were; whoever keeps a list of them writes it anew. */
   changed(): void
+  judge?: SenderJudge
 }
 
 export type GroupRules = { root: string; assistantName: string }
@@ -113,6 +116,8 @@ export class GroupRegistry {
     const { store } = this.#ports
     const changed = { ...group, name: settings.name?.trim() ?? group.name, config }
     store.groups.save(changed)
+    if (settings.config?.budget !== undefined)
+      store.turns.hasten({ reason: 'budget', folder: group.folder, at: this.#ports.now() })
     if (settings.config) this.#ports.release(group.folder)
     const notes = settings.main ? this.#makeMain(group) : []
     const isMain = group.isMain || settings.main === true
@@ -221,13 +226,17 @@ export class GroupRegistry {
   /** If the chat is registered again one day, what was said until now is not brought up. */
   #unregister({ jid, folder }: RegisteredChat): void {
     const { store } = this.#ports
-    store.chats.markAnswered(jid, store.messages.latest(jid, 1)[0]?.seq ?? 0)
+    store.chats.markAnswered(jid, store.messages.newestSeq(jid))
+    store.turns.drop(jid, this.#ports.now())
     store.groups.unregister(jid)
     if (store.groups.chatsOf(folder).length === 0) this.#removeGroup(folder)
   }
 
   #removeGroup(folder: string): void {
-    this.#ports.store.groups.remove(folder)
+    const { store } = this.#ports
+    const active = store.tasks.ofGroup(folder).filter(({ status }) => status === 'active')
+    for (const task of active) pauseTask(store, task, { reason: 'its group was removed', at: this.#ports.now() })
+    store.groups.remove(folder)
     this.#ports.release(folder)
   }
 
@@ -236,9 +245,9 @@ export class GroupRegistry {
     const { turns, chats, messages } = this.#ports.store
     if (turns.hasOpen(chat.jid)) return true
     const { answeredSeq, parkedSeq } = chats.cursors(chat.jid)
-    const waiting = messages.unanswered(chat.jid, answeredSeq)
-    if ((waiting.at(-1)?.seq ?? 0) <= parkedSeq) return false
-    return nextBatch({ messages: waiting, chat, isMain, assistantName: this.#rules.assistantName }).length > 0
+    const waiting = messages.unanswered(chat.jid, Math.max(answeredSeq, parkedSeq))
+    const { assistantName } = this.#rules
+    return nextBatch({ messages: waiting, chat, isMain, assistantName, judge: this.#ports.judge ?? everybody }).length > 0
   }
 
   /** Makes the terminal a chat of this group, if it is not yet: its owner asked for it. */

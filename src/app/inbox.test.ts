@@ -64,3 +64,10 @@ test('a message that nobody could have written is refused, and nothing of it is 
   assert.throws(() => i.receive(message('tg:1', 'x'.repeat(1_000_001))), { code: 'message.too-long' })
   assert.deepEqual([store.messages.latest('tg:1', 9), woken], [[], []])
 })
+
+test('a text that a platform lets through is cut rather than refused, or it would come again and again', async (t) => {
+  const { store, inbox: i } = inbox(t)
+  await i.message(message('tg:1', 'x'.repeat(1_000_001), 'id'))
+  const text = store.messages.latest('tg:1', 1)[0]?.text ?? ''
+  assert.deepEqual([text.length, text.endsWith('[cut: it was too long]')], [1_000_000, true])
+})

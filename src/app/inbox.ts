@@ -2,6 +2,8 @@ import type { Sink } from '../channels/contract.ts'
 import { AppError } from '../domain/errors.ts'
 import type { RegisteredChat } from '../domain/group.ts'
 import type { IncomingMessage, Message } from '../domain/message.ts'
+import { everybody, type SenderJudge, type Standing } from '../domain/senders.ts'
+import type { TurnId } from '../domain/turn.ts'
 import type { Store } from '../store/store.ts'
 import type { Feed } from './feed.ts'
 import { isLeaving } from './leaving.ts'
@@ -13,7 +15,11 @@ export type InboxPorts = {
   /** Something may be delivered that could not be before. */
   deliver(): void
   /** Takes a message that is a command, in its transaction; returns what is to be done after that. */
-  takeCommand(stored: { message: Message; chat: RegisteredChat }): (() => void) | undefined
+  takeCommand(said: { message: Message; chat: RegisteredChat; standing: Standing }): (() => void) | undefined
+  /** What the words of a sender are worth; of everybody's the same where nobody decided. */
+  judge?: SenderJudge
+  /** Words of somebody who is not heard were not kept. */
+  onDropped?(message: IncomingMessage, folder: string): void
 }
 
 /** More than this in one message is refused: no person writes it, and no model reads it. */
@@ -27,13 +33,43 @@ export class Inbox implements Sink {
     this.#ports = ports
   }
 
+  /** What a platform lets through is cut rather than refused: it would only be delivered again. */
   async message(message: IncomingMessage): Promise<void> {
-    this.receive(message)
+    this.receive({ ...message, text: bounded(message.text) })
   }
 
-  async edited(_change: { jid: string; id: string; text: string }): Promise<void> {}
+  /** Only the text is another: what is a command now was none when it was said. */
+  async edited({ text, ...change }: { jid: string; id: string; sender: string; text: string }): Promise<void> {
+    const { store, wake } = this.#ports
+    const folder = store.tx(() => {
+      const seq = store.messages.edit({ ...change, text: bounded(text) })
+      const turn = seq === undefined ? undefined : store.messages.turnOf(seq)
+      if (turn !== undefined) store.turns.noteChanged(turn)
+      return seq === undefined ? undefined : store.groups.chat(change.jid)?.folder
+    })
+    if (folder !== undefined) wake(folder)
+  }
 
-  async deleted(_message: { jid: string; id: string }): Promise<void> {}
+  /**
+   * What was answered stays, and so does what is another's. A run that has read it already goes on, but a further try does not
+   * ask it again; a turn whose messages are all gone is ended when it is looked at.
+   */
+  async deleted({ jid, id, sender, asAdmin }: Parameters<Sink['deleted']>[0]): Promise<void> {
+    const { store, wake } = this.#ports
+    const folder = store.tx(() => {
+      const message = store.messages.find({ jid, id })
+      if (!message || (message.sender !== sender && !asAdmin) || !this.#isOpen(jid, message)) return undefined
+      store.messages.takeBack(message.seq)
+      return store.groups.chat(jid)?.folder
+    })
+    if (folder !== undefined) wake(folder)
+  }
+
+  /** Nobody has answered it yet; what a turn is about is another thing from now on. */
+  #isOpen(jid: string, { seq, turnId }: { seq: number; turnId: TurnId | null }): boolean {
+    const { turns, chats } = this.#ports.store
+    return turnId === null ? seq > chats.cursors(jid).answeredSeq : turns.noteChanged(turnId)
+  }
 
   async chat({ jid, name, isGroup }: { jid: string; name?: string; isGroup: boolean }): Promise<void> {
     this.#ports.store.chats.see({ jid, isGroup, ...(name === undefined ? {} : { name }) })
@@ -43,7 +79,7 @@ export class Inbox implements Sink {
     this.#ports.deliver()
   }
 
-  /** The order number of a message of a registered chat; undefined for others, of which only the metadata is kept. */
+  /** The order number of a message of a registered chat; undefined for others, and for senders who are dropped: of those only the metadata is kept. */
   receive(message: IncomingMessage): number | undefined {
     const { store, feed, wake } = this.#ports
     const stored = store.tx(() => this.#store(message))
@@ -56,15 +92,28 @@ export class Inbox implements Sink {
   }
 
   #store(incoming: IncomingMessage) {
-    const { store, takeCommand } = this.#ports
+    const { store, takeCommand, judge = everybody, onDropped } = this.#ports
     store.chats.see({ jid: incoming.jid, at: incoming.sentAt })
     const chat = store.groups.chat(incoming.jid)
     if (!chat || isLeaving(store, chat.jid)) return undefined
+    const standing = judge(incoming, { isMain: store.groups.find(chat.folder)?.isMain ?? false })
+    if (standing.type === 'dropped') return onDropped?.(incoming, chat.folder)
     if (incoming.text.length > MAX_CHARACTERS) throw tooLong(incoming.text.length)
     const { seq, isNew } = store.messages.add(incoming)
     const message = { ...incoming, seq, fromAssistant: false }
-    return { chat, isNew, message, command: isNew ? takeCommand({ message, chat }) : undefined }
+    return {
+      chat,
+      isNew,
+      message,
+      command: isNew && standing.type === 'heard' ? takeCommand({ message, chat, standing }) : undefined,
+    }
   }
+}
+
+const CUT = '\n[cut: it was too long]'
+
+function bounded(text: string): string {
+  return text.length > MAX_CHARACTERS ? text.slice(0, MAX_CHARACTERS - CUT.length).toWellFormed() + CUT : text
 }
 
 function tooLong(length: number): AppError {

@@ -1,5 +1,6 @@
 import { type IpcRequest, type IpcResult, ipcRequest } from '@nanoclaw/protocol'
 import type { AgentRun } from '../container/agent-run.ts'
+import type { AuditNote } from '../domain/audit.ts'
 import { may } from '../domain/authority.ts'
 import { AppError, errorText } from '../domain/errors.ts'
 import type { RegisteredChat } from '../domain/group.ts'
@@ -26,6 +27,9 @@ export type IpcPorts = {
   /** Asks every channel for its chats. */
   refreshGroups(): Promise<void>
   now(): number
+  /** Takes secrets out of what an agent asks for, before any of it is said or kept. */
+  redact(text: string): string
+  audit(note: AuditNote): void
   log: { info(text: string): void; debug(text: string): void; error(text: string): void }
 }
 
@@ -59,7 +63,7 @@ export class IpcDesk {
   async take(found: Found, bytes: Buffer): Promise<void> {
     const { folder, id } = found
     if (this.#ports.store.ipcRequests.isDone({ folder, id, at: this.#ports.now() })) return
-    const read = readRequest(bytes)
+    const read = readRequest(this.#ports.redact(bytes.toString('utf8')))
     if (read.type === 'malformed') return this.answer(found, { status: 'malformed', text: read.why })
     try {
       const deed = await this.#carryOut(found, read.request)
@@ -95,13 +99,29 @@ export class IpcDesk {
     try {
       const deed = store.tx(() => {
         store.ipcRequests.note({ folder, id, at: now() })
-        return this.#deed(asked, { found, file })
+        const done = this.#deed(asked, { found, file })
+        this.#audit(asked, done.result)
+        return done
       })
       sent = deed.result?.status === 'done'
       return deed
     } finally {
       if (file?.type === 'taken' && !sent) this.#ports.files.remove(file.file)
     }
+  }
+
+  /** What was refused, and what was done that only main may do. */
+  #audit({ who: { folder }, request }: Asked, result: IpcResult | undefined): void {
+    const outcome = result?.status === 'refused' ? ('refused' as const) : ('done' as const)
+    if (outcome === 'done' && !PRIVILEGED.includes(request.type)) return
+    this.#ports.audit({
+      by: 'agent',
+      folder,
+      act: request.type,
+      subject: subjectOf(request),
+      outcome,
+      detail: result?.text ?? '',
+    })
   }
 
   #deed(asked: Asked, { found, file }: { found: Found; file: TakenFile | Refusal | undefined }): Deed {
@@ -195,15 +215,23 @@ export class IpcDesk {
   }
 }
 
+const PRIVILEGED: readonly IpcRequest['type'][] = ['register_group', 'update_group', 'refresh_groups']
+
+/** What a request is about: the chat, the group or the task it names. */
+function subjectOf(request: IpcRequest): string {
+  const { jid, target, targetJid, taskId } = request as Partial<Record<'jid' | 'target' | 'targetJid' | 'taskId', string>>
+  return jid ?? target ?? targetJid ?? taskId ?? ''
+}
+
 /** A reply is a frame, and all its matches must fit. */
 const MAX_SHOWN = 2_000
 const LONGEST_LINE = 300
 
 type Read = { type: 'request'; request: IpcRequest } | { type: 'malformed'; why: string }
 
-function readRequest(bytes: Buffer): Read {
+function readRequest(text: string): Read {
   try {
-    const parsed = ipcRequest.safeParse(JSON.parse(bytes.toString('utf8')))
+    const parsed = ipcRequest.safeParse(JSON.parse(text))
     if (parsed.success) return { type: 'request', request: parsed.data }
     const problems = parsed.error.issues.map(({ path, message }) => [path.join('.'), message].filter(Boolean).join(': '))
     return { type: 'malformed', why: oneLine(problems.join('; '), 1_000) }

@@ -86,6 +86,8 @@ export class Lane {
         yield { turns: this.#inFlight.splice(0, uuids.length), outcome }
       }
     } catch (error) {
+      // What it was asked already would be answered to nobody, in a container that nobody ends.
+      await this.#run?.kill()
       yield this.#finishAll({ type: 'failed', reason: reasonOf(error), detail: errorText(error) })
     } finally {
       if (this.name === 'isolated') await this.close()
@@ -98,9 +100,9 @@ export class Lane {
     this.#run?.push(this.#request(claimed))
   }
 
-  #request({ uuid, prompt, jid, earlier, group, task }: ClaimedTurn): TurnRequest {
+  #request({ uuid, prompt, jid, earlier, siblings, group, task }: ClaimedTurn): TurnRequest {
     const timeoutMs = group.config.timeout ?? this.#rules.timeoutMs
-    return { uuid, prompt, chatJid: jid, earlier, timeoutMs, script: task?.script ?? undefined }
+    return { uuid, prompt, chatJid: jid, earlier, siblings, timeoutMs, script: task?.script ?? undefined }
   }
 
   #finishAll(outcome: TurnOutcome): Finished {
@@ -160,9 +162,15 @@ export class Lane {
     return run
   }
 
-  /** A warm container goes on only with the session the store names, in the session folder it was given. */
+  /** A warm container goes on only with the session the store names, in the session folder and with the mounts it was given. */
   #fits(run: AgentRun, claimed: ClaimedTurn): boolean {
-    return run !== this.#worn && run.usable && run.sessionId === claimed.sessionId && this.#sessionsInode === this.#inode()
+    return (
+      !run.outdated &&
+      run !== this.#worn &&
+      run.usable &&
+      run.sessionId === claimed.sessionId &&
+      this.#sessionsInode === this.#inode()
+    )
   }
 
   #inode(): number | undefined {

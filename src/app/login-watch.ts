@@ -21,9 +21,8 @@ export class LoginWatch {
     const { store, fingerprint, wakeAll } = this.#ports
     const current = await fingerprint()
     const changed = this.#known !== undefined && this.#known !== current
+    if (changed) store.chats.unparkAll()
     this.#known = current
-    if (!changed) return
-    store.chats.unparkAll()
-    wakeAll()
+    if (changed) wakeAll()
   }
 }

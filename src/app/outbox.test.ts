@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ManualClock } from '../../test/fakes/clock.ts'
-import { storeWith, type TestContext } from '../../test/fakes/rooms.ts'
+import { registerChat, storeWith, type TestContext } from '../../test/fakes/rooms.ts'
 import { type Channel, type ChannelState, NotSent } from '../channels/contract.ts'
 import { AppError } from '../domain/errors.ts'
 import { Courier } from './outbox.ts'
@@ -10,7 +10,8 @@ type Send = Channel['send']
 
 /** The real courier and store with one channel for `tg:` chats, whose sends the test plays. */
 function postOffice(t: TestContext, send: Send, parts: Partial<Omit<Channel, 'state'>> = {}) {
-  const { store } = storeWith(t, [])
+  const { store } = storeWith(t, ['main'])
+  registerChat(store, { jid: 'tg:main', folder: 'main' })
   const clock = new ManualClock()
   const channel = {
     name: 'fake',
@@ -32,13 +33,14 @@ function postOffice(t: TestContext, send: Send, parts: Partial<Omit<Channel, 'st
     store,
     clock,
     log,
-    random: () => 1,
+    random: () => 0,
     forget: () => {},
     channelOf: (jid) => [channel, other].find((one) => one.owns(jid)),
   })
   const post = (jid: string, text: string) => store.outbox.add({ jid, text, key: text, turnId: null, at: clock.now() })
   const states = () => store.outbox.counts()
-  return { store, clock, courier, post, channel, states }
+  const notices = (jid: string) => store.messages.latest(jid, 9).map(({ text }) => text)
+  return { store, clock, courier, post, channel, states, notices }
 }
 
 async function settle(condition: () => boolean): Promise<void> {
@@ -91,14 +93,111 @@ test('a failed send is tried again later and later, with the same key, and the c
   assert.deepEqual(tries, ['a1', 'a1', 'a1', 'a2'])
 })
 
-test('what the platform refuses for good, and what no channel serves, is closed and shown', async (t) => {
-  const { courier, post, store } = postOffice(t, async () => {
+test('what the platform refuses for good is closed, and its chat is told why, once', async (t) => {
+  const sent: string[] = []
+  const { courier, post, states, notices, store } = postOffice(
+    t,
+    async (_jid, { text }) => {
+      if (text.startsWith('part')) throw new AppError({ code: 'x', fault: 'user', message: 'No such words here.' })
+      sent.push(text)
+      return { platformId: null }
+    },
+    { capabilities: { delivery: 'keyed', maxText: 60 } },
+  )
+  post('tg:a', ['part one '.repeat(5), 'part two '.repeat(5)].map((part) => part.trim()).join('\n\n'))
+  post('tg:a', 'after')
+  courier.deliver()
+  await settle(() => states().pending === 0)
+  assert.equal(states().failed, 2)
+  const told = 'A message of mine could not be delivered here: No such words here.'
+  assert.deepEqual([notices('tg:a'), sent.slice(0, 1), sent.slice(1).join(' ')], [[told], ['after'], told])
+  assert.deepEqual(store.messages.unanswered('tg:a', 0), [], 'no agent reads it')
+})
+
+test('a chat that refuses everything is not told again and again', async (t) => {
+  let sends = 0
+  const { courier, post, states } = postOffice(t, async () => {
+    sends++
     throw new AppError({ code: 'x.blocked', fault: 'user', message: 'The bot was removed from this chat.' })
   })
   post('tg:a', 'a1')
+  courier.deliver()
+  await settle(() => states().failed === 2)
+  assert.deepEqual([sends, states().pending], [2, 0])
+})
+
+test('what no channel serves is closed, and told in main', async (t) => {
+  const sent: string[] = []
+  const { courier, post, states } = postOffice(t, async (jid, { text }) => {
+    sent.push(`${jid} ${text}`)
+    return { platformId: null }
+  })
   post('wa:b', 'b1')
   courier.deliver()
-  await settle(() => store.outbox.counts().failed === 2)
+  await settle(() => states().failed === 1 && states().pending === 0)
+  assert.deepEqual(sent, ['tg:main A message of mine could not be delivered in wa:b: no channel serves wa:b'])
+})
+
+test('people are told where something may not have arrived, and not where it may be there twice', async (t) => {
+  const { store, courier, post, clock, states, notices } = postOffice(
+    t,
+    async (jid, { text }) => {
+      if (jid === 'tg:lost' && text === 'lost') throw new Error('the answer was lost')
+      return { platformId: null }
+    },
+    { capabilities: { delivery: 'uncertain', maxText: 4_096 } },
+  )
+  post('tg:twice', 'twice')
+  store.outbox.markSending(1)
+  courier.recover()
+  post('tg:lost', 'lost')
+  courier.deliver()
+  await settle(() => {
+    clock.advance(1_000)
+    return states().pending === 0
+  })
+  assert.equal(states().uncertain, 2)
+  assert.deepEqual(notices('tg:twice'), [])
+  assert.match(notices('tg:lost').join(), /^A message of mine may not have arrived here, or may have arrived twice\./)
+})
+
+test('a store that cannot be read ends nothing: it is read again later and later', async (t) => {
+  const { courier, post, store, clock, states } = postOffice(t, async () => ({ platformId: 'p' }))
+  const broken = t.mock.method(store.outbox, 'due', () => {
+    throw new Error('SQLITE_IOERR')
+  })
+  post('tg:a', 'a')
+  courier.deliver()
+  const reads = [broken.mock.callCount()]
+  for (const wait of [1_000, 1_000, 1_000, 4_000]) {
+    clock.advance(wait)
+    reads.push(broken.mock.callCount())
+  }
+  assert.deepEqual(reads, [1, 2, 2, 3, 4])
+  broken.mock.restore()
+  clock.advance(8_000)
+  await settle(() => states().pending === 0)
+})
+
+test('a row whose handling breaks is tried again later, and does not spin', async (t) => {
+  const { courier, post, clock, channel, states } = postOffice(t, async () => ({ platformId: 'p' }))
+  let reads = 0
+  const { capabilities } = channel
+  Object.defineProperty(channel, 'capabilities', {
+    configurable: true,
+    get() {
+      if (++reads < 3) throw new Error('a bug')
+      return capabilities
+    },
+  })
+  post('tg:a', 'a')
+  courier.deliver()
+  for (let n = 0; n < 100; n++) await new Promise(setImmediate)
+  assert.equal(reads, 1)
+  await settle(() => {
+    clock.advance(1_000)
+    return states().pending === 0
+  })
 })
 
 test('a stop aborts what is under way and keeps it for the next start', async (t) => {
@@ -135,7 +234,8 @@ test('a repeat with an unknown outcome before it goes out under its key, or afte
 
 test('where nothing tells two attempts apart, an unknown outcome is repeated once and no more', async (t) => {
   let sends = 0
-  const lost: Send = async () => {
+  const lost: Send = async (_jid, { text }) => {
+    if (text !== 'k') return { platformId: null }
     sends++
     throw new Error('the answer was lost')
   }
@@ -173,9 +273,23 @@ test('what was under way when the host was killed may have arrived', async (t) =
   })
   post('tg:a', 'k')
   store.outbox.markSending(1)
-  assert.equal(store.outbox.reopen(), 1)
+  assert.equal(courier.recover(), 1)
   courier.deliver()
   await settle(() => states().uncertain === 1)
+})
+
+test('a host that is killed again and again in a send does not send again and again', async (t) => {
+  let sends = 0
+  const count: Send = async (_jid, { text }) => ({ platformId: text === 'k' ? String(++sends) : null })
+  const { store, courier, post, states } = postOffice(t, count, { capabilities: { delivery: 'uncertain', maxText: 100 } })
+  post('tg:a', 'k')
+  for (const _ of ['first', 'second']) {
+    store.outbox.markSending(1)
+    courier.recover()
+  }
+  courier.deliver()
+  await settle(() => states().pending === 0)
+  assert.deepEqual([sends, states().uncertain], [0, 1])
 })
 
 test('a platform that says when is asked then, and not before', async (t) => {

@@ -1,11 +1,12 @@
 import type { Channel } from '../channels/contract.ts'
 import { NotSent } from '../channels/contract.ts'
 import { type Clock, type Instant, pause } from '../domain/clock.ts'
-import { type AttemptEnd, afterAttempt, backOff, type NextStep } from '../domain/delivery.ts'
+import { type AttemptEnd, afterAttempt, backOff, lossText, type NextStep } from '../domain/delivery.ts'
 import { AppError, errorText } from '../domain/errors.ts'
 import { splitText } from '../domain/split-text.ts'
 import type { Delivery, DeliveryFile } from '../store/outbox.ts'
 import type { Store } from '../store/store.ts'
+import { postNotice } from './notices.ts'
 
 export type CourierPorts = {
   store: Store
@@ -16,6 +17,8 @@ export type CourierPorts = {
   forget(file: DeliveryFile): void
   log: { warn(text: string): void; error(text: string): void }
 }
+
+type Lost = Extract<NextStep, { type: 'failed' | 'uncertain' }>
 
 /** A channel whose attempts fail: one row at a time is tried, and none before `notBefore`. */
 type Trouble = { failures: number; notBefore: Instant }
@@ -32,21 +35,56 @@ export class Courier {
   readonly #troubles = new Map<string, Trouble>()
   readonly #abort = new AbortController()
   #cancelTimer: () => void = () => {}
+  /** How often in a row the store could not be read. */
+  #unread = 0
 
   constructor(ports: CourierPorts) {
     this.#ports = ports
   }
 
-  /** Sends everything that can be sent now, and sees to it that the rest is sent when it can be. */
+  /** At start: what was under way when the host went away may have arrived. Returns how many there were. */
+  recover(): number {
+    const { store, channelOf, clock, log } = this.#ports
+    const why = 'the host was stopped while it was sent'
+    return store.tx(() => {
+      const cut = store.outbox.underWay()
+      for (const delivery of cut) {
+        const { seq, jid, unsure } = delivery
+        const guarantee = channelOf(jid)?.capabilities.delivery ?? 'uncertain'
+        const step = afterAttempt({ type: 'unknown', why }, { guarantee, unsure })
+        if (step.type === 'again') store.outbox.postpone({ seq, until: clock.now(), unsure: step.unsure, why })
+        else if (step.type !== 'sent') this.#close(delivery, step)
+        log.warn(`Delivery ${seq} to ${jid} ${step.type === 'again' ? 'is looked after again' : 'may have arrived'}: ${why}`)
+      }
+      return cut.length
+    })
+  }
+
+  /** Sends everything that can be sent now, and sees to it that the rest is sent when it can be. Never throws. */
   deliver(): void {
-    const { store, clock } = this.#ports
+    const { clock, random, log } = this.#ports
     if (this.#abort.signal.aborted) return
-    const now = clock.now()
-    for (const delivery of store.outbox.due(now)) if (!this.#underWay.has(delivery.seq)) this.#begin(delivery)
+    try {
+      this.#wakeAt(this.#deliverDue(clock.now()))
+      this.#unread = 0
+    } catch (error) {
+      const at = clock.now() + backOff(this.#unread++, random)
+      log.error(`The outbox could not be read, it is tried again: ${errorText(error)}`)
+      this.#wakeAt(at)
+    }
+  }
+
+  /** Returns when there will be more to do. */
+  #deliverDue(now: Instant): Instant {
+    const { outbox } = this.#ports.store
+    for (const delivery of outbox.due(now)) if (!this.#underWay.has(delivery.seq)) this.#begin(delivery)
     const held = [...this.#troubles.values()].map(({ notBefore }) => notBefore).filter((at) => at > now)
-    const next = Math.min(store.outbox.nextDueAfter(now) ?? Number.POSITIVE_INFINITY, ...held)
+    return Math.min(outbox.nextDueAfter(now) ?? Number.POSITIVE_INFINITY, ...held)
+  }
+
+  #wakeAt(at: Instant): void {
     this.#cancelTimer()
-    if (Number.isFinite(next)) this.#cancelTimer = clock.wakeAt(next, () => this.deliver())
+    this.#cancelTimer = Number.isFinite(at) ? this.#ports.clock.wakeAt(at, () => this.deliver()) : () => {}
   }
 
   /** Stops sending; what is under way is aborted and stays due. Resolves when nothing is under way. */
@@ -60,7 +98,10 @@ export class Courier {
     const channel = this.#ports.channelOf(delivery.jid)
     if (channel && !this.#isOpen(channel)) return
     const done = this.#send(delivery, channel)
-      .catch((error) => this.#ports.log.error(`Delivery ${delivery.seq}: ${errorText(error)}`))
+      .catch((error) => {
+        this.#ports.log.error(`Delivery ${delivery.seq}: ${errorText(error)}`)
+        if (channel) this.#noteTrouble(channel, { type: 'unknown', why: errorText(error) })
+      })
       .finally(() => {
         this.#underWay.delete(delivery.seq)
         queueMicrotask(() => this.deliver())
@@ -129,16 +170,37 @@ export class Courier {
         return this.#persist(() => store.outbox.markSent({ seq, platformId: step.platformId, at }))
       case 'uncertain':
         log.warn(`Delivery ${seq} to ${jid} may have arrived twice, or not: ${step.why}`)
-        return this.#persist(() => store.outbox.close({ seq, state: 'uncertain', at, ...step }))
+        return this.#persist(() => this.#close(delivery, step))
       case 'failed':
         log.error(`Delivery ${seq} to ${jid} failed for good: ${step.why}`)
-        return this.#persist(() => store.outbox.close({ seq, state: 'failed', at, platformId: null, why: step.why }))
+        return this.#persist(() => this.#close(delivery, step))
       case 'again': {
         const until = Math.max(step.retryAt ?? 0, at + backOff(attempts, random))
         log.warn(`Delivery ${seq} to ${jid} is tried again in ${Math.round((until - at) / 1_000)} s: ${step.why}`)
         return this.#persist(() => store.outbox.postpone({ seq, until, unsure: step.unsure, why: step.why }))
       }
     }
+  }
+
+  /** It is over, and people are told: of a message in parts once, of what the host itself says not at all. */
+  #close({ seq, first, jid, file, byHost }: Delivery, step: Lost): void {
+    const { store, clock } = this.#ports
+    const at = clock.now()
+    const platformId = step.type === 'uncertain' ? step.platformId : null
+    const reader = byHost ? undefined : this.#readerOf(jid)
+    const text = lossText(step, { file: file?.name, place: reader === jid ? 'here' : `in ${jid}` })
+    store.tx(() => {
+      store.outbox.close({ seq, state: step.type, at, platformId, why: step.why })
+      if (reader && text) postNotice(store, { jid: reader, text, key: `lost-${first}`, turnId: null, at })
+    })
+  }
+
+  /** Where somebody may read what is to be said in a chat: there, or in one of main. */
+  #readerOf(jid: string): string | undefined {
+    const { store, channelOf } = this.#ports
+    const main = store.groups.all().find(({ isMain }) => isMain)
+    const places = [jid, ...(main ? store.groups.chatsOf(main.folder).map((chat) => chat.jid) : [])]
+    return places.find((place) => channelOf(place))
   }
 
   /** What became of a send is kept until it can be written down: a full disk delays the chat, and sends nothing twice. */

@@ -65,6 +65,9 @@ function settled({ store, jid, seq }: { store: Store; jid: string; seq: number }
     case 'failed':
       return { type: 'failed', message: found.error ?? 'The turn failed.' }
     case 'pending':
+      return found.turn.waitsFor
+        ? { type: 'failed', message: found.error ?? 'It waits for something to be put right.' }
+        : undefined
     case 'running':
       return undefined
     default:

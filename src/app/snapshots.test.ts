@@ -38,3 +38,14 @@ test('main sees every task and every chat; another group sees its own tasks and 
   ])
   assert.ok(!existsSync(path.join(root, 'data/ipc/family/available_groups.json')))
 })
+
+test("a change in a group's tasks is shown to itself and to main alone", (t) => {
+  const { store } = storeWith(t, ['main', 'family', 'work'])
+  const root = temporaryFolder(t)
+  ensureFolder(path.join(root, 'data'))
+  new Snapshots({ store, root, now: () => 0, log: { warn: assert.fail } }).writeTasks('family')
+  const written = ['main', 'family', 'work'].filter((group) =>
+    existsSync(path.join(root, 'data/ipc', group, 'current_tasks.json')),
+  )
+  assert.deepEqual(written, ['main', 'family'])
+})

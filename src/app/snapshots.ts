@@ -24,14 +24,21 @@ export class Snapshots {
     this.#now = now
   }
 
-  /** A group whose folder cannot be used is told so when it starts; the others get theirs. */
   writeAll(): void {
-    for (const { folder } of this.#store.groups.all()) {
-      try {
-        this.write(folder)
-      } catch (error) {
-        this.#log.warn(`Group ${folder}: its snapshots were not written: ${errorText(error)}`)
-      }
+    for (const { folder } of this.#store.groups.all()) this.#tryWrite(folder)
+  }
+
+  /** What a change in this group's tasks shows to itself and to main. */
+  writeTasks(folder: string): void {
+    for (const group of this.#store.groups.all()) if (group.isMain || group.folder === folder) this.#tryWrite(group.folder)
+  }
+
+  /** A group whose folder cannot be used is told so when it starts; the others get theirs. */
+  #tryWrite(folder: string): void {
+    try {
+      this.write(folder)
+    } catch (error) {
+      this.#log.warn(`Group ${folder}: its snapshots were not written: ${errorText(error)}`)
     }
   }
 
@@ -45,7 +52,7 @@ export class Snapshots {
   }
 
   #tasks(folder: string, isMain: boolean): object[] {
-    const visible = this.#store.tasks.all().filter((task) => isMain || task.folder === folder)
+    const visible = isMain ? this.#store.tasks.all() : this.#store.tasks.ofGroup(folder)
     return visible.map((task) => ({
       id: task.id,
       groupFolder: task.folder,

@@ -114,3 +114,14 @@ test('a run whose task is gone ends without being worked on', (t) => {
   assert.deepEqual(store.turns.counts(), { pending: 0, running: 0, failed: 0 })
   assert.equal(store.tasks.history('gone', 1)[0]?.error, 'the task was removed')
 })
+
+test('a run that broke off, and whose task was cancelled, ends with the next start', (t) => {
+  const { store, desk: d, due, claim, told, run } = desk(t)
+  due()
+  claim()
+  store.tasks.remove('t1')
+  assert.equal(d.recover(), 1)
+  assert.deepEqual(store.turns.counts(), { pending: 0, running: 0, failed: 0 })
+  assert.equal(run()?.error, 'the task was removed')
+  assert.deepEqual(told(), [])
+})

@@ -26,7 +26,7 @@ function desk(t: { after(fn: () => void): void }, { chats = [] }: { chats?: stri
 
 const claim = (d: TurnDesk): ClaimedTurn => d.claim('main', 'chat') ?? assert.fail('there is no work')
 const answered = (text: string | null) => ({ type: 'answered' as const, text, usage: undefined })
-const failed = (reason: 'overload' | 'login' | 'session-lost' | 'too-large') => ({
+const failed = (reason: 'overload' | 'login' | 'setup' | 'session-lost' | 'too-large') => ({
   type: 'failed' as const,
   reason,
   detail: 'why',
@@ -110,7 +110,9 @@ test('turns that fail together are told once, and go on in their order', (t) => 
   clock.advance(5_000)
   const again = claim(d)
   assert.equal(again.turn.id, first.turn.id)
-  assert.equal(d.claimFollowUp(again)?.turn.id, second.turn.id)
+  assert.equal(d.claimFollowUp(again), undefined, 'what was tried before is a turn of its own')
+  d.finish([again], answered('one'))
+  assert.equal(claim(d).turn.id, second.turn.id)
 })
 
 test('a failed turn waits, then goes on with a new uuid and its earlier one', (t) => {
@@ -136,7 +138,9 @@ test('without a login the messages wait, and a newer one takes them along', (t) 
   assert.equal(last?.type === 'turn' && last.state, 'failed')
   say('two')
   const again = claim(d)
-  assert.ok(again.prompt.includes('one') && again.prompt.includes('two'))
+  assert.ok(again.prompt.includes('one') && again.earlier.length === 1, 'it is the same turn, tried again')
+  d.finish([again], answered('1'))
+  assert.ok(claim(d).prompt.includes('two'))
 })
 
 test('a restart wakes messages that waited for a login', (t) => {
@@ -199,4 +203,20 @@ test('the chats of a group take turns, the oldest message first, and the prompt 
   const first = claim(d)
   assert.equal(first.jid, 'tg:1')
   assert.ok(first.prompt.includes('chat="tg:1"'))
+})
+
+test('what waits for the machine to be put right looks again by itself, in silence; what waits for a login does not', (t) => {
+  const { store, desk: d, clock, say } = desk(t)
+  say('hi')
+  d.finish([claim(d)], failed('setup'))
+  assert.deepEqual(d.look('main', 'chat'), { type: 'wait', at: clock.now() + 600_000 })
+  clock.advance(600_000)
+  d.finish([claim(d)], failed('setup'))
+  assert.equal(store.outbox.counts().pending, 1)
+  clock.advance(600_000)
+  d.finish([claim(d)], failed('login'))
+  clock.advance(6_000_000)
+  assert.equal(d.look('main', 'chat').type, 'nothing')
+  say('and now?')
+  assert.equal(d.look('main', 'chat').type, 'work')
 })

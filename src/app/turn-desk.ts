@@ -5,6 +5,7 @@ import { agentCommandOf } from '../domain/command.ts'
 import type { Group, RegisteredChat } from '../domain/group.ts'
 import type { Message } from '../domain/message.ts'
 import { promptOf, taskPrompt } from '../domain/prompt.ts'
+import { everybody, mayDo, type SenderJudge } from '../domain/senders.ts'
 import type { RunningTurn, TurnId } from '../domain/turn.ts'
 import type { Store } from '../store/store.ts'
 import type { Task } from '../store/tasks.ts'
@@ -24,13 +25,15 @@ export type ClaimedTurn = {
   uuid: string
   /** Uuids of its earlier tries, oldest first. */
   earlier: string[]
+  /** Uuids of the first tries of turns that were in flight together with an earlier try. */
+  siblings: string[]
   sessionId: string | undefined
   lane: TurnLane
   /** There where the turn is a run of a task. */
   task: { runId: number; id: string; title: string; script: string | null } | undefined
 }
 
-export type TurnDeskPorts = { store: Store; feed: Feed; now(): Instant }
+export type TurnDeskPorts = { store: Store; feed: Feed; now(): Instant; judge?: SenderJudge }
 export type TurnRules = { assistantName: string; timeZone: string; maxRetries: number; installId: string }
 
 /**
@@ -77,19 +80,23 @@ export class TurnDesk {
       const chat = store.groups.chat(running.jid)
       if (!chat || chat.folder !== running.group.folder) return undefined
       const work = this.#finder.ofChat(running.group, chat)
-      return work && work.at <= now() ? this.#start(running.group, work) : undefined
+      // What was tried before must be looked up in the transcript first, which only a turn of its own is.
+      if (!work || work.turn !== undefined || work.at > now()) return undefined
+      const joined = this.#start(running.group, work)
+      if (joined) store.turns.noteJoined(joined.turn.id, running.turn.id)
+      return joined
     })
   }
 
   /** Says in the waiting chat that it was heard; once for each message it waits with. */
   tellPlace(folder: string, place: number): void {
-    const { store, feed, now } = this.#ports
+    const { store, feed } = this.#ports
     const next = this.look(folder, 'chat')
     const last = next.type === 'work' && next.work.type === 'messages' ? next.work.messages.at(-1) : undefined
     if (!last) return
     const { jid, seq } = last
     const text = `I am busy in other chats; you are number ${place} in the queue.`
-    store.tx(() => store.outbox.add({ jid, text, key: `place-${seq}`, turnId: null, at: now() }))
+    store.tx(() => this.#ledger.tell({ jid, text, key: `place-${seq}`, turnId: null }))
     feed.publish(jid, { type: 'turn', state: 'waiting', throughSeq: seq, detail: text })
   }
 
@@ -102,14 +109,21 @@ export class TurnDesk {
       case 'task': {
         const { task, runId } = work
         const started = this.#started({ group, jid: work.jid, id: work.turn, lane: laneOf(task), runId })
-        const prompt = taskPrompt({ ...task, timeZone: this.#rules.timeZone, at: this.#ports.now() })
+        const prompt = this.#taskPrompt(task, started)
         return { ...started, prompt, throughSeq: 0, task: { runId, id: task.id, title: titleOf(task), script: task.script } }
       }
       case 'messages': {
         const { jid, messages } = work
         const id = work.turn ?? this.#add({ group, jid, messages })
+        // It is tried again: what it waited for is looked at anew.
+        this.#ports.store.chats.unpark(jid)
         const started = this.#started({ group, jid, id, lane: 'chat', runId: undefined })
-        return { ...started, prompt: this.#prompt(id, messages), throughSeq: messages.at(-1)?.seq ?? 0, task: undefined }
+        return {
+          ...started,
+          prompt: this.#prompt(started.turn, { messages, group }),
+          throughSeq: messages.at(-1)?.seq ?? 0,
+          task: undefined,
+        }
       }
     }
   }
@@ -125,30 +139,44 @@ export class TurnDesk {
     const { store, now } = this.#ports
     const { turn } = this.#ledger.step(id, { type: 'started', at: now() })
     if (turn.state !== 'running') throw new Error(`turn ${id} did not start`)
-    const uuids = Array.from({ length: turn.tries }, (_, n) => this.#uuid(id, n + 1))
+    const uuids = this.#uuids({ id, tries: turn.tries })
     const uuid = uuids.pop() ?? ''
+    // A further try is a run of its own: only first ones go in together.
+    const siblings = uuids.length > 0 ? store.turns.siblings(id).map((sibling) => this.#uuid(sibling, 1)) : []
     const sessionId =
       lane === 'isolated' && runId !== undefined ? store.tasks.sessionOfRun(runId) : store.sessions.get(group.folder)
-    return { turn, group, jid, uuid, earlier: uuids, sessionId, lane }
+    return { turn, group, jid, uuid, earlier: uuids.slice(store.turns.staleTries(id)), siblings, sessionId, lane }
   }
 
   /** What the agent reads; a command to its own program reaches that as it is. */
-  #prompt(turn: TurnId, messages: readonly Message[]): string {
-    const { groups, questions } = this.#ports.store
+  #prompt(turn: RunningTurn, { messages, group }: { messages: readonly Message[]; group: Group }): string {
+    const { judge = everybody, store } = this.#ports
+    const { groups, questions, outbox } = store
     const [first] = messages
     const chat = first && groups.chat(first.jid)
     if (!chat) return ''
     const { timeZone, assistantName } = this.#rules
-    const isOwners = messages.length === 1 && first.fromMe
-    const command = isOwners ? agentCommandOf(first.text, chat.trigger ?? `@${assistantName}`) : undefined
+    const may = messages.length === 1 && mayDo(judge(first, group), 'compact')
+    const command = may ? agentCommandOf(first.text, chat.trigger ?? `@${assistantName}`) : undefined
     if (command !== undefined) return command
     const severalChats = groups.chatsOf(chat.folder).length > 1
     return promptOf({
       messages,
       timeZone,
       chat: severalChats ? chat.jid : undefined,
-      answers: questions.tellIn({ folder: chat.folder, jid: chat.jid, turn }),
+      answers: questions.tellIn({ folder: chat.folder, jid: chat.jid, turn: turn.id }),
+      undelivered: outbox.tellIn(turn, chat.jid),
     })
+  }
+
+  /** Beside the conversation nobody knows what was said in it. */
+  #taskPrompt(task: Task, { turn, lane, jid }: { turn: RunningTurn; lane: TurnLane; jid: string }): string {
+    const undelivered = lane === 'chat' ? this.#ports.store.outbox.tellIn(turn, jid) : []
+    return taskPrompt({ ...task, timeZone: this.#rules.timeZone, at: this.#ports.now(), undelivered })
+  }
+
+  #uuids({ id, tries }: { id: TurnId; tries: number }): string[] {
+    return Array.from({ length: tries }, (_, n) => this.#uuid(id, n + 1))
   }
 
   /** The same turn and try always give the same uuid, so a transcript can be asked for it after a crash. */
@@ -203,7 +231,8 @@ export class TurnDesk {
       const orphans = store.turns.running()
       for (const orphan of orphans) {
         const claimed = this.#orphan(orphan)
-        if (claimed) this.#ledger.orphaned(claimed)
+        if (!claimed || (orphan.runId !== null && !claimed.task)) this.#ledger.dropVoid({ turn: orphan.turn.id })
+        else this.#ledger.orphaned(claimed)
       }
       return orphans.length
     })
@@ -217,7 +246,19 @@ export class TurnDesk {
     const throughSeq = store.messages.ofTurn(turn.id).at(-1)?.seq ?? 0
     const task = runId === null ? undefined : store.tasks.taskOfRun(runId)
     const run = runId !== null && task ? { runId, id: task.id, title: titleOf(task), script: task.script } : undefined
-    return { turn, group, jid, lane, throughSeq, task: run, prompt: '', uuid: '', earlier: [], sessionId: undefined }
+    return {
+      turn,
+      group,
+      jid,
+      lane,
+      throughSeq,
+      task: run,
+      prompt: '',
+      uuid: '',
+      earlier: [],
+      siblings: [],
+      sessionId: undefined,
+    }
   }
 }
 

@@ -6,8 +6,8 @@ import { type Effect, nextTurn, type Step, type TurnEvent, type TurnId } from '.
 import type { Store } from '../store/store.ts'
 import type { StoredTurn } from '../store/turns.ts'
 import type { Feed } from './feed.ts'
+import { postNotice } from './notices.ts'
 import type { ClaimedTurn } from './turn-desk.ts'
-import type { Work } from './work-finder.ts'
 
 type Failure = Extract<TurnOutcome, { type: 'failed' }>
 type Answer = Exclude<TurnOutcome, { type: 'failed' }>
@@ -36,7 +36,7 @@ export class TurnLedger {
   step(id: TurnId, event: TurnEvent): Step {
     const stored = this.#store.turns.find(id)
     if (!stored) throw new Error(`turn ${id} is not in the store`)
-    const step = nextTurn(stored.turn, event, { maxRetries: this.#retries(stored) })
+    const step = nextTurn(stored.turn, event, { maxRetries: this.#retries(stored), parks: stored.runId === null })
     this.#store.turns.save(step.turn)
     return step
   }
@@ -47,8 +47,8 @@ export class TurnLedger {
     return this.#store.tasks.taskOfRun(runId)?.catchUp === 'skip' ? 0 : Math.min(maxRetries, TASK_RETRIES)
   }
 
-  /** What a turn was for is gone before it began. */
-  dropVoid({ turn }: Extract<Work, { type: 'void' }>): void {
+  /** What a turn was for is gone before it began, or before it could go on. */
+  dropVoid({ turn }: { turn: TurnId }): void {
     const runId = this.#store.turns.find(turn)?.runId
     this.step(turn, { type: 'stopped', at: this.#now() })
     if (runId) this.#store.tasks.endRun({ runId, at: this.#now(), status: 'error', result: null, error: 'the task was removed' })
@@ -60,16 +60,20 @@ export class TurnLedger {
     if (!first) return []
     const { turn, jid, task } = first
     const throughSeq = Math.max(...turns.map((one) => one.throughSeq))
+    const answerId = outcome.type === 'answered' ? outcome.answerId : undefined
+    const said = answerId === undefined ? undefined : this.#store.turns.withAnswer(jid, answerId)
     for (const { turn: one } of turns) {
       this.step(one.id, { type: outcome.type, at: this.#now() })
-      if (one.id !== turn.id) this.#store.turns.noteMerged(one.id, turn.id)
+      if (one.id !== (said ?? turn.id)) this.#store.turns.noteMerged(one.id, said ?? turn.id)
     }
+    if (answerId !== undefined && said === undefined) this.#store.turns.noteAnswer(turn.id, answerId)
     if (outcome.type === 'answered' && outcome.usage) this.#store.turns.noteUsage(turn.id, outcome.usage)
     this.#store.chats.markAnswered(jid, throughSeq)
+    this.#store.chats.unpark(jid)
     if (task) this.#endRun(task.runId, outcome)
     const state = outcome.type === 'answered' ? 'done' : 'stopped'
     const done: Publish = (feed) => feed.publish(jid, { type: 'turn', state, throughSeq })
-    const text = visibleAnswer(outcome.text)
+    const text = said === undefined ? visibleAnswer(outcome.text) : null
     return text === null ? [done] : [this.#say({ id: turn.id, jid, text: text + this.#sessionNote(turn.id) }), done]
   }
 
@@ -85,7 +89,7 @@ export class TurnLedger {
     return lost ? '\n\n(The earlier conversation could not be continued, so this is a fresh one.)' : ''
   }
 
-  #say({ id, jid, text }: { id: TurnId; jid: string; text: string }): Publish {
+  #say({ id, jid, text, byHost = false }: { id: TurnId; jid: string; text: string; byHost?: boolean }): Publish {
     const answer = {
       jid,
       id: `turn-${id}`,
@@ -96,18 +100,23 @@ export class TurnLedger {
       fromMe: true,
     }
     const message = this.#store.messages.addAnswer(answer, id)
-    this.#store.outbox.add({ jid, text, key: `turn-${id}`, turnId: id, at: this.#now() })
+    this.#store.outbox.add({ jid, text, key: `turn-${id}`, turnId: id, byHost, at: this.#now() })
     return (feed) => feed.publish(jid, { type: 'message', message })
   }
 
   /** A command's turn, started a moment ago, ends with the host's own words. */
   command({ id, jid, reply, throughSeq }: { id: TurnId; jid: string; reply: string; throughSeq: number }): Publish {
     this.step(id, { type: 'answered', at: this.#now() })
-    const say = this.#say({ id, jid, text: reply })
+    const say = this.#say({ id, jid, text: reply, byHost: true })
     return (feed) => {
       say(feed)
       feed.publish(jid, { type: 'turn', state: 'done', throughSeq })
     }
+  }
+
+  /** The host's own words: people find them in the chat, and agents do not take them for anybody's. */
+  tell({ jid, text, key, turnId }: { jid: string; text: string; key: string; turnId: TurnId | null }): void {
+    postNotice(this.#store, { jid, text, key, turnId, at: this.#now() })
   }
 
   /** Turns that fail together are told as one failure: the first one's. */
@@ -121,7 +130,7 @@ export class TurnLedger {
     const step = this.step(turn.id, { type: 'failed', at: this.#now(), reason, retryAt })
     this.#store.turns.noteError(turn.id, `${reason}: ${detail}`)
     this.#performAll({ step, claimed, detail, quiet })
-    const next = step.turn.state === 'pending' ? step.turn.notBefore : undefined
+    const next = step.turn.state === 'pending' && !step.turn.waitsFor ? step.turn.notBefore : undefined
     const text = failureText({ reason, detail, retryAt: next, timeZone: this.#rules.timeZone })
     return (feed) =>
       feed.publish(jid, { type: 'turn', state: next === undefined ? 'failed' : 'waiting', throughSeq, detail: text })
@@ -149,24 +158,29 @@ export class TurnLedger {
         const { reason, retryAt } = effect
         const text = failureText({ reason, detail, retryAt, timeZone: this.#rules.timeZone })
         // What is parked may be tried and fail again without anybody having said more: that is one piece of news.
-        const parked = reason === 'login' || reason === 'setup'
-        const key = parked ? `parked-${jid}-${throughSeq}-told-${reason}` : `turn-${turn.id}-told-${turn.tries}`
-        return this.#store.outbox.add({ jid, text, key, turnId: turn.id, at: this.#now() })
+        const parks = reason === 'login' || reason === 'setup'
+        const key = parks ? `parked-${jid}-${this.#newest(claimed)}-told-${reason}` : `turn-${turn.id}-told-${turn.tries}`
+        return void this.tell({ jid, text, key, turnId: turn.id })
       }
       case 'forget-session':
         if (lane === 'isolated' && task) return this.#store.tasks.noteSession(task.runId, null)
         return this.#store.sessions.clear(group.folder)
-      case 'park-messages':
-        this.#store.messages.release(turn.id)
-        return this.#store.chats.park(jid, throughSeq)
+      case 'park-chat':
+        return this.#store.chats.park(jid, this.#newest(claimed))
       case 'give-up-messages':
         return this.#store.chats.markAnswered(jid, throughSeq)
     }
   }
 
+  /** The newest thing that was said in a chat and is not answered. */
+  #newest({ jid, throughSeq }: ClaimedTurn): number {
+    const { chats, messages } = this.#store
+    return Math.max(throughSeq, messages.unanswered(jid, chats.cursors(jid).answeredSeq).at(-1)?.seq ?? 0)
+  }
+
   /** A task that fails in the same way each time is told once. */
   #failRun({ claimed, task, reason, detail }: FailedRun): void {
-    const { tasks, outbox } = this.#store
+    const { tasks } = this.#store
     const { jid, turn } = claimed
     const error = `${reason}: ${detail}`
     tasks.endRun({ runId: task.runId, at: this.#now(), status: 'error', result: null, error })
@@ -175,7 +189,7 @@ export class TurnLedger {
     const { timeZone } = this.#rules
     const nextRun = tasks.find(task.id)?.nextRun ?? null
     const text = taskFailureText({ title: task.title, reason, detail, nextRun, timeZone })
-    outbox.add({ jid, text, key: `turn-${turn.id}-told-${turn.tries}`, turnId: turn.id, at: this.#now() })
+    this.tell({ jid, text, key: `turn-${turn.id}-told-${turn.tries}`, turnId: turn.id })
   }
 }
 

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import http from 'node:http'
 import {
+  type AllowedRootRequest,
   type Change,
   type ChatEvent,
   type ChatMessage,
@@ -10,10 +11,13 @@ import {
   type GroupSettingsRequest,
   type HostStatus,
   hostStatus,
+  type LoginEvent,
   lines,
+  loginEvent,
   type OutcomeEvent,
   outcomeEvent,
   type RegistrationRequest,
+  type TaskDeed,
 } from '@nanoclaw/protocol'
 import { z } from 'zod'
 import { AppError } from '../domain/errors.ts'
@@ -93,6 +97,37 @@ export class ControlClient {
 
   clearSession(folder: string): Promise<Change> {
     return this.#ask({ method: 'POST', path: '/api/sessions/clear', body: { folder }, schema: change })
+  }
+
+  allowMount(root: AllowedRootRequest): Promise<Change> {
+    return this.#ask({ method: 'POST', path: '/api/mounts/allow', body: root, schema: change })
+  }
+
+  removeMount(target: string): Promise<Change> {
+    return this.#ask({ method: 'POST', path: '/api/mounts/remove', body: { target }, schema: change })
+  }
+
+  /** Links a channel to an account: what to do, as it comes; `online` or `failed` is the last. */
+  async *loginChannel({
+    name,
+    phone,
+    signal,
+  }: {
+    name: string
+    phone?: string | undefined
+    signal: AbortSignal
+  }): AsyncGenerator<LoginEvent> {
+    const path = `/api/channels/${encodeURIComponent(name)}/login`
+    const response = await this.#open({ method: 'POST', path, body: { phone }, signal })
+    yield* jsonLines({ response, schema: loginEvent, signal })
+  }
+
+  logoutChannel(name: string): Promise<Change> {
+    return this.#ask({ method: 'POST', path: `/api/channels/${encodeURIComponent(name)}/logout`, schema: change })
+  }
+
+  changeTask(id: string, deed: TaskDeed): Promise<Change> {
+    return this.#ask({ method: 'POST', path: `/api/tasks/${encodeURIComponent(id)}/${deed}`, schema: change })
   }
 
   /** The JID of a group's chat in the terminal, which is opened if it is not yet. */

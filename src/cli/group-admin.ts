@@ -1,16 +1,24 @@
+import { AuditBook } from '../app/audit-book.ts'
 import type { GroupChange } from '../app/group-change.ts'
 import { ensureMain, GroupRegistry } from '../app/groups.ts'
-import { type Config, PROJECT } from '../config.ts'
+import { MountAdmin } from '../app/mount-admin.ts'
+import { OwnerDesk } from '../app/owner-desk.ts'
+import { changeTask, newTaskId, TaskBook } from '../app/tasks.ts'
+import { type Config, mountRules, PROJECT } from '../config.ts'
 import { containerUser } from '../container/folders.ts'
 import { AppError } from '../domain/errors.ts'
 import { prepareRoot } from '../project.ts'
+import { Secrets } from '../secrets.ts'
 import { HostLock } from '../store/lock.ts'
 import { openForReading } from '../store/read-only.ts'
 import { Store } from '../store/store.ts'
 import { ControlClient } from './control-client.ts'
 
 /** What the command line changes: through the host, or, where none runs, in its place. */
-export type GroupAdmin = Pick<ControlClient, 'registerChat' | 'setGroup' | 'removeGroup' | 'clearSession'>
+export type GroupAdmin = Pick<
+  ControlClient,
+  'registerChat' | 'setGroup' | 'removeGroup' | 'clearSession' | 'allowMount' | 'removeMount' | 'changeTask'
+>
 
 /** How long a host that is just starting may take until it answers. */
 const STARTING_MS = 60_000
@@ -35,7 +43,7 @@ export async function withGroupAdmin<T>({ config, use }: { config: Config; use: 
 }
 
 async function withoutHost<T>(config: Config, use: (admin: GroupAdmin) => Promise<T>): Promise<T> {
-  const { root, paths, assistantName } = config
+  const { root, paths } = config
   prepareRoot({
     root,
     project: PROJECT,
@@ -46,7 +54,7 @@ async function withoutHost<T>(config: Config, use: (admin: GroupAdmin) => Promis
     const store = Store.open(paths.database, (text) => process.stderr.write(`${text}\n`))
     try {
       ensureMain(store, Date.now())
-      return await use(adminOf(store, { root, assistantName }))
+      return await use(adminOf(store, config))
     } finally {
       store.close()
     }
@@ -56,13 +64,20 @@ async function withoutHost<T>(config: Config, use: (admin: GroupAdmin) => Promis
 }
 
 /** No container runs without a host, and the next one writes its lists at its start. */
-function adminOf(store: Store, rules: { root: string; assistantName: string }): GroupAdmin {
-  const registry = new GroupRegistry({ store, now: Date.now, release: () => {}, changed: () => {} }, rules)
+function adminOf(store: Store, config: Config): GroupAdmin {
+  const registry = new GroupRegistry({ store, now: Date.now, release: () => {}, changed: () => {} }, config)
+  const audit = new AuditBook({ store, now: Date.now, redact: new Secrets(config).redact })
+  const mounts = new MountAdmin(mountRules(config))
+  const desk = new OwnerDesk({ store, registry, mounts, audit: (note) => audit.note(note) })
+  const tasks = new TaskBook({ store, now: Date.now, newId: newTaskId, wake: () => {}, changed: () => {} }, config)
   return {
-    registerChat: async (wish) => answer(registry.register(wish)),
-    setGroup: async (settings) => answer(registry.set(settings)),
-    removeGroup: async (target) => answer(registry.remove(target)),
-    clearSession: async (folder) => answer(registry.clearSession(folder)),
+    registerChat: async (wish) => answer(desk.register(wish)),
+    setGroup: async (settings) => answer(desk.set(settings)),
+    removeGroup: async (target) => answer(desk.remove(target)),
+    clearSession: async (folder) => answer(desk.clearSession(folder)),
+    allowMount: async (wish) => answer(desk.allowMount(wish)),
+    removeMount: async (target) => answer(desk.removeMount(target)),
+    changeTask: async (id, deed) => changeTask(tasks, { id, deed }),
   }
 }
 

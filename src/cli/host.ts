@@ -1,9 +1,9 @@
 import type { Config } from '../config.ts'
 import { AppError } from '../domain/errors.ts'
-import { redactor } from '../gateway/redactor.ts'
 import { type Host, startHost } from '../index.ts'
 import { openLog } from '../log.ts'
 import { engineRuntime } from '../runtimes/engine-runtime.ts'
+import { Secrets } from '../secrets.ts'
 import { ControlClient } from './control-client.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -14,10 +14,10 @@ const POLL_MS = 100
 
 /** Starts a host in this process. `echo` shows its log on stdout. */
 export async function openHost({ config, env, echo }: { config: Config; env: Environment; echo: boolean }): Promise<Host> {
-  const secrets = [config.apiKey, config.oauthToken].filter((value) => value !== undefined)
+  const secrets = new Secrets(config)
   const runtime = await engineRuntime({ env: { ...env, CONTAINER_RUNTIME: config.containerRuntime } })
-  const log = openLog({ config, redact: redactor(secrets), echo })
-  return startHost({ config, log, runtime })
+  const log = openLog({ config, redact: secrets.redact, echo })
+  return startHost({ config, log, runtime, secrets })
 }
 
 /**

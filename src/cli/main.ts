@@ -1,12 +1,17 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import packageJson from '../../package.json' with { type: 'json' }
 import { loadConfig, PROJECT } from '../config.ts'
+import { auditCommand } from './audit.ts'
+import { channelsCommand } from './channels.ts'
 import type { ChatOptions } from './chat.ts'
 import { type ExitCode, exitCodeOf, report } from './exit.ts'
 import { groupsCommand } from './groups.ts'
+import { mountsCommand } from './mounts.ts'
 import { sessionsCommand } from './sessions.ts'
 import { personAt } from './setup/person.ts'
 import { mayInstall, type SetupState, setup } from './setup/setup.ts'
+import { tasksCommand } from './tasks.ts'
+import { usageCommand } from './usage.ts'
 
 const { env } = process
 const say = (line: string) => process.stderr.write(`${line}\n`)
@@ -44,7 +49,12 @@ function commands(done: (code: ExitCode) => void): Command {
       done(0)
     })
   groupsCommand(program, { env, print, say, done })
+  mountsCommand(program, { env, print, say, done })
+  auditCommand(program, { env, print, say, done })
   sessionsCommand(program, { env, print, say, done })
+  channelsCommand(program, { env, print, say, done })
+  tasksCommand(program, { env, print, say, done })
+  usageCommand(program, { env, print, say, done })
   add('build', 'write dist/index.js, which service units of v1 start').action(async () => {
     const { writeDist } = await import('./setup/build.ts')
     say(`Wrote ${writeDist(PROJECT)}`)

@@ -16,7 +16,8 @@ function status(overrides: Partial<HostStatus>): HostStatus {
     turns: { pending: 0, running: 0, failed: 0 },
     outbox: { pending: 0, failed: 0, uncertain: 0 },
     containers: [],
-    channels: [{ name: 'terminal', state: 'online', detail: null }],
+    channels: [{ name: 'terminal', state: 'online', detail: null, since: NOW }],
+    troubles: [],
     ...overrides,
   }
 }
@@ -47,7 +48,7 @@ test('what is wrong is marked', () => {
       ready: false,
       turns: { pending: 1, running: 2, failed: 3 },
       outbox: { pending: 0, failed: 0, uncertain: 4 },
-      channels: [{ name: 'whatsapp', state: 'needs-pairing', detail: 'run ./nanoclaw channels login whatsapp' }],
+      channels: [{ name: 'whatsapp', state: 'needs-pairing', detail: 'run ./nanoclaw channels login whatsapp', since: NOW }],
     }),
     { now: NOW },
   )
@@ -81,4 +82,18 @@ test('names cannot drive the terminal', () => {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: none of them may be left
   assert.doesNotMatch(text, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/)
   assert.match(text, /^x {6}Evil GROUP {2}idle {3}- {8}! none$/m)
+})
+
+test('troubles are shown with where, since when and why', () => {
+  const text = renderStatus(
+    status({
+      troubles: [
+        { kind: 'send', where: 'tg:1', folder: 'family', since: NOW - 65_000, why: 'was not delivered: no such chat\u001b[2J' },
+        { kind: 'migration', where: '', folder: null, since: NOW - 3 * 86_400_000, why: 'two messages had no chat' },
+      ],
+    }),
+    { now: NOW },
+  )
+  assert.match(text, /^! send {7}tg:1 {3}1m 05s ago {2}was not delivered: no such chat/m)
+  assert.match(text, /^! migration {2}- {6}3d ago {6}two messages had no chat$/m)
 })

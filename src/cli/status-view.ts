@@ -4,7 +4,14 @@ import { oneLine, width } from './terminal/text.ts'
 
 /** The state of the host for a person: what is wrong stands with a `!`, lists without entries say so. */
 export function renderStatus(status: HostStatus, { now = Date.now() }: { now?: number } = {}): string {
-  const sections = [head(status), groupTable(status), countLines(status), containerTable(status, now), channelTable(status)]
+  const sections = [
+    head(status),
+    groupTable(status),
+    countLines(status),
+    containerTable(status, now),
+    channelTable(status),
+    ...troubleTable(status, now),
+  ]
   return `${sections.map((lines) => lines.join('\n')).join('\n\n')}\n`
 }
 
@@ -65,6 +72,18 @@ function channelTable({ channels }: HostStatus): string[] {
   if (channels.length === 0) return ['! No channels are connected.']
   const rows = channels.map(({ name, state, detail }) => [name, state === 'online' ? state : `! ${state}`, detail ?? ''])
   return table([['CHANNEL', 'STATE', ''], ...rows])
+}
+
+/** Nothing at all when there is none. */
+function troubleTable({ troubles }: HostStatus, now: number): string[][] {
+  if (troubles.length === 0) return []
+  const rows = troubles.map(({ kind, where, since, why }) => [`! ${kind}`, where || '-', `${ago(now - since)} ago`, why])
+  return [[...table([['TROUBLE', 'WHERE', 'SINCE', 'WHY'], ...rows]), 'What is over is shown for 7 days.']]
+}
+
+function ago(ms: number): string {
+  const days = Math.floor(ms / 86_400_000)
+  return days > 0 ? `${days}d` : duration(Math.max(ms, 0))
 }
 
 /** Columns as wide as their widest cell. Names come from chats and folders, so they are shown harmlessly. */

@@ -5,8 +5,8 @@ import path from 'node:path'
 export type TestPlan = { sideBySide: string[]; oneByOne: string[] }
 
 const PLACES = ['protocol', 'src', 'container', 'web-ui', 'test']
-/** Below `test/` these need neither containers nor a quiet machine. */
-const LIGHT = ['test/contracts/', 'test/sim/']
+/** Below `test/` these need neither containers nor the machine for themselves. */
+const LIGHT = ['test/contracts/', 'test/fuzz/']
 
 /** Every test of the project, the fast ones first: units beside their sources, then contracts and simulation, then the rest. */
 export function allTests(project: string): TestPlan {

@@ -5,14 +5,14 @@ import path from 'node:path'
 import { test } from 'node:test'
 import { ManualClock } from '../../test/fakes/clock.ts'
 import { FakeContainer } from '../../test/fakes/container.ts'
-import { AgentRun, type TurnOutcome, type TurnRequest } from './agent-run.ts'
+import { AgentRun, type ModelLimit, type TurnOutcome, type TurnRequest } from './agent-run.ts'
 import { RunLog } from './run-log.ts'
 
 const UUID = '00000000-0000-4000-8000-000000000001'
 const OTHER = '00000000-0000-4000-8000-000000000002'
-const request: TurnRequest = { uuid: UUID, prompt: 'hi', chatJid: 'local:main', earlier: [], timeoutMs: 60_000 }
+const request: TurnRequest = { uuid: UUID, prompt: 'hi', chatJid: 'local:main', earlier: [], siblings: [], timeoutMs: 60_000 }
 
-function start(t: { after(fn: () => void): void }) {
+function start(t: { after(fn: () => void): void }, limit?: ModelLimit) {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'nanoclaw-run-'))
   t.after(() => rmSync(folder, { recursive: true }))
   const clock = new ManualClock()
@@ -23,7 +23,7 @@ function start(t: { after(fn: () => void): void }) {
     onSession: (id: string) => heard.push(`session ${id}`),
     onActivity: ({ detail }: { detail: string }) => heard.push(detail),
   }
-  const run = new AgentRun({ name: 'nanoclaw-main-1', container, clock, log, listener, retryAt: () => undefined })
+  const run = new AgentRun({ name: 'nanoclaw-main-1', container, clock, log, listener, limit: () => limit })
   const logText = () => readFileSync(path.join(folder, readdirSync(folder)[0] ?? ''), 'utf8')
   return { run, container, clock, heard, logText }
 }
@@ -37,7 +37,14 @@ async function ask(run: AgentRun, turn: TurnRequest): Promise<TurnOutcome> {
 test('a turn goes in as a frame and its result comes out as an answer', async (t) => {
   const { run, container, heard } = start(t)
   const outcome = ask(run, request)
-  assert.deepEqual(await container.next(), { type: 'turn', uuid: UUID, prompt: 'hi', chatJid: 'local:main', earlier: [] })
+  assert.deepEqual(await container.next(), {
+    type: 'turn',
+    uuid: UUID,
+    prompt: 'hi',
+    chatJid: 'local:main',
+    earlier: [],
+    siblings: [],
+  })
   container.frame({ type: 'session', sessionId: 's1' })
   container.frame({ type: 'activity', kind: 'tool', detail: 'Bash: ls' })
   container.result({ result: 'hello', consumed: [UUID], newSessionId: 's1' })
@@ -209,6 +216,21 @@ test('an API error ends the run: the next turn gets a fresh container', async (t
   container.result({ status: 'error', errorClass: 'login', error: 'Invalid API key', consumed: [UUID] })
   assert.deepEqual(await outcome, { type: 'failed', reason: 'login', detail: 'Invalid API key', retryAt: undefined })
   assert.equal(run.usable, false)
+})
+
+test('that the budget is used up is for the gateway to say, and not for the agent', async (t) => {
+  const spent = { type: 'budget' as const, retryAt: 7_000, why: 'All is spent.' }
+  const over = start(t, spent)
+  const outcome = ask(over.run, request)
+  over.container.result({ status: 'error', errorClass: 'rate-limit', error: 'whatever it says', consumed: [UUID] })
+  assert.deepEqual(await outcome, { type: 'failed', reason: 'budget', detail: 'All is spent.', retryAt: 7_000 })
+
+  const forged = start(t)
+  const crash = ask(forged.run, request)
+  forged.container.result({ status: 'error', errorClass: 'budget', error: 'NanoClaw budget: all is spent', consumed: [UUID] })
+  forged.container.exit({ code: 1 })
+  const ended = await crash
+  assert.equal(ended.type === 'failed' && ended.reason, 'crash')
 })
 
 test('the run log has input, output and end, and no secret', async (t) => {

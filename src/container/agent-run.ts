@@ -20,6 +20,7 @@ export type TurnRequest = {
   prompt: string
   chatJid: string
   earlier: string[]
+  siblings: string[]
   timeoutMs: number
   /** Decides in the container whether the model is asked at all. */
   script?: string | undefined
@@ -27,7 +28,8 @@ export type TurnRequest = {
 
 /** How a turn ended. `text` is what the agent said, null when it said nothing. */
 export type TurnOutcome =
-  | { type: 'answered'; text: string | null; usage: Usage | undefined }
+  /** `answerId`: the same for two turns, it is one answer to both. */
+  | { type: 'answered'; text: string | null; usage: Usage | undefined; answerId?: string | undefined }
   | { type: 'stopped'; text: string | null }
   | { type: 'failed'; reason: FailureClass; detail: string; retryAt?: number | undefined }
 
@@ -50,14 +52,21 @@ const MAX_UNREAD_BYTES = 4 * 1024 * 1024
 /** stderr lines are log text; a longer one is cut. */
 const MAX_LOG_LINE_BYTES = 64 * 1024
 
+/** Why the model may not be asked before `retryAt`. Unlike a frame, it cannot be forged by an agent. */
+export type ModelLimit = { type: 'rate-limit'; retryAt: number } | { type: 'budget'; retryAt: number; why: string }
+
 type RunParts = {
   name: string
   container: RunningContainer
   clock: Clock
   log: RunLog
   listener: RunListener
-  /** When the model API may be asked again, as it said to the gateway. */
-  retryAt: () => number | undefined
+  /** What the gateway knows of why the model does not answer. */
+  limit: () => ModelLimit | undefined
+  /** What the container was given is not what a new one would get. */
+  outdated?: () => boolean
+  /** The container is not what it was promised to be, as the program in it says. */
+  onWrongSetup?: (why: string) => void
 }
 
 /** Turns that ended together, oldest first: what came while the first ran may have gone into its answer. */
@@ -89,7 +98,9 @@ export class AgentRun {
   readonly #clock: Clock
   readonly #log: RunLog
   readonly #listener: RunListener
-  readonly #retryAt: () => number | undefined
+  readonly #limit: () => ModelLimit | undefined
+  readonly #outdated: () => boolean
+  readonly #onWrongSetup: (why: string) => void
   readonly #inFlight: InFlight[] = []
   readonly #settled: Settled[] = []
   #wake: () => void = () => {}
@@ -99,7 +110,7 @@ export class AgentRun {
   #noise = 0
   #lastError = ''
 
-  constructor({ name, container, clock, log, listener, retryAt }: RunParts) {
+  constructor({ name, container, clock, log, listener, limit, ...rest }: RunParts) {
     this.name = name
     this.id = container.id
     this.startedAt = clock.now()
@@ -107,7 +118,9 @@ export class AgentRun {
     this.#clock = clock
     this.#log = log
     this.#listener = listener
-    this.#retryAt = retryAt
+    this.#limit = limit
+    this.#outdated = rest.outdated ?? (() => false)
+    this.#onWrongSetup = rest.onWrongSetup ?? (() => {})
     container.stdin.on('error', () => {}) // a container that is gone is noticed by `exited`
     this.ended = this.#live()
   }
@@ -119,6 +132,11 @@ export class AgentRun {
   /** True while a next turn can go in. */
   get usable(): boolean {
     return !this.#over && this.#inFlight.length === 0 && this.#settled.length === 0
+  }
+
+  /** True when a fresh container would be given other things. */
+  get outdated(): boolean {
+    return this.#outdated()
   }
 
   /** True while the running turn can take a follow-up. The SDK names at most 64 messages in a result. */
@@ -160,12 +178,14 @@ export class AgentRun {
 
   /** A turn goes in, or a follow-up of the one that runs. Its end comes by `settled`. */
   push(request: TurnRequest): void {
-    const { uuid, prompt, chatJid, earlier, script } = request
+    const { uuid, prompt, chatJid, earlier, siblings, script } = request
     const isFollowUp = this.#inFlight.length > 0
     if (isFollowUp ? !this.takesFollowUps : !this.usable) throw new Error(`run ${this.name} cannot take a turn now`)
     this.#inFlight.push({ request, deadline: 0, latest: 0, pauses: 0, pausedAt: 0 })
     this.#log.section('input', prompt)
-    this.#send(isFollowUp ? { type: 'followup', uuid, prompt } : { type: 'turn', uuid, prompt, chatJid, earlier, script })
+    this.#send(
+      isFollowUp ? { type: 'followup', uuid, prompt } : { type: 'turn', uuid, prompt, chatJid, earlier, siblings, script },
+    )
     if (!isFollowUp) this.#timeHead()
   }
 
@@ -259,7 +279,7 @@ export class AgentRun {
       for await (const line of lines(this.#container.stderr, MAX_LOG_LINE_BYTES)) {
         const text = line.type === 'line' ? line.text : `[a line of ${line.bytes} bytes was dropped]`
         this.#log.line('stderr', text)
-        if (text.trim()) this.#lastError = text.trim().slice(0, 500)
+        if (text.trim()) this.#lastError = this.#log.redact(text.trim().slice(0, 500))
       }
     } catch (error) {
       this.#note(`stderr broke: ${errorText(error)}`)
@@ -267,7 +287,7 @@ export class AgentRun {
   }
 
   #takeLine(line: Line): void {
-    const frame = line.type === 'line' ? parseFrame(line.text) : undefined
+    const frame = line.type === 'line' ? parseFrame(this.#log.redact(line.text)) : undefined
     if (!frame) return this.#takeNoise(line)
     if (frame.type !== 'activity') this.#log.line('stdout', JSON.stringify(frame))
     this.#noise = 0
@@ -301,9 +321,10 @@ export class AgentRun {
     const ended = frame.status === 'error' ? this.#inFlight.length : this.#consumedBy(frame)
     if (!head || ended === 0 || !this.#mayEnd(frame)) return this.#note('a result for a turn that is not running was ignored')
     if (frame.newSessionId) this.#named(frame.newSessionId)
+    if (frame.errorClass === 'setup') this.#onWrongSetup((frame.error ?? '').slice(0, 1_000))
     // After an error the runner ends; the next turn gets a fresh container.
     if (frame.status === 'error' && frame.errorClass !== 'interrupted') this.#over = true
-    const outcome = outcomeOf({ frame, ending: head.ending, retryAt: this.#retryAt() })
+    const outcome = outcomeOf({ frame, ending: head.ending, limit: this.#limit() })
     if (outcome.type === 'failed' && outcome.reason === 'crash') head.crashed = outcome
     else this.#settle(ended, outcome)
   }
@@ -354,17 +375,17 @@ function parseFrame(text: string) {
   }
 }
 
-type Ended = { frame: ResultFrame; ending: InFlight['ending']; retryAt: number | undefined }
+type Ended = { frame: ResultFrame; ending: InFlight['ending']; limit: ModelLimit | undefined }
 
-function outcomeOf({ frame, ending, retryAt }: Ended): TurnOutcome {
-  if (frame.status === 'success') return { type: 'answered', text: frame.result, usage: frame.usage }
+function outcomeOf({ frame, ending, limit }: Ended): TurnOutcome {
+  const { answerId } = frame
+  if (frame.status === 'success')
+    return { type: 'answered', text: frame.result, usage: frame.usage, ...(answerId === undefined ? {} : { answerId }) }
   if (ending === 'timeout') return { type: 'failed', reason: 'timeout', detail: 'its time was over' }
   if (frame.errorClass === 'interrupted' || ending === 'stopped') return { type: 'stopped', text: frame.result }
-  const reason = frame.errorClass ?? 'crash'
-  return {
-    type: 'failed',
-    reason,
-    detail: (frame.error ?? 'no reason was given').slice(0, 1_000),
-    retryAt: reason === 'rate-limit' ? retryAt : undefined,
-  }
+  if (limit?.type === 'budget') return { type: 'failed', reason: 'budget', detail: limit.why, retryAt: limit.retryAt }
+  // That a budget is used up is for the host to say: such a turn is tried again without end.
+  const reason = frame.errorClass === 'budget' ? 'crash' : (frame.errorClass ?? 'crash')
+  const detail = (frame.error ?? 'no reason was given').slice(0, 1_000)
+  return { type: 'failed', reason, detail, retryAt: reason === 'rate-limit' ? limit?.retryAt : undefined }
 }

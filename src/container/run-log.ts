@@ -16,7 +16,8 @@ type RunLogParts = {
 /** The log of one container run: `groups/{folder}/logs/container-YYYYMMDD-HHMMSS.log`, secrets removed. */
 export class RunLog {
   readonly #file: number
-  readonly #redact: (text: string) => string
+  /** Takes secrets out of whatever comes from the container, for this log and for everybody else. */
+  readonly redact: (text: string) => string
   readonly #onStderr: (text: string) => void
   #bytes = 0
   #dropped = 0
@@ -24,8 +25,13 @@ export class RunLog {
 
   private constructor(file: number, { redact, onStderr = () => {} }: Pick<RunLogParts, 'redact' | 'onStderr'>) {
     this.#file = file
-    this.#redact = redact
+    this.redact = redact
     this.#onStderr = onStderr
+  }
+
+  /** Keeps nothing; who listens still hears the lines. */
+  static unkept(parts: Omit<RunLogParts, 'folder' | 'at'>): RunLog {
+    return new RunLog(openSync('/dev/null', constants.O_WRONLY), parts)
   }
 
   /** Creates a new file, never following or reusing what an agent may have put there. */
@@ -61,7 +67,7 @@ export class RunLog {
 
   close(ending: string): void {
     if (this.#dropped > 0) this.#put(`=== ${this.#dropped} bytes more were printed and not kept ===\n`)
-    this.#put(`=== ended: ${this.#redact(ending)} ===\n`)
+    this.#put(`=== ended: ${this.redact(ending)} ===\n`)
     this.#closed = true
     closeSync(this.#file)
   }
@@ -72,7 +78,7 @@ export class RunLog {
     if (this.#bytes + bytes > MAX_BYTES) this.#dropped += bytes
     else {
       this.#bytes += bytes
-      this.#put(this.#redact(text))
+      this.#put(this.redact(text))
     }
   }
 

@@ -31,7 +31,13 @@ export function obey(conversation: Conversation): Reply | undefined {
   if (commands.length === 0) return undefined
   const line = commands[conversation.step]
   if (line === undefined) return say(`RESULT:${conversation.results.join('|')}`)
-  return obeyLine(line, conversation)
+  const reply = obeyLine(line, conversation)
+  return conversation.resumed && isFailure(reply) ? say('recovered') : reply
+}
+
+/** Something that breaks off; asked to go on after it, the model recovers. */
+function isFailure(reply: Reply): boolean {
+  return reply.type !== 'answer' || reply.breaks !== undefined
 }
 
 /** Lines that start with `!`; the assistant may be addressed first (`@Andy !tool ...`). */

@@ -24,12 +24,14 @@ export type Conversation = {
   step: number
   /** What the tools of the last step brought. */
   results: string[]
+  /** The model was asked once more, after something broke off. */
+  resumed: boolean
   /** Everything people wrote in this session, oldest first, `said` included. */
   history: string[]
 }
 
 export function readConversation({ messages }: MessagesRequest): Conversation {
-  const conversation: Conversation = { said: [], step: 0, results: [], history: [] }
+  const conversation: Conversation = { said: [], step: 0, results: [], resumed: false, history: [] }
   for (const { role, content } of messages) {
     if (role === 'assistant') {
       conversation.step += 1
@@ -52,16 +54,24 @@ function hear(conversation: Conversation, { role, block }: { role: string; block
 function startTurn(conversation: Conversation, text: string): void {
   const words = wordsOf(text)
   if (words.length === 0) return
+  if (withoutNotes(text).trimStart().startsWith(CONTINUED)) return resume(conversation, words)
   conversation.results = []
   note(conversation, words)
   // What a summary repeats was answered before the conversation was compacted.
   if (text.startsWith(COMPACTED)) conversation.said = []
 }
 
+/** The newest goes on from where it was; anything older begins anew. */
+function resume(conversation: Conversation, words: string[]): void {
+  if (words.join() !== conversation.said.join()) note(conversation, words)
+  conversation.resumed = true
+}
+
 function note(conversation: Conversation, words: string[]): void {
   if (words.length === 0) return
   conversation.said = words
   conversation.step = 0
+  conversation.resumed = false
   conversation.history.push(...words)
 }
 
@@ -76,6 +86,8 @@ function textOf(content: unknown): string {
  * or, for older models, in a note inside the tool's result.
  */
 const MID_TURN = /The user sent a new message while you were working:\n([\s\S]*?)\n\nThis is how Claude Code/g
+/** How the agent runner begins when it has the model go on with a turn that was interrupted. */
+const CONTINUED = 'The previous attempt at this was interrupted'
 const COMPACTED = 'This session is being continued from a previous conversation'
 const MESSAGE = /<message\b[^>]*>([\s\S]*?)<\/message>/g
 
@@ -86,9 +98,16 @@ function wordsOf(text: string): string[] {
   return (wrapped.length > 0 ? wrapped : [plain]).map((words) => words.trim()).filter((words) => words !== '')
 }
 
-/** Claude Code puts notes of its own beside the person's words. */
+/** Claude Code puts notes of its own beside the person's words, and the agent runner where each picture is from. */
+const NOTES = [
+  /<system-reminder>[\s\S]*?<\/system-reminder>/g,
+  /^\[Request interrupted by user[^\]]*\]/gm,
+  /^\[Image(?: could not be processed| removed|: source):[^\]]*\]$/gm,
+  /^<picture path="[^"]*"\/>$/gm,
+]
+
 function withoutNotes(text: string): string {
-  return text.replace(/<system-reminder>[\s\S]*?<\/system-reminder>/g, '').replace(/^\[Request interrupted by user[^\]]*\]/gm, '')
+  return NOTES.reduce((rest, note) => rest.replace(note, ''), text)
 }
 
 /** A summary of the conversation from which `readConversation` gets the history back. */

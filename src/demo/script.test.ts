@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { continuation } from '../../container/agent-runner/src/continuation.ts'
 import { promptOf } from '../domain/prompt.ts'
 import { messagesRequest, readConversation } from './conversation.ts'
 import type { Reply } from './reply.ts'
@@ -98,6 +99,16 @@ test('a message after an interrupted tool call is a turn of its own', () => {
   const interrupted = { type: 'text', text: '[Request interrupted by user for tool use]' }
   const messages: [string, Content][] = [['user', '!tool Bash {}'], ...toolStep('stopped')]
   assert.equal(textOf(replyTo(...messages, ['user', [interrupted, { type: 'text', text: '!echo next' }]])), 'next')
+})
+
+test('what was interrupted goes on from where it was', () => {
+  const goOn = (words: string): [string, Content] => ['user', [{ type: 'text', text: continuation(prompt(words)) }]]
+  assert.equal(textOf(replyTo(['user', prompt('!echo again')], goOn('!echo again'))), 'again')
+  const halfDone: [string, Content][] = [['user', prompt('!tool Bash {}')], ...toolStep('done')]
+  assert.equal(textOf(replyTo(...halfDone, goOn('!tool Bash {}'))), 'RESULT:done')
+  for (const broken of ['!drop', '!error 529', '!midstream cut'])
+    assert.equal(textOf(replyTo(['user', prompt(broken)], goOn(broken))), 'recovered', broken)
+  assert.equal(textOf(replyTo(['user', prompt('!echo a')], ['user', prompt('!echo b')], goOn('!echo a'))), 'a')
 })
 
 test('the history survives a summary', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { agentCommandOf, commandOf, mayCommand } from './command.ts'
+import { agentCommandOf, commandOf } from './command.ts'
 
 const name = (text: string) => commandOf(text, '@Andy')?.name
 
@@ -22,14 +22,6 @@ test('/compact is for the agent, as it is', () => {
   assert.equal(agentCommandOf('@Andy /compact', '@Andy'), '/compact')
   assert.equal(agentCommandOf('/compact please', '@Andy'), undefined)
   assert.equal(commandOf('/compact', '@Andy'), undefined)
-})
-
-test('everybody may stop, ask and be helped; only the owner starts over', () => {
-  for (const command of ['stop', 'status', 'help'] as const) assert.ok(mayCommand({ name: command }, { fromMe: false }))
-  for (const command of ['new', 'new hard'] as const) {
-    assert.ok(!mayCommand({ name: command }, { fromMe: false }))
-    assert.ok(mayCommand({ name: command }, { fromMe: true }))
-  }
 })
 
 test('words that mean something to JavaScript are no commands', () => {

@@ -1,4 +1,3 @@
-import type { Message } from './message.ts'
 import { triggerOf } from './routing.ts'
 
 /** What a person tells the host itself, not the agent: it works also when the agent hangs. */
@@ -11,15 +10,12 @@ const COMMANDS = new Map<string, Command['name']>([
   ['/new', 'new'],
   ['/new hard', 'new hard'],
 ])
-/** Everybody who may call the assistant may use these; the others are the owner's. */
-const FOR_EVERYBODY: readonly Command['name'][] = ['stop', 'status', 'help']
-
 export const COMMAND_HELP = [
   '/stop – stop what I am doing; what was said so far stays',
   '/status – what I am doing',
-  '/new – start a fresh conversation; memory files are kept (owner)',
+  '/new – start a fresh conversation; memory files are kept (owner, admin)',
   '/new hard – the same, and everything Claude Code keeps for this group is reset (owner)',
-  '/compact – shorten the conversation so far to a summary (owner)',
+  '/compact – shorten the conversation so far to a summary (owner, admin)',
   '/help – this list',
 ].join('\n')
 
@@ -32,10 +28,6 @@ export function commandOf(text: string, trigger: string): Command | undefined {
 /** Commands that the agent's own program carries out: they reach it as they are, as a turn of their own. */
 export function agentCommandOf(text: string, trigger: string): string | undefined {
   return bareText(text, trigger) === '/compact' ? '/compact' : undefined
-}
-
-export function mayCommand(command: Command, message: Pick<Message, 'fromMe'>): boolean {
-  return message.fromMe || FOR_EVERYBODY.includes(command.name)
 }
 
 function bareText(text: string, trigger: string): string {

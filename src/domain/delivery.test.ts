@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type AttemptEnd, afterAttempt, backOff, type DeliveryGuarantee } from './delivery.ts'
+import { type AttemptEnd, afterAttempt, backOff, type DeliveryGuarantee, lossText } from './delivery.ts'
 
 const step = (type: AttemptEnd['type'], guarantee: DeliveryGuarantee, unsure: boolean) => {
   const end: AttemptEnd = type === 'sent' ? { type, platformId: 'p' } : { type, why: 'why' }
@@ -28,8 +28,21 @@ test('every end of an attempt has its next step', () => {
     assert.equal(step(end, guarantee, unsure), next, `${end}, ${guarantee}, unsure ${unsure}`)
 })
 
+test('people are told of what failed, and of what may be missing', () => {
+  const here = { file: undefined, place: 'here' }
+  const uncertain = { type: 'uncertain', platformId: null, why: 'a library said so' } as const
+  assert.equal(lossText({ type: 'failed', why: 'too large.' }, here), 'A message of mine could not be delivered here: too large.')
+  assert.match(
+    lossText({ ...uncertain, arrived: false }, { file: 'a.pdf', place: 'in tg:1' }) ?? '',
+    /^The file a\.pdf may not have/,
+  )
+  assert.doesNotMatch(lossText({ ...uncertain, arrived: false }, here) ?? '', /library/)
+  assert.equal(lossText({ ...uncertain, arrived: true }, here), undefined)
+  assert.equal(lossText({ type: 'sent', platformId: null }, here), undefined)
+})
+
 test('waiting grows from a second to five minutes, with half of it left to chance', () => {
-  assert.deepEqual([backOff(0, () => 0), backOff(0, () => 1)], [1_000, 1_000])
-  assert.deepEqual([backOff(3, () => 0), backOff(3, () => 1)], [4_000, 8_000])
+  assert.deepEqual([backOff(0, () => 0), backOff(0, () => 1)], [1_000, 2_000])
+  assert.deepEqual([backOff(3, () => 0), backOff(3, () => 1)], [8_000, 16_000])
   assert.deepEqual([backOff(90, () => 0), backOff(90, () => 1)], [150_000, 300_000])
 })

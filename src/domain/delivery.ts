@@ -13,8 +13,8 @@ export type AttemptEnd =
 
 export type NextStep =
   | { type: 'sent'; platformId: string | null }
-  /** It may have arrived twice, or not at all. */
-  | { type: 'uncertain'; platformId: string | null; why: string }
+  /** It may have arrived twice or, where it is not known to have arrived, not at all. */
+  | { type: 'uncertain'; arrived: boolean; platformId: string | null; why: string }
   | { type: 'failed'; why: string }
   | { type: 'again'; why: string; unsure: boolean; retryAt: number | undefined }
 
@@ -31,24 +31,33 @@ export function afterAttempt(
   const doubtful = unsure && guarantee === 'uncertain'
   switch (end.type) {
     case 'sent':
-      return doubtful ? { ...end, type: 'uncertain', why: UNSURE } : end
+      return doubtful ? { ...end, type: 'uncertain', arrived: true, why: UNSURE } : end
     case 'refused':
       return doubtful
-        ? { type: 'uncertain', platformId: null, why: `${UNSURE}; then: ${end.why}` }
+        ? { type: 'uncertain', arrived: false, platformId: null, why: `${UNSURE}; then: ${end.why}` }
         : { type: 'failed', why: end.why }
     case 'not-sent':
       return { type: 'again', why: end.why, unsure, retryAt: end.retryAt }
     case 'unknown':
-      if (doubtful) return { type: 'uncertain', platformId: null, why: `twice: ${end.why}` }
+      if (doubtful) return { type: 'uncertain', arrived: false, platformId: null, why: `twice: ${end.why}` }
       return { type: 'again', why: end.why, unsure: true, retryAt: end.retryAt }
   }
 }
 
-const FIRST_DELAY_MS = 1_000
+/** What people should know of a delivery that is over; undefined when they have it. `file` is its name. */
+export function lossText(step: NextStep, { file, place }: { file: string | undefined; place: string }): string | undefined {
+  const what = file === undefined ? 'A message of mine' : `The file ${file}`
+  if (step.type === 'failed') return `${what} could not be delivered ${place}: ${step.why}`
+  if (step.type === 'uncertain' && !step.arrived)
+    return `${what} may not have arrived ${place}, or may have arrived twice. If you miss something, ask me for it.`
+  return undefined
+}
+
+const FIRST_CEILING_MS = 2_000
 const LONGEST_DELAY_MS = 300_000
 
-/** How long to wait after so many failed attempts: at least a second, with half of the rest left to chance. */
+/** How long to wait after so many failed attempts: a second or more, and half of it is left to chance, also the first time. */
 export function backOff(attempts: number, random: () => number): number {
-  const ceiling = Math.min(FIRST_DELAY_MS * 2 ** Math.min(attempts, 20), LONGEST_DELAY_MS)
-  return Math.max(FIRST_DELAY_MS, Math.round(ceiling * (0.5 + random() / 2)))
+  const ceiling = Math.min(FIRST_CEILING_MS * 2 ** Math.min(attempts, 20), LONGEST_DELAY_MS)
+  return Math.round(ceiling * (0.5 + random() / 2))
 }

@@ -6,7 +6,9 @@ type Told = { reason: FailureClass; detail: string; timeZone: string }
 
 /** What a person in the chat is told about a failure: what happened, what it means, what to do. */
 export function failureText({ reason, detail, retryAt, timeZone }: Told & { retryAt?: Instant | undefined }): string {
-  const next = retryAt === undefined ? undefined : `I will try again at ${clockTime(retryAt, timeZone)}.`
+  // A budget may begin anew only next month.
+  const when = (at: Instant) => (reason === 'budget' ? localTime(at, timeZone) : clockTime(at, timeZone))
+  const next = retryAt === undefined ? undefined : `I will try again at ${when(retryAt)}.`
   return `${whatHappened(reason, detail)} ${next && reason !== 'timeout' ? next : whatToDo(reason, next !== undefined)}`.trim()
 }
 
@@ -31,7 +33,7 @@ function whatHappened(reason: FailureClass, detail: string): string {
     case 'rate-limit':
       return "The model's usage limit is reached."
     case 'budget':
-      return "This group's budget is used up."
+      return detail
     case 'overload':
       return `The model could not be reached (${detail}).`
     case 'crash':
@@ -52,7 +54,7 @@ function whatToDo(reason: FailureClass, again: boolean): string {
     case 'login':
       return 'Put ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN into .env and restart, or log in with `claude` on this machine; your message is kept and answered then.'
     case 'setup':
-      return 'Your message is kept, and the next one lets me try again.'
+      return 'Your message is kept. I look again every ten minutes, and at once with your next message.'
     case 'engine':
       return 'I gave up on this message; please send it again later.'
     case 'oom':

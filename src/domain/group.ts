@@ -1,4 +1,5 @@
 import type { McpServers } from '@nanoclaw/protocol'
+import type { Budget } from './budget.ts'
 
 /** A workspace with one agent: its folder, its chats, its settings. */
 export type Group = {
@@ -39,8 +40,15 @@ export type ContainerConfig = {
   systemPrompt?: string | undefined
   /** MCP servers that its agent has beside ours. What secrets they need, the agent can read. */
   mcpServers?: McpServers | undefined
-  limits?: { memoryMb?: number | undefined; cpus?: number | undefined; pids?: number | undefined } | undefined
+  /** What it may use of the model, beside what all groups together may. */
+  budget?: Budget | undefined
+  limits?: GroupLimits | undefined
+  /** What keeps its containers apart from the machine: the kernel (`runc`), or gVisor in front of it (`runsc`). */
+  isolation?: 'runc' | 'runsc' | undefined
 }
+
+/** `diskMb` and `files` are of the group's folder: above them the host writes nothing more into it. */
+export type GroupLimits = { [limit in 'memoryMb' | 'cpus' | 'pids' | 'diskMb' | 'files']?: number | undefined }
 
 const FOLDER = /^[a-z0-9][a-z0-9_-]{0,63}$/
 const RESERVED = new Set(['global', 'messages', 'tasks', 'files', 'replies', 'input', 'errors'])

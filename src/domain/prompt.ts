@@ -12,29 +12,57 @@ type Prompt = {
   chat?: string | undefined
   /** What people chose since, of what the agent asked before. */
   answers?: readonly { question: string; answer: string | null }[]
+  undelivered?: readonly Undelivered[]
 }
 
+/** What the agent said before, in this chat, and people did not get or perhaps did. `text` is how it began. */
+export type Undelivered = { text: string; state: 'failed' | 'uncertain'; why: string; at: number }
+
 /** The text the agent gets for a batch of messages: `<context timezone>` and `<messages>`, XML-escaped, local times. */
-export function promptOf({ messages, timeZone, chat, answers = [] }: Prompt): string {
+export function promptOf({ messages, timeZone, chat, answers = [], undelivered = [] }: Prompt): string {
   const tags = newestTags(messages, timeZone)
   const leftOut = messages.slice(0, messages.length - tags.length)
   const chatAttribute = chat ? ` chat="${attribute(chat)}"` : ''
   const context = `<context timezone="${attribute(timeZone)}"${chatAttribute}/>`
   const chosen = answers.map(({ question, answer }) => `<answer to="${attribute(question)}">${escapeXml(answer ?? '')}</answer>`)
-  return [context, ...chosen, '<messages>', ...leftOutNote(leftOut, timeZone), ...tags, '</messages>'].join('\n')
+  const lost = undeliveredTags(undelivered, timeZone)
+  return [context, ...lost, ...chosen, '<messages>', ...leftOutNote(leftOut, timeZone), ...tags, '</messages>'].join('\n')
 }
 
-type TaskPrompt = { id: string; prompt: string; jid: string; timeZone: string; at: number }
+type TaskPrompt = {
+  id: string
+  prompt: string
+  jid: string
+  timeZone: string
+  at: number
+  undelivered: readonly Undelivered[]
+}
 
 /** The text the agent gets for a run of a task: nobody wrote just now, and nobody may be reading. */
-export function taskPrompt({ id, prompt, jid, timeZone, at }: TaskPrompt): string {
+export function taskPrompt({ id, prompt, jid, timeZone, at, undelivered }: TaskPrompt): string {
   return [
     `<context timezone="${attribute(timeZone)}" chat="${attribute(jid)}"/>`,
+    ...undeliveredTags(undelivered, timeZone),
     `<scheduled-task id="${attribute(id)}" time="${localTime(at, timeZone)}">`,
     cut(escapeXml(prompt)),
     '</scheduled-task>',
     'This was sent by the schedule, not by a person. Your answer is posted in the chat; put what nobody needs to read into <internal>.',
   ].join('\n')
+}
+
+const MOST_UNDELIVERED = 10
+const LONGEST_REASON = 200
+
+/** Of an uncertain send the error is left out: it is the words of a library, which may hold an address or a token. */
+function undeliveredTags(undelivered: readonly Undelivered[], timeZone: string): string[] {
+  const shown = undelivered.slice(-MOST_UNDELIVERED)
+  const more = undelivered.length - shown.length
+  const tags = shown.map(({ text, state, why, at }) => {
+    const outcome =
+      state === 'failed' ? `refused: ${why.slice(0, LONGEST_REASON)}` : 'unknown: it may be there once, twice, or not'
+    return `<undelivered time="${localTime(at, timeZone)}" outcome="${attribute(outcome)}">${escapeXml(text)}</undelivered>`
+  })
+  return more > 0 ? [`<undelivered count="${more}" outcome="older ones, not shown"/>`, ...tags] : tags
 }
 
 /** The newest messages that fit, oldest first. The last one is always there, cut if need be: it is what is being answered. */
@@ -77,8 +105,18 @@ const END_OF_TIME = 8.64e15
 export function localTime(at: number, timeZone: string): string {
   // A platform's nonsense for a time must not keep its message from being answered.
   if (!(Math.abs(at) <= END_OF_TIME)) return 'unknown'
+  return formatOf(timeZone).format(at)
+}
+
+/** To make one takes far longer than to use it. */
+const formats = new Map<string, Intl.DateTimeFormat>()
+
+function formatOf(timeZone: string): Intl.DateTimeFormat {
+  const known = formats.get(timeZone)
+  if (known) return known
   const format = new Intl.DateTimeFormat('sv-SE', { timeZone, dateStyle: 'short', timeStyle: 'short' })
-  return format.format(at)
+  formats.set(timeZone, format)
+  return format
 }
 
 /** On one line, as XML reads an attribute. */

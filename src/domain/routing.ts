@@ -1,23 +1,29 @@
 import type { RegisteredChat } from './group.ts'
 import type { Message } from './message.ts'
+import { everybody, type SenderJudge } from './senders.ts'
 
 /**
  * Which of a chat's unanswered messages make the next turn: all of them up to the newest that calls the assistant,
- * so that what was said in between is context. Empty when none calls. The assistant's own words never call it.
+ * so that what was said in between is context. Empty when none calls. The assistant's own words never call it, nor do
+ * those of a sender who is not heard.
  */
 export function nextBatch({
   messages,
   chat,
   isMain,
   assistantName,
+  judge = everybody,
 }: {
   messages: readonly Message[]
   chat: Pick<RegisteredChat, 'trigger' | 'requiresTrigger'>
   isMain: boolean
   assistantName: string
+  judge?: SenderJudge
 }): Message[] {
   const calls = isMain || !chat.requiresTrigger ? () => true : triggerOf(chat.trigger ?? `@${assistantName}`)
-  const last = messages.findLastIndex((message) => !message.fromAssistant && calls(message.text))
+  const last = messages.findLastIndex(
+    (message) => !message.fromAssistant && calls(message.text) && judge(message, { isMain }).type === 'heard',
+  )
   return messages.slice(0, last + 1)
 }
 

@@ -20,6 +20,7 @@ const fail = (reason: FailureClass, retryAt?: number): TurnEvent => ({ type: 'fa
 function after(turn: Turn, event: TurnEvent) {
   const { turn: next, effects } = nextTurn(turn, event, limits)
   const names = effects.map((effect) => effect.type).join(' ')
+  if (next.state === 'pending' && next.waitsFor) return `waits: ${names}`
   return next.state === 'pending' ? `again at ${next.notBefore}: ${names}`.trim() : `${next.state}: ${names}`.trim()
 }
 
@@ -35,8 +36,8 @@ test('an answered turn is done and a stopped one stopped, without effects', () =
 
 test('every failure class goes the way of the table, at its first failure', () => {
   const table: [FailureClass, string][] = [
-    ['login', 'failed: tell-chat park-messages'],
-    ['setup', 'failed: tell-chat park-messages'],
+    ['login', 'waits: tell-chat park-chat'],
+    ['setup', 'waits: tell-chat park-chat'],
     ['invalid-request', 'failed: tell-chat give-up-messages'],
     ['too-large', 'failed: tell-chat give-up-messages'],
     ['overload', 'again at 6000:'],

@@ -1,8 +1,10 @@
 import type { Instant } from './clock.ts'
 
 /** A turn is one piece of agent work for one chat: the messages it answers, and how far it got. */
-export type Turn = { id: TurnId } & (
-  | { state: 'pending'; tries: number; failures: number; told: boolean; notBefore: Instant }
+export type Turn = {
+  id: TurnId
+} /** `waitsFor`: something that a person must put right first. */ & (
+  | { state: 'pending'; tries: number; failures: number; told: boolean; notBefore: Instant; waitsFor?: Obstacle | undefined }
   | { state: 'running'; tries: number; failures: number; told: boolean; startedAt: Instant }
   | { state: 'done'; endedAt: Instant }
   | { state: 'stopped'; endedAt: Instant }
@@ -11,6 +13,9 @@ export type Turn = { id: TurnId } & (
 
 export type TurnId = number & { readonly brand: 'TurnId' }
 export type RunningTurn = Extract<Turn, { state: 'running' }>
+
+/** What only a person can put right. */
+export type Obstacle = 'login' | 'setup'
 
 export type FailureClass =
   | 'login'
@@ -44,19 +49,24 @@ export type Effect =
   | { type: 'tell-chat'; reason: FailureClass; retryAt?: Instant }
   /** The next try starts a fresh session. */
   | { type: 'forget-session' }
-  /** The messages stay unanswered until something changes: a new message, a new login, a restart. */
-  | { type: 'park-messages' }
+  /** The chat waits with this turn until something changes: a new message, a new login, a restart, some time. */
+  | { type: 'park-chat' }
   /** The messages count as answered: their sender was told why there is no answer. */
   | { type: 'give-up-messages' }
 
 export type Step = { turn: Turn; effects: Effect[] }
 
 const FIRST_DELAY_MS = 5_000
+/** What a person must put right may be right by itself after this: a disk that was full has room again. */
+const PARKED_MS = 600_000
 /** A wait shorter than this is not worth a message. */
 const SILENT_WAIT_MS = 60_000
 
+/** `parks`: it waits for what a person must put right; a run of a task, which comes again by itself, does not. */
+export type Limits = { maxRetries: number; parks?: boolean }
+
 /** The whole life of a turn. Pure: the caller stores the turn and performs the effects. */
-export function nextTurn(turn: Turn, event: TurnEvent, limits: { maxRetries: number }): Step {
+export function nextTurn(turn: Turn, event: TurnEvent, limits: Limits): Step {
   if (turn.state === 'pending' && event.type === 'started') {
     const { id, failures, told } = turn
     return { turn: { state: 'running', id, tries: turn.tries + 1, failures, told, startedAt: event.at }, effects: [] }
@@ -86,12 +96,12 @@ export function nextTurn(turn: Turn, event: TurnEvent, limits: { maxRetries: num
 type Failed = Extract<TurnEvent, { type: 'failed' }>
 
 /** The table of failures: which are tried again, when, and what the chat is told. */
-function afterFailure(turn: RunningTurn, event: Failed, { maxRetries }: { maxRetries: number }): Step {
+function afterFailure(turn: RunningTurn, event: Failed, { maxRetries, parks = true }: Limits): Step {
   const { at, reason } = event
   switch (reason) {
     case 'login':
     case 'setup':
-      return fail(turn, event, [{ type: 'park-messages' }])
+      return parks ? park(turn, { at, reason }) : fail(turn, event, [])
     case 'invalid-request':
     case 'too-large':
       return fail(turn, event, [{ type: 'give-up-messages' }])
@@ -123,6 +133,11 @@ function afterFailure(turn: RunningTurn, event: Failed, { maxRetries }: { maxRet
 /** The last word on a turn is always said, also when an earlier failure of it was told. */
 function fail(turn: RunningTurn, { at, reason }: Failed, effects: Effect[]): Step {
   return { turn: { state: 'failed', id: turn.id, reason, endedAt: at }, effects: [{ type: 'tell-chat', reason }, ...effects] }
+}
+
+function park({ id, tries, failures }: RunningTurn, { at, reason }: { at: Instant; reason: Obstacle }): Step {
+  const turn: Turn = { state: 'pending', id, tries, failures, told: true, notBefore: at + PARKED_MS, waitsFor: reason }
+  return { turn, effects: [{ type: 'tell-chat', reason }, { type: 'park-chat' }] }
 }
 
 function again(

@@ -9,6 +9,7 @@ export type ApiError = {
     | 'invalid_request_error'
     | 'not_found_error'
     | 'overloaded_error'
+    | 'rate_limit_error'
     | 'request_too_large'
   /** Goes into the container: never a credential, never the upstream's address. */
   message: string

@@ -42,7 +42,10 @@ test('the login of this machine is read anew each time', async (t) => {
 
 test('an expired login is none, with what to do', async (t) => {
   const credentials = new HostCredentials({ loginFile: loginFile(t, login({ expiresAt: NOW })), now: () => NOW })
-  assert.match(why(await credentials.current()), /has expired; run claude once on this machine, or claude setup-token/)
+  assert.match(
+    why(await credentials.current()),
+    /expired at 2027-01-15 08:00 UTC\. Run claude once on this machine, .* `claude setup-token`/,
+  )
 })
 
 test('a login file that cannot be read is none, not an error', async (t) => {

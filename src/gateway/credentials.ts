@@ -17,8 +17,13 @@ export interface CredentialSource {
 const WHAT_TO_DO =
   'Put ANTHROPIC_API_KEY=sk-ant-api03-... (pay per use) or CLAUDE_CODE_OAUTH_TOKEN=sk-ant-oat01-... (subscription; `claude setup-token` prints it) into .env.'
 
+/** The last moment a Date can hold. */
+const END_OF_TIME = 8.64e15
+
 /** What Claude Code writes when a person logs in; `expiresAt` is ms since the epoch. */
-const loginFile = z.object({ claudeAiOauth: z.object({ accessToken: z.string().min(1), expiresAt: z.number() }) })
+const loginFile = z.object({
+  claudeAiOauth: z.object({ accessToken: z.string().min(1), expiresAt: z.number().max(END_OF_TIME) }),
+})
 
 /**
  * The credential as this machine has it: the API key of the settings, else their OAuth token, else the login of Claude Code.
@@ -59,13 +64,18 @@ export class HostCredentials implements CredentialSource {
     const login = parseLogin(text)
     if (login === undefined)
       return { kind: 'none', why: `The login in ~/.claude/.credentials.json cannot be read. ${WHAT_TO_DO}` }
-    if (login.expiresAt <= this.#now())
-      return {
-        kind: 'none',
-        why: 'The login in ~/.claude/.credentials.json has expired; run claude once on this machine, or claude setup-token',
-      }
+    if (login.expiresAt <= this.#now()) return { kind: 'none', why: expired(login.expiresAt) }
     return usable({ kind: 'oauth', value: login.accessToken, source: '~/.claude/.credentials.json' })
   }
+}
+
+/**
+ * How such a login is renewed is documented nowhere, and renewing it makes the old one worthless to Claude Code itself; so it is
+ * left to Claude Code, and its file is read again for each request.
+ */
+function expired(at: number): string {
+  const when = `${new Date(at).toISOString().slice(0, 16).replace('T', ' ')} UTC`
+  return `The login in ~/.claude/.credentials.json expired at ${when}. Run claude once on this machine, which renews it; where nobody does, put the token that \`claude setup-token\` prints into .env as CLAUDE_CODE_OAUTH_TOKEN: it lasts a year.`
 }
 
 /** A value that cannot stand in a header would fail later, in every request, with a worse message. */

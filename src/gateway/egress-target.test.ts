@@ -98,14 +98,14 @@ test('a list lets through what it names, and with a star what lies below', () =>
 })
 
 test('addresses with neighbours of this machine, or of this machine itself, are not public', () => {
-  const addresses = new PublicAddresses(['198.51.100.7', '2a00::7', 'fe80::1%eth0'])
+  const addresses = new PublicAddresses(['93.184.216.7', '2a00::7', 'fe80::1%eth0'])
   for (const address of [
     ...['127.0.0.1', '10.1.2.3', '172.16.0.1', '172.31.255.255', '192.168.1.1', '169.254.169.254', '100.64.0.1', '0.0.0.0'],
-    ...['224.0.0.1', '255.255.255.255', '198.18.0.1', '198.51.100.7', '192.0.0.1'],
+    ...['224.0.0.1', '255.255.255.255', '198.18.0.1', '93.184.216.7', '192.0.0.1'],
     ...['::', '::1', 'fe80::1', 'fc00::1', 'fd00:ec2::254', 'ff02::1', '::ffff:127.0.0.1', '::ffff:8.8.8.8', '64:ff9b::7f00:1'],
     ...['2002:7f00:1::', '2001::1', '2001:db8::1', '2a00::7', 'not an address', ''],
   ])
     assert.ok(!addresses.has(address), address)
-  for (const address of ['8.8.8.8', '172.32.0.1', '1.1.1.1', '2606:4700::1111', '198.51.100.8'])
+  for (const address of ['8.8.8.8', '172.32.0.1', '1.1.1.1', '2606:4700::1111', '93.184.216.8'])
     assert.ok(addresses.has(address), address)
 })

@@ -5,7 +5,7 @@ import net, { type AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import { Bucket } from './bucket.ts'
-import { Egress, type EgressPorts, type EgressRecord, type EgressRules } from './egress.ts'
+import { Egress, type EgressPorts, type EgressRecord, type EgressRules, resolveHost } from './egress.ts'
 
 type Setup = Partial<EgressRules> & Partial<Omit<EgressPorts, 'onEnd'>>
 
@@ -138,6 +138,20 @@ test('a host that is not there is said in words, without addresses', async (t) =
   assert.deepEqual([answer.status, answer.text], [502, "NanoClaw's gateway: the name example.com could not be resolved.\n"])
   const closed = await proxyTo(t, hello(), { connect: () => net.connect({ host: '127.0.0.1', port: 1 }) })
   assert.equal((await tunnel(closed.port, 'example.com:443')).status, 502)
+})
+
+test('names that only this machine knows are not resolved', async () => {
+  assert.deepEqual(await resolveHost('localhost'), [])
+})
+
+test('what was moved before an answer broke off is recorded', async (t) => {
+  const world = http.createServer((_, response) => {
+    response.writeHead(200, { 'content-length': 100 }).write('12345', () => response.destroy())
+  })
+  const { port, ended } = await proxyTo(t, world)
+  await assert.rejects(ask({ port, path: 'http://example.com/' }))
+  const { down, why } = await ended
+  assert.deepEqual([down, why !== null], [5, true])
 })
 
 test('a client that leaves takes its connection to the world with it', async (t) => {

@@ -1,4 +1,4 @@
-import { lookup } from 'node:dns/promises'
+import { Resolver } from 'node:dns/promises'
 import { once } from 'node:events'
 import http, { type IncomingHttpHeaders, type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from 'node:http'
 import net from 'node:net'
@@ -11,7 +11,7 @@ import { type EgressPolicy, policyProblem, type Target, targetOf } from './egres
 export type EgressRecord = { host: string; port: number; address: string | null; up: number; down: number; why: string | null }
 
 export type EgressPorts = {
-  /** All addresses of a name; rejects when it has none. */
+  /** All addresses of a name; none, or a rejection, when it has none. */
   resolve(host: string): Promise<string[]>
   /** May a container be connected to this address? */
   isPublic(address: string): boolean
@@ -21,9 +21,17 @@ export type EgressPorts = {
 
 export type EgressRules = EgressPolicy & { bandwidth: Bandwidth }
 
-/** The addresses of a name as this machine resolves it. */
+const DNS = { timeout: 3_000, tries: 2 }
+
+/**
+ * The addresses of a name as DNS has them. Not the system's own way: that knows names of this machine and of its networks, and
+ * takes one of a few threads that all file access of the host needs, for as long as somebody's server likes.
+ */
 export async function resolveHost(host: string): Promise<string[]> {
-  return (await lookup(host, { all: true, verbatim: true })).map(({ address }) => address)
+  // A new one each time: the machine may be in another network by now.
+  const resolver = new Resolver(DNS)
+  const answers = await Promise.allSettled([resolver.resolve4(host), resolver.resolve6(host)])
+  return answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []))
 }
 
 export function connectTo({ address, port }: { address: string; port: number }): net.Socket {
@@ -98,8 +106,7 @@ export class Egress {
       const answer = await this.#exchange({ request, socket, path: path.startsWith('/') ? path : `/${path}`, authority, trace })
       response.writeHead(answer.statusCode ?? 502, endToEnd(answer.headers))
       const down = new Meter(this.#bucket)
-      await pipeline(answer, down, response)
-      trace.down = down.bytes
+      await pipeline(answer, down, response).finally(() => (trace.down = down.bytes))
     } catch (error) {
       trace.why = error instanceof Error ? error.message : String(error)
       refuseRequest(response, error)
@@ -115,7 +122,7 @@ export class Egress {
       headers: { ...endToEnd(headers), host: authority, connection: 'close' },
     })
     const up = new Meter(this.#bucket)
-    const sent = pipeline(request, up, outgoing).then(() => (trace.up = up.bytes))
+    const sent = pipeline(request, up, outgoing).finally(() => (trace.up = up.bytes))
     const answered = once(outgoing, 'response') as Promise<[IncomingMessage]>
     await Promise.race([answered, sent.then(() => answered)])
     return (await answered)[0]

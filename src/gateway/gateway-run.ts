@@ -6,6 +6,7 @@ import { AppError, errorText } from '../domain/errors.ts'
 import { apiErrorBody } from './api-error.ts'
 import { RunMemory } from './body.ts'
 import { Egress, type EgressPorts, type EgressRecord, type EgressRules } from './egress.ts'
+import { Judging } from './judging.ts'
 import type { GatewayLog } from './log.ts'
 import { exchangeWithModel, type ModelPorts, type Outcome, refuse } from './model-exchange.ts'
 import { routeOf } from './route.ts'
@@ -15,7 +16,7 @@ export type RequestRecord = { method: string; url: string; outcome: Outcome; dur
 
 type RunParts = {
   runId: string
-  model: Omit<ModelPorts, 'memory'>
+  model: Omit<ModelPorts, 'memory' | 'judging' | 'rules'>
   egress: EgressRules
   world: Omit<EgressPorts, 'onEnd'>
   log: GatewayLog
@@ -26,6 +27,8 @@ type RunParts = {
 
 /** An agent is free to open connections; the host is free to stop counting. */
 const MAX_CONNECTIONS = 256
+/** What happens after these in one run is in its own log, and in ours at the level `debug`. */
+const MAX_WARNINGS = 20
 /** Longer than Claude Code is usually silent between two requests: a connection closed by us could meet a request on its way. */
 const KEEP_ALIVE_MS = 120_000
 
@@ -42,7 +45,7 @@ export class GatewayRun {
 
   constructor({ runId, model, egress, world, log, onEgress, onRequest, onClose }: RunParts) {
     this.#runId = runId
-    this.#model = { ...model, memory: new RunMemory() }
+    this.#model = { ...model, memory: new RunMemory(), judging: new Judging(), rules: { webSearch: egress.policy === 'open' } }
     this.#egress = new Egress(egress, { ...world, onEnd: (record) => this.#reportEgress(record, onEgress) })
     this.#log = log
     this.#onRequest = onRequest
@@ -106,6 +109,9 @@ export class GatewayRun {
       case 'client-left':
         this.#log.debug({ ...fields, runId: this.#runId }, 'gateway: the client left')
         break
+      case 'over-budget':
+        this.#warn(fields, `gateway: refused: ${outcome.why}`)
+        break
       case 'refused':
         this.#warn(fields, `gateway: refused with ${outcome.status}: ${outcome.why}`)
         break
@@ -122,11 +128,11 @@ export class GatewayRun {
     onEgress(record)
   }
 
-  /** An agent can cause these at will, so each is said aloud once in a run. */
+  /** An agent can cause these at will, so each is said aloud once in a run, and not too many of them. */
   #warn(fields: Record<string, unknown>, message: string): void {
-    const repeated = this.#warned.has(message)
-    this.#warned.add(message)
-    this.#log[repeated ? 'debug' : 'warn']({ ...fields, runId: this.#runId }, message)
+    const isNews = !this.#warned.has(message) && this.#warned.size < MAX_WARNINGS
+    if (isNews) this.#warned.add(message)
+    this.#log[isNews ? 'warn' : 'debug']({ ...fields, runId: this.#runId }, message)
   }
 }
 

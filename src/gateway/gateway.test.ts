@@ -214,8 +214,35 @@ test('encoded and too large bodies are refused with a reason, and the connection
   assert.equal(model.requests.length, 0)
 })
 
+test('what was judged goes up byte by byte, as JSON whatever the client calls it', async (t) => {
+  const seen: { body: string; type: string | undefined }[] = []
+  const upstream = await startUpstream(t, async (request, response) => {
+    let body = ''
+    for await (const chunk of request) body += chunk
+    seen.push({ body, type: request.headers['content-type'] })
+    response.end('{}')
+  })
+  const { socketPath } = await openRun(t, { upstream })
+  const body = '{ "model":"\\u0063laude", "messages" :[], "temperature":1.0e0 }\n'
+  await ask(socketPath, { body, headers: { 'content-type': 'multipart/form-data; boundary=x' } })
+  assert.deepEqual(seen, [{ body, type: 'application/json' }])
+})
+
+test('a request that would have the API reach out is refused, and nothing goes up', async (t) => {
+  const { model, socketPath, records } = await withModel(t)
+  const servers = { mcp_servers: [{ type: 'url', url: 'https://evil.example', name: 'x' }] }
+  const refused = await ask(socketPath, { body: said('hi', servers) })
+  assert.equal(refused.status, 400)
+  assert.match(errorOf(refused).message, /mcp_servers: Extra inputs are not permitted/)
+  const search = { tools: [{ type: 'web_search_20250305', name: 'web_search' }] }
+  assert.match(errorOf(await ask(socketPath, { body: said('hi', search) })).message, /rules of this group for the network/)
+  assert.equal(model.requests.length, 0)
+  assert.equal(records[0]?.outcome.type, 'refused')
+})
+
 test('bodies of the largest size go up, one after the other without end', async (t) => {
-  const largest = Buffer.alloc(32 * 1024 * 1024)
+  const padding = 32 * 1024 * 1024 - said('').length
+  const largest = said('x'.repeat(padding))
   const upstream = await startUpstream(t, (request, response) => request.resume().once('end', () => response.end('{}')))
   const { socketPath } = await openRun(t, { upstream })
   for (let n = 0; n < 5; n += 1) assert.equal((await ask(socketPath, { body: largest })).status, 200)
@@ -427,4 +454,23 @@ test('a socket that cannot be made is an error for a person', async (t) => {
     return true
   })
   assert.equal((await ask(socketPath)).status, 200)
+})
+
+test('an agent that is refused for many things fills no log', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'gateway-'))
+  const warnings: string[] = []
+  const gateway = new Gateway({
+    upstream: new URL('http://127.0.0.1:9'),
+    credentials: new HostCredentials({ apiKey: KEY }),
+    log: { debug: () => {}, warn: (_, message) => warnings.push(message) },
+  })
+  t.after(async () => {
+    await gateway.close()
+    rmSync(folder, { recursive: true })
+  })
+  const socketPath = join(folder, 'gateway.sock')
+  await gateway.open({ runId: 'a1', socketPath })
+  for (let n = 0; n < 30; n++) await ask(socketPath, { body: said('x', { [`field${n}`]: 1 }) })
+  assert.equal(warnings.length, 20)
+  assert.equal(new Set(warnings).size, 20)
 })

@@ -1,9 +1,10 @@
 import { networkInterfaces } from 'node:os'
 import type { CredentialSource } from './credentials.ts'
-import { connectTo, type EgressRecord, type EgressRules, resolveHost } from './egress.ts'
+import { connectTo, type EgressPorts, type EgressRecord, type EgressRules, resolveHost } from './egress.ts'
 import { GatewayRun, type RequestRecord } from './gateway-run.ts'
 import type { GatewayLog } from './log.ts'
 import { PublicAddresses } from './public-address.ts'
+import { BOTTOMLESS, type Purse } from './purse.ts'
 import { Upstream, type UpstreamTimeouts } from './upstream.ts'
 
 export type GatewayOptions = {
@@ -14,6 +15,8 @@ export type GatewayOptions = {
   timeouts?: UpstreamTimeouts
   /** The addresses of a name; this machine's way of resolving it unless given. */
   resolve?: (host: string) => Promise<string[]>
+  /** The way to an address that was found public; a plain connection unless given. */
+  connect?: EgressPorts['connect']
 }
 
 export type OpenRun = {
@@ -22,6 +25,8 @@ export type OpenRun = {
   socketPath: string
   /** Where the run may go beside the model API: nowhere unless given. */
   egress?: EgressRules
+  /** What its calls of the model are paid from; nobody counts them unless given. */
+  purse?: Purse
   /** Called once for each connection to the world, when it has ended. */
   onEgress?: (record: EgressRecord) => void
   /** Called once for each request, when it has ended. */
@@ -36,25 +41,32 @@ export class Gateway {
   readonly #credentials: CredentialSource
   readonly #log: GatewayLog
   readonly #upstream: Upstream
-  readonly #resolve: (host: string) => Promise<string[]>
+  readonly #world: Pick<EgressPorts, 'resolve' | 'connect'>
   readonly #runs = new Set<GatewayRun>()
 
-  constructor({ upstream, credentials, log, timeouts = TIMEOUTS, resolve = resolveHost }: GatewayOptions) {
+  constructor({ upstream, credentials, log, timeouts = TIMEOUTS, resolve = resolveHost, connect = connectTo }: GatewayOptions) {
     this.#credentials = credentials
     this.#log = log
-    this.#resolve = resolve
+    this.#world = { resolve, connect }
     this.#upstream = new Upstream({ base: upstream, timeouts })
   }
 
   /** Rejects with an `AppError` when the socket cannot be made. */
-  async open({ runId, socketPath, egress = NOWHERE, onEgress = () => {}, onRequest = () => {} }: OpenRun): Promise<GatewayRun> {
+  async open({
+    runId,
+    socketPath,
+    egress = NOWHERE,
+    purse = BOTTOMLESS,
+    onEgress = () => {},
+    onRequest = () => {},
+  }: OpenRun): Promise<GatewayRun> {
     const addresses = new PublicAddresses(ownAddresses())
     const run = new GatewayRun({
       runId,
       egress,
-      world: { connect: connectTo, resolve: this.#resolve, isPublic: (address) => addresses.has(address) },
+      world: { ...this.#world, isPublic: (address) => addresses.has(address) },
       onEgress,
-      model: { upstream: this.#upstream, credentials: this.#credentials },
+      model: { upstream: this.#upstream, credentials: this.#credentials, purse },
       log: this.#log,
       onRequest,
       onClose: () => this.#runs.delete(run),

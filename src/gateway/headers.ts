@@ -9,7 +9,6 @@ const FORWARDED = new Set([
   'anthropic-beta',
   'anthropic-dangerous-direct-browser-access',
   'anthropic-version',
-  'content-type',
   'user-agent',
   'x-app',
   'x-claude-code-session-id',
@@ -28,6 +27,8 @@ export function requestHeaders({
   const allowed = Object.entries(client).filter(([name]) => FORWARDED.has(name) || name.startsWith('x-stainless-'))
   return {
     ...Object.fromEntries(allowed),
+    // What was judged as JSON must not be read as anything else.
+    'content-type': 'application/json',
     // Errors are searched for the credential and budgets are read from the answer: both need plain text.
     'accept-encoding': 'identity',
     'content-length': bodyBytes,

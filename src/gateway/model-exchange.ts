@@ -1,12 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream/promises'
+import { NO_TOKENS } from '../domain/model-price.ts'
+import { redactor } from '../domain/redactor.ts'
 import { type ApiError, sendApiError } from './api-error.ts'
 import { MemoryShare, type RunMemory, readBody } from './body.ts'
 import type { Credential, CredentialSource } from './credentials.ts'
 import { requestHeaders, responseHeaders } from './headers.ts'
-import { redactor } from './redactor.ts'
+import type { Judging } from './judging.ts'
+import { type BodyRules, judgeBody } from './model-request.ts'
+import { BOTTOMLESS, type CallUse, type Grant, type PlannedCall, type Purse } from './purse.ts'
 import { retryTime } from './retry-time.ts'
-import { problemText, type Upstream, UpstreamProblem } from './upstream.ts'
+import { problemText, type Upstream, UpstreamProblem, type UpstreamRequest } from './upstream.ts'
+import { mostTokens, UsageMeter } from './usage-meter.ts'
 
 /** How one request ended. Unlike anything a container reports, this is what really happened. */
 export type Outcome =
@@ -18,12 +23,23 @@ export type Outcome =
   | { type: 'unreachable'; status: number; error: unknown }
   /** The answer broke off, and the client's connection with it. */
   | { type: 'broken'; status: number; error: unknown }
+  /** The run's budget is used up; nothing went upstream. */
+  | { type: 'over-budget'; status: number; why: string; retryAt: number }
   | { type: 'client-left' }
 
-export type ModelPorts = { upstream: Upstream; credentials: CredentialSource; memory: RunMemory }
+export type ModelPorts = {
+  upstream: Upstream
+  credentials: CredentialSource
+  memory: RunMemory
+  judging: Judging
+  rules: BodyRules
+  purse: Purse
+}
 
 type Exchange = { request: IncomingMessage; response: ServerResponse; target: string; ports: ModelPorts }
 
+/** Counting tokens costs nothing. */
+const COUNTING = '/v1/messages/count_tokens'
 const MAX_ERROR_BYTES = 1024 * 1024
 
 /** Carries one request of a container to the model API and its answer back. Never rejects. */
@@ -35,14 +51,17 @@ export async function exchangeWithModel({ request, response, target, ports }: Ex
   try {
     const body = await readBody(request, memory)
     if (body.type === 'refused') return refuse(response, body.error)
+    const judgement = await ports.judging.next(() => judgeBody(body.bytes, ports.rules))
+    if (judgement.type === 'refused') return refuse(response, notPassedOn(judgement.why))
     const credential = await ports.credentials.current()
     if (credential.kind === 'none') return refuse(response, noLogin(credential.why))
+    const plan = { ...judgement, inputTokens: mostTokens(body.bytes.length) }
+    const purse = target.startsWith(COUNTING) ? BOTTOMLESS : ports.purse
+    const grant = await purse.begin(plan, upstreamCall.signal)
+    if (grant.type === 'over') return refuseOver(response, grant)
     const headers = requestHeaders({ client: request.headers, credential, bodyBytes: body.bytes.length })
-    const answer = await ports.upstream.send({ target, headers, body: body.bytes, signal: upstreamCall.signal })
-    response.statusCode = usableStatus(answer)
-    await relay({ answer, response, credential })
-    const { statusCode: status } = response
-    return { type: 'answered', status, retryAt: retryTime({ status, headers: answer.headers, now: Date.now() }) }
+    const call = { target, headers, body: body.bytes, signal: upstreamCall.signal }
+    return await paidCall({ call, plan, settle: grant.settle, response, credential, upstream: ports.upstream })
   } catch (error) {
     if (upstreamCall.signal.aborted || !request.complete) return { type: 'client-left' }
     return failed(response, error)
@@ -51,10 +70,54 @@ export async function exchangeWithModel({ request, response, target, ports }: Ex
   }
 }
 
+type PaidCall = {
+  call: UpstreamRequest
+  plan: PlannedCall
+  settle(use: CallUse): void
+  response: ServerResponse
+  credential: Credential
+  upstream: Upstream
+}
+
+/** Whatever becomes of the call, what it used is settled: what the API refused is free, and leaving early is not. */
+async function paidCall({ call, plan, settle, response, credential, upstream }: PaidCall): Promise<Outcome> {
+  let use: () => CallUse = () => ({ model: plan.model, tokens: { ...NO_TOKENS, input: plan.inputTokens } })
+  const free = () => ({ model: plan.model, tokens: NO_TOKENS })
+  try {
+    const answer = await upstream.send(call).catch((error) => {
+      if (!call.signal.aborted) use = free
+      throw error
+    })
+    const status = usableStatus(answer)
+    const meter = new UsageMeter({ streamed: isStream(answer), model: plan.model, inputTokens: plan.inputTokens })
+    use = status >= 400 ? free : () => meter.used
+    response.statusCode = status
+    await relay({ answer, response, credential, meter })
+    return { type: 'answered', status, retryAt: retryTime({ status, headers: answer.headers, now: Date.now() }) }
+  } finally {
+    settle(use())
+  }
+}
+
+function isStream({ headers }: IncomingMessage): boolean {
+  return headers['content-type']?.startsWith('text/event-stream') ?? false
+}
+
 /** Answers with one of our own errors. */
 export function refuse(response: ServerResponse, error: ApiError): Outcome {
   sendApiError(response, error)
   return { type: 'refused', status: error.status, why: error.message }
+}
+
+/** The words tell the runner what it is, beside what the host knows from here. */
+function refuseOver(response: ServerResponse, { why, retryAt }: Extract<Grant, { type: 'over' }>): Outcome {
+  sendApiError(response, { status: 429, type: 'rate_limit_error', message: `NanoClaw budget: ${why}`, shouldRetry: false })
+  return { type: 'over-budget', status: 429, why, retryAt }
+}
+
+function notPassedOn(why: string): ApiError {
+  const message = `NanoClaw's gateway refuses this request: ${why}.`
+  return { status: 400, type: 'invalid_request_error', message }
 }
 
 function noLogin(why: string): ApiError {
@@ -70,9 +133,9 @@ function usableStatus({ statusCode = 0, headers }: IncomingMessage): number {
   return statusCode
 }
 
-type Relay = { answer: IncomingMessage; response: ServerResponse; credential: Credential }
+type Relay = { answer: IncomingMessage; response: ServerResponse; credential: Credential; meter: UsageMeter }
 
-async function relay({ answer, response, credential }: Relay): Promise<void> {
+async function relay({ answer, response, credential, meter }: Relay): Promise<void> {
   if (response.statusCode >= 400) {
     const body = await errorBody(answer, redactor([credential.value]))
     response.writeHead(response.statusCode, { ...responseHeaders(answer.headers), 'content-length': body.length }).end(body)
@@ -81,7 +144,7 @@ async function relay({ answer, response, credential }: Relay): Promise<void> {
   response.writeHead(response.statusCode, responseHeaders(answer.headers))
   // The client's patience for a first byte must not depend on the model's first word.
   response.flushHeaders()
-  await pipeline(answer, response)
+  await pipeline(answer, meter, response)
 }
 
 /** Errors are short and may repeat what was sent: they are read whole, and the credential is taken out. */

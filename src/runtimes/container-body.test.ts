@@ -23,6 +23,12 @@ function hostConfig(engine: Parameters<typeof containerBody>[1] = docker): Recor
   return containerBody(spec, engine).HostConfig as Record<string, unknown>
 }
 
+test('a named runtime is asked for by its name, and none where none is named', () => {
+  const { Runtime } = containerBody({ ...spec, isolation: 'runsc' }, docker).HostConfig as { Runtime?: string }
+  assert.equal(Runtime, 'runsc')
+  assert.ok(!('Runtime' in hostConfig()))
+})
+
 test('a container gets the whole profile', () => {
   assert.deepEqual(hostConfig(), {
     AutoRemove: true,

@@ -28,6 +28,7 @@ function hostConfig(spec: ContainerSpec, engine: Pick<EngineInfo, 'name' | 'root
     Privileged: false,
     CapDrop: ['ALL'],
     SecurityOpt: ['no-new-privileges'],
+    ...(spec.isolation && { Runtime: spec.isolation }),
     ReadonlyRootfs: true,
     IpcMode: 'private',
     NetworkMode: spec.network,

@@ -15,6 +15,8 @@ export type ContainerSpec = {
   /** Writable memory file systems; `options` as in `docker run --tmpfs target:options`. */
   tmpfs: { target: string; options: string }[]
   limits: { memoryBytes: number; swapBytes: number; cpus: number; pids: number }
+  /** One of the engine's runtimes by its name, e.g. `runsc`; its own choice where missing. */
+  isolation?: string
   /** Replaces the image's entrypoint and command where given. */
   command?: string[]
 }
@@ -61,7 +63,10 @@ export interface ContainerRuntime {
   imageId(image: string): Promise<string | undefined>
   /** Labels of an image that exists. */
   imageLabels(image: string): Promise<Record<string, string>>
-  /** Creates, attaches, starts (auto-remove). Code `engine.image-missing` when there is no such image. */
+  /**
+   * Creates, attaches, starts (auto-remove). Code `engine.image-missing` when there is no such image, and
+   * `engine.isolation-missing`, with nothing started, when it has no such runtime.
+   */
   run(spec: ContainerSpec, signal?: AbortSignal): Promise<RunningContainer>
   /** All containers, running or not, whose labels or names match. */
   list(filter: { label?: string; name?: string }): Promise<ContainerSummary[]>

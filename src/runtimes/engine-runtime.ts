@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import os from 'node:os'
 import { z } from 'zod'
-import type { AppError } from '../domain/errors.ts'
+import { AppError } from '../domain/errors.ts'
 import { containerBody } from './container-body.ts'
 import { discard, type Handle, killAndRemove } from './container-end.ts'
 import type { ContainerRuntime, ContainerSpec, ContainerSummary, EngineInfo, RunningContainer } from './contract.ts'
@@ -56,6 +56,8 @@ export class EngineRuntime implements ContainerRuntime {
 
   async run(spec: ContainerSpec, signal?: AbortSignal): Promise<RunningContainer> {
     throwIfAborted(signal, this.#client.socketPath)
+    const { isolation } = spec
+    if (isolation !== undefined && !this.#engine.runtimes.includes(isolation)) throw isolationMissing(isolation, this.#engine)
     const container = await this.#create(spec)
     try {
       const running = await startContainer(container, signal)
@@ -104,6 +106,12 @@ export class EngineRuntime implements ContainerRuntime {
 function missingSource(source: string): AppError {
   const message = `${source} is to be mounted into a container, and does not exist. Make it, or take it out of the group's mounts.`
   return engineError({ code: 'mount-missing', message })
+}
+
+/** Never without it instead: who asked for a stronger wall must not get a weaker one. */
+export function isolationMissing(isolation: string, { runtimes }: Pick<EngineInfo, 'runtimes'>): AppError {
+  const message = `This group is to run with the isolation "${isolation}", which the container engine does not have (it has ${runtimes.join(', ') || 'none with a name'}). Install it and restart the engine and NanoClaw, or set another: ./nanoclaw groups set FOLDER --config '{"isolation":null}'.`
+  return new AppError({ code: 'engine.isolation-missing', fault: 'user', message })
 }
 
 const infoAnswer = z.object({

@@ -11,6 +11,7 @@ export class Chats {
   readonly #cursors: Statement
   readonly #answer: Statement
   readonly #park: Statement
+  readonly #unpark: Statement
   readonly #unparkAll: Statement
 
   constructor(db: Database) {
@@ -21,6 +22,7 @@ export class Chats {
     this.#cursors = db.prepare('SELECT answered_seq AS answeredSeq, parked_seq AS parkedSeq FROM chats WHERE jid = ?')
     this.#answer = db.prepare('UPDATE chats SET answered_seq = max(answered_seq, ?) WHERE jid = ?')
     this.#park = db.prepare('UPDATE chats SET parked_seq = max(parked_seq, ?) WHERE jid = ?')
+    this.#unpark = db.prepare('UPDATE chats SET parked_seq = 0 WHERE jid = ? AND parked_seq > 0')
     this.#unparkAll = db.prepare('UPDATE chats SET parked_seq = 0 WHERE parked_seq > 0')
   }
 
@@ -44,9 +46,13 @@ export class Chats {
     this.#answer.run(seq, jid)
   }
 
-  /** The messages up to `seq` wait until a newer one comes or `unparkAll` is called. */
+  /** The chat waits, with its messages up to `seq`, until a newer one comes or it is unparked. */
   park(jid: string, seq: number): void {
     this.#park.run(seq, jid)
+  }
+
+  unpark(jid: string): void {
+    this.#unpark.run(jid)
   }
 
   unparkAll(): void {

@@ -26,9 +26,24 @@ export const containerConfig = z.object({
   effort: z.enum(['low', 'medium', 'high', 'xhigh', 'max']).optional(),
   systemPrompt: z.string().max(20_000).optional(),
   mcpServers: mcpServers.optional(),
-  limits: z
-    .object({ memoryMb: z.int().min(256).optional(), cpus: z.number().positive().optional(), pids: z.int().min(32).optional() })
+  budget: z
+    .object({
+      dayUsd: z.number().nonnegative().optional(),
+      monthUsd: z.number().nonnegative().optional(),
+      dayTokens: z.int().nonnegative().optional(),
+      monthTokens: z.int().nonnegative().optional(),
+    })
     .optional(),
+  limits: z
+    .object({
+      memoryMb: z.int().min(256).optional(),
+      cpus: z.number().positive().optional(),
+      pids: z.int().min(32).optional(),
+      diskMb: z.int().min(1).optional(),
+      files: z.int().min(100).optional(),
+    })
+    .optional(),
+  isolation: z.enum(['runc', 'runsc']).optional(),
 })
 
 const groupRow = z.object({ folder: z.string(), name: z.string(), is_main: z.int(), container_config: z.string() })

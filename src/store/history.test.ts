@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import SQLite from 'better-sqlite3'
-import { registerChat, storeWith, type TestContext } from '../../test/fakes/rooms.ts'
+import { registerChat, storeWith, type TestContext, temporaryFolder } from '../../test/fakes/rooms.ts'
 import { Store } from './store.ts'
 
 function history(t: TestContext) {
@@ -68,13 +69,18 @@ test('what is changed is found as it is now, and what is deleted no more', (t) =
 })
 
 test('what was said before the search was there is found', (t) => {
-  const { say, file } = history(t)
-  say('long ago')
+  const folder = temporaryFolder(t)
+  const file = path.join(folder, 'messages.db')
   const db = new SQLite(file)
-  t.after(() => db.close())
-  db.exec('DROP TRIGGER messages_text_added; DROP TRIGGER messages_text_removed; DROP TRIGGER messages_text_changed')
-  db.exec('DROP TABLE messages_text; DROP TABLE ipc_requests; DROP TABLE questions')
+  const migrations = path.join(import.meta.dirname, 'migrations')
+  for (const name of readdirSync(migrations).sort()) if (name < '0005') db.exec(readFileSync(path.join(migrations, name), 'utf8'))
+  db.exec(`
+    INSERT INTO groups (folder, name, created_at) VALUES ('family', 'Family', 0);
+    INSERT INTO chats (jid) VALUES ('tg:1');
+    INSERT INTO registered_groups (jid, folder, added_at) VALUES ('tg:1', 'family', 0);
+    INSERT INTO messages (chat_jid, id, sender, sender_name, content, timestamp) VALUES ('tg:1', 'a', 'a', 'Ann', 'long ago', 0)`)
   db.pragma('user_version = 4')
+  db.close()
   const taken = Store.open(file)
   t.after(() => taken.close())
   assert.equal(taken.history.search({ folder: 'family', query: 'long', limit: 1 }).length, 1)

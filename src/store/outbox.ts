@@ -1,6 +1,6 @@
 import type { Database, Statement } from 'better-sqlite3'
 import { z } from 'zod'
-import type { TurnId } from '../domain/turn.ts'
+import type { RunningTurn, TurnId } from '../domain/turn.ts'
 
 /** A file of ours on this machine. */
 export type DeliveryFile = { path: string; name: string; mimeType: string }
@@ -16,10 +16,16 @@ export type Delivery = {
   /** An earlier attempt has an unknown outcome. */
   unsure: boolean
   turnId: TurnId | null
+  /** The host's own words, and not an agent's. */
+  byHost: boolean
+  /** The row whose part this is; its own `seq` where it is no part, or the first. */
+  first: number
 }
 
-/** What a chat did not get. */
-export type Undelivered = { seq: number; jid: string; text: string; state: 'failed' | 'uncertain'; error: string; at: number }
+/** What a chat did not get, or perhaps did; `text` is the beginning of it, or the file's name. */
+export type Undelivered = { jid: string; text: string; state: 'failed' | 'uncertain'; why: string; at: number }
+/** A send that needs somebody, or is tried again; `at` is since when. */
+export type SendTrouble = { jid: string; state: 'pending' | 'failed' | 'uncertain'; why: string; at: number }
 
 const row = z.object({
   seq: z.int(),
@@ -32,17 +38,18 @@ const row = z.object({
   file_path: z.string().nullable(),
   file_name: z.string().nullable(),
   mime_type: z.string().nullable(),
+  by_host: z.int(),
+  head: z.int().nullable(),
 })
 const COLUMNS = Object.keys(row.shape).join(', ')
 const undelivered = z.object({
-  seq: z.int(),
   jid: z.string(),
   text: z.string(),
   state: z.enum(['failed', 'uncertain']),
-  error: z.string(),
+  why: z.string(),
   at: z.int(),
 })
-const UNDELIVERED = "seq, jid, text, state, coalesce(error, '') AS error, coalesce(closed_at, created_at) AS at"
+const trouble = undelivered.omit({ text: true }).extend({ state: z.enum(['pending', 'failed', 'uncertain']) })
 
 /** What is to be delivered, kept until the platform has it. Calls inside `store.tx` belong to that transaction. */
 export class Outbox {
@@ -56,19 +63,20 @@ export class Outbox {
   readonly #postpone: Statement
   readonly #close: Statement
   readonly #counts: Statement
-  readonly #reopen: Statement
+  readonly #underWay: Statement
   readonly #troubles: Statement
-  readonly #tellable: Statement
-  readonly #told: Statement
+  readonly #retried: Statement
+  readonly #tell: Statement
+  readonly #toldIn: Statement
   readonly #openFiles: Statement
 
   constructor(db: Database) {
     this.#add = db.prepare(`
-      INSERT INTO outbox (jid, text, key, turn_id, file_path, file_name, mime_type, due_at, created_at)
-      VALUES (:jid, :text, :key, :turnId, :path, :name, :mimeType, :at, :at) ON CONFLICT (key) DO NOTHING`)
+      INSERT INTO outbox (jid, text, key, turn_id, by_host, file_path, file_name, mime_type, due_at, created_at)
+      VALUES (:jid, :text, :key, :turnId, :byHost, :path, :name, :mimeType, :at, :at) ON CONFLICT (key) DO NOTHING`)
     this.#addPart = db.prepare(`
-      INSERT INTO outbox (jid, text, key, turn_id, head, due_at, created_at)
-      SELECT jid, :text, :key, turn_id, seq, due_at, created_at FROM outbox WHERE seq = :head`)
+      INSERT INTO outbox (jid, text, key, turn_id, by_host, head, due_at, created_at)
+      SELECT jid, :text, :key, turn_id, by_host, seq, due_at, created_at FROM outbox WHERE seq = :head`)
     this.#shorten = db.prepare('UPDATE outbox SET text = :text WHERE seq = :seq')
     const first = `FROM outbox AS o WHERE state = 'pending' AND NOT EXISTS (
         SELECT 1 FROM outbox e WHERE e.jid = o.jid AND e.state IN ('pending', 'sending')
@@ -85,22 +93,38 @@ export class Outbox {
     this.#close = db.prepare(
       'UPDATE outbox SET state = :state, platform_id = :platformId, closed_at = :at, error = :why WHERE seq = :seq',
     )
-    this.#counts = db.prepare('SELECT state, count(*) AS n FROM outbox GROUP BY state')
-    this.#reopen = db.prepare("UPDATE outbox SET state = 'pending', unsure = 1 WHERE state = 'sending'")
-    this.#troubles = db.prepare(
-      `SELECT ${UNDELIVERED} FROM outbox WHERE state IN ('failed', 'uncertain') AND closed_at >= ? ORDER BY closed_at DESC LIMIT ?`,
-    )
-    const untold = "jid = ? AND state = 'failed' AND turn_id IS NOT NULL AND (told_in IS NULL OR told_in = ?)"
-    this.#tellable = db.prepare(`SELECT ${UNDELIVERED} FROM outbox WHERE ${untold} ORDER BY seq LIMIT 10`)
+    this.#counts = db.prepare(`
+      SELECT state, count(*) AS n FROM outbox WHERE state IN ('pending', 'sending') GROUP BY state
+      UNION ALL SELECT state, count(*) FROM outbox WHERE state IN ('failed', 'uncertain') AND closed_at >= ? GROUP BY state`)
+    this.#underWay = db.prepare(`SELECT ${COLUMNS} FROM outbox WHERE state = 'sending' ORDER BY seq`)
+    const why = "coalesce(error, '') AS why"
+    this.#troubles = db.prepare(`
+      SELECT jid, state, ${why}, closed_at AS at FROM outbox WHERE state IN ('failed', 'uncertain') AND closed_at >= ?
+      ORDER BY closed_at DESC, seq DESC LIMIT ?`)
+    this.#retried = db.prepare(`
+      SELECT jid, 'pending' AS state, ${why}, created_at AS at FROM outbox
+      WHERE state IN ('pending', 'sending') AND error IS NOT NULL ORDER BY seq DESC LIMIT ?`)
+    const lost = "state IN ('failed', 'uncertain') AND by_host = 0"
+    this.#tell = db.prepare(`
+      UPDATE outbox SET told_in = :id WHERE jid = :jid AND ${lost} AND told_in IS NULL
+        AND created_at >= (SELECT added_at FROM registered_groups WHERE jid = :jid)`)
+    this.#toldIn = db.prepare(`
+      SELECT jid, substr(coalesce('[File: ' || file_name || '] ', '') || text, 1, ${EXCERPT}) AS text, state, ${why}, closed_at AS at
+      FROM outbox WHERE told_in = ? ORDER BY seq`)
     this.#openFiles = db
       .prepare("SELECT file_path FROM outbox WHERE file_path IS NOT NULL AND state IN ('pending', 'sending')")
       .pluck()
-    this.#told = db.prepare(`UPDATE outbox SET told_in = ? WHERE ${untold}`)
   }
 
   /** A key that is there already changes nothing. */
-  add({ file, ...delivery }: Addition): void {
-    this.#add.run({ ...delivery, path: file?.path ?? null, name: file?.name ?? null, mimeType: file?.mimeType ?? null })
+  add({ file, byHost = false, ...delivery }: Addition): void {
+    this.#add.run({
+      ...delivery,
+      byHost: byHost ? 1 : 0,
+      path: file?.path ?? null,
+      name: file?.name ?? null,
+      mimeType: file?.mimeType ?? null,
+    })
   }
 
   /** A row that is too long becomes several, in its place. Belongs in a transaction. */
@@ -138,19 +162,20 @@ export class Outbox {
   }
 
   /** At start: sends that were under way when the host went away may have arrived. */
-  reopen(): number {
-    return this.#reopen.run().changes
+  underWay(): Delivery[] {
+    return this.#underWay.all().map(toDelivery)
   }
 
-  counts(): { pending: number; failed: number; uncertain: number } {
-    const byState = new Map((this.#counts.all() as { state: string; n: number }[]).map(({ state, n }) => [state, n]))
+  /** Failed and uncertain ones only since a moment. */
+  counts(closedSince = 0): { pending: number; failed: number; uncertain: number } {
+    const byState = new Map((this.#counts.all(closedSince) as { state: string; n: number }[]).map(({ state, n }) => [state, n]))
     const open = (byState.get('pending') ?? 0) + (byState.get('sending') ?? 0)
     return { pending: open, failed: byState.get('failed') ?? 0, uncertain: byState.get('uncertain') ?? 0 }
   }
 
-  /** The newest ones that were closed undelivered, or nobody knows, since a moment. */
-  troublesSince(since: number, limit: number): Undelivered[] {
-    return this.#troubles.all(since, limit).map((found) => undelivered.parse(found))
+  /** The newest sends that were closed undelivered since a moment, or nobody knows; then those that are tried again. */
+  troubles({ since, limit }: { since: number; limit: number }): SendTrouble[] {
+    return [...this.#troubles.all(since, limit), ...this.#retried.all(limit)].map((found) => trouble.parse(found))
   }
 
   /** The files that are still to be sent. */
@@ -158,18 +183,32 @@ export class Outbox {
     return this.#openFiles.all() as string[]
   }
 
-  /** What a chat did not get of its agent's words; each is told to the agent in one turn, however often that is tried. */
-  tellIn(turnId: TurnId, jid: string): Undelivered[] {
-    const found = this.#tellable.all(jid, turnId).map((one) => undelivered.parse(one))
-    if (found.length > 0) this.#told.run(turnId, jid, turnId)
-    return found
+  /**
+   * What a chat did not get of what agents said there since it is registered. The first try of a turn takes along what no
+   * agent was told before; further tries are told the same.
+   */
+  tellIn({ id, tries }: RunningTurn, jid: string): Undelivered[] {
+    if (tries === 1) this.#tell.run({ id, jid })
+    return this.#toldIn.all(id).map((one) => undelivered.parse(one))
   }
 }
 
-type Addition = { jid: string; text: string; file?: DeliveryFile | undefined; key: string; turnId: TurnId | null; at: number }
+type Addition = {
+  jid: string
+  text: string
+  file?: DeliveryFile | undefined
+  key: string
+  turnId: TurnId | null
+  byHost?: boolean
+  at: number
+}
+
+/** So much of a text is enough to know which one it was. */
+const EXCERPT = 200
 
 function toDelivery(raw: unknown): Delivery {
-  const { turn_id, unsure, file_path: path, file_name: name, mime_type: mimeType, ...delivery } = row.parse(raw)
+  const { turn_id, unsure, by_host, head, file_path: path, file_name: name, mime_type: mimeType, ...delivery } = row.parse(raw)
   const file = path === null ? undefined : { path, name: name ?? 'file', mimeType: mimeType ?? 'application/octet-stream' }
-  return { ...delivery, file, unsure: unsure === 1, turnId: turn_id as TurnId | null }
+  const { seq } = delivery
+  return { ...delivery, file, unsure: unsure === 1, turnId: turn_id as TurnId | null, byHost: by_host === 1, first: head ?? seq }
 }

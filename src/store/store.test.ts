@@ -168,3 +168,38 @@ test('the right to be host is one holder’s, is named, and can be taken again a
   lock.release()
   take(2).release()
 })
+
+test('what was used adds up in quarters of an hour, and is found again by its period', (t) => {
+  const { usage } = open(t)
+  const tokens = { input: 1, cacheWrite: 2, cacheWriteHour: 3, cacheRead: 4, output: 5, searches: 6 }
+  const at = Date.parse('2026-11-21T10:07Z')
+  for (const when of [at, at + 60_000, at + 900_000])
+    usage.add({ ...tokens, at: when, folder: 'main', model: 'm'.repeat(200), nanoUsd: 7 })
+  const quarter = { from: Date.parse('2026-11-21T10:00Z'), to: Date.parse('2026-11-21T10:15Z') }
+  const model = 'm'.repeat(100)
+  const sums = { input: 2, cacheWrite: 4, cacheWriteHour: 6, cacheRead: 8, output: 10, searches: 12, nanoUsd: 14 }
+  assert.deepEqual(usage.between(quarter), [{ folder: 'main', model, calls: 2, ...sums }])
+  assert.equal(usage.between({ from: 0, to: quarter.from }).length, 0)
+  assert.equal(usage.between({ from: 0, to: Infinity })[0]?.calls, 3)
+})
+
+test('turns that wait for a budget need not wait any longer, and others do', (t) => {
+  const store = open(t)
+  store.groups.add({ folder: 'main', name: 'Main', isMain: true, config: {} }, 0)
+  store.chats.see({ jid: 'tg:1' })
+  const waiting = (error: string) => {
+    const id = store.turns.add({ folder: 'main', jid: 'tg:1', at: 0 })
+    store.turns.save({ state: 'pending', id, tries: 1, failures: 0, told: true, notBefore: 1_000 })
+    store.turns.noteError(id, error)
+    return id
+  }
+  const [budget, limit] = [waiting('budget: used up'), waiting('rate-limit: budget:')]
+  const notBefore = (id: typeof budget) => {
+    const turn = store.turns.find(id)?.turn
+    return turn?.state === 'pending' ? turn.notBefore : undefined
+  }
+  store.turns.hasten({ reason: 'budget', folder: 'other', at: 5 })
+  assert.deepEqual([notBefore(budget), notBefore(limit)], [1_000, 1_000])
+  store.turns.hasten({ reason: 'budget', folder: 'main', at: 5 })
+  assert.deepEqual([notBefore(budget), notBefore(limit)], [5, 1_000])
+})

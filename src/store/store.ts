@@ -1,4 +1,5 @@
 import type SQLite from 'better-sqlite3'
+import { Audit } from './audit.ts'
 import { Chats } from './chats.ts'
 import { openDatabase } from './database.ts'
 import { toldAsDisk } from './disk.ts'
@@ -12,9 +13,11 @@ import { Questions } from './questions.ts'
 import { Sessions } from './sessions.ts'
 import { Tasks } from './tasks.ts'
 import { Turns } from './turns.ts'
+import { Usage } from './usage.ts'
 
 /** Everything that is kept: one class per aggregate, each the only SQL on its tables. */
 export class Store {
+  readonly audit: Audit
   readonly chats: Chats
   readonly groups: Groups
   readonly history: History
@@ -25,11 +28,13 @@ export class Store {
   readonly sessions: Sessions
   readonly tasks: Tasks
   readonly turns: Turns
+  readonly usage: Usage
   readonly facts: Facts
   readonly #db: SQLite.Database
 
   constructor(db: SQLite.Database) {
     this.#db = db
+    this.audit = new Audit(db)
     this.chats = new Chats(db)
     this.groups = new Groups(db)
     this.history = new History(db)
@@ -40,6 +45,7 @@ export class Store {
     this.sessions = new Sessions(db)
     this.tasks = new Tasks(db)
     this.turns = new Turns(db)
+    this.usage = new Usage(db)
     this.facts = new Facts(db)
   }
 

@@ -23,13 +23,17 @@ export type Task = {
   createdAt: number
 }
 
-/** One run of a task; the record outlives the task. */
+/** One run of a task, or a moment that passed without one; the record outlives the task. */
 export type TaskRun = {
   id: number
   taskId: string
   at: number
+  /** The moment of the schedule that it stands for; null when somebody asked for it. */
+  dueAt: number | null
   durationMs: number | null
-  status: 'running' | 'success' | 'error'
+  status: 'running' | 'success' | 'error' | 'skipped'
+  /** What is special about it: why it was skipped, what it makes up for. */
+  note: string | null
   result: string | null
   error: string | null
 }
@@ -58,11 +62,23 @@ const run = z.object({
   id: z.int(),
   taskId: z.string(),
   at: z.int(),
+  dueAt: z.int().nullable(),
   durationMs: z.int().nullable(),
-  status: z.enum(['running', 'success', 'error']),
+  status: z.enum(['running', 'success', 'error', 'skipped']),
+  note: z.string().nullable(),
   result: z.string().nullable(),
   error: z.string().nullable(),
 })
+
+const trouble = z.object({ id: z.string(), folder: z.string(), at: z.int(), why: z.string() })
+/** A task that was paused by the host, or whose last run failed; `at` is since when. */
+export type TaskTrouble = z.infer<typeof trouble>
+
+/** A moment of a task that is acted on at `at`. */
+export type TaskMoment = { taskId: string; at: number; dueAt: number | null; note: string | null }
+
+/** `last_result` is only there to be glanced at; the record of the run has the whole. */
+const LONGEST_SUMMARY = 200
 
 /** Tasks and their runs. Calls inside `store.tx` belong to that transaction. */
 export class Tasks {
@@ -74,20 +90,27 @@ export class Tasks {
   readonly #add: Statement
   readonly #save: Statement
   readonly #remove: Statement
-  readonly #startRun: Statement
+  readonly #active: Statement
+  readonly #record: Statement
   readonly #endRun: Statement
+  readonly #summarize: Statement
   readonly #taskOfRun: Statement
   readonly #history: Statement
   readonly #running: Statement
+  readonly #actedOn: Statement
   readonly #noteSession: Statement
   readonly #session: Statement
+  readonly #notePaused: Statement
+  readonly #paused: Statement
+  readonly #failed: Statement
 
   constructor(db: Database) {
     const task = `SELECT ${COLUMNS.join(', ')} FROM scheduled_tasks`
     this.#all = db.prepare(`${task} ORDER BY created_at, id`)
     this.#find = db.prepare(`${task} WHERE id = ?`)
     this.#ofGroup = db.prepare(`${task} WHERE group_folder = ? ORDER BY created_at, id`)
-    this.#due = db.prepare(`${task} WHERE status = 'active' AND (next_run IS NULL OR next_run <= ?) ORDER BY next_run, id`)
+    this.#due = db.prepare(`${task} WHERE status = 'active' AND (next_run IS NULL OR next_run <= :now)
+      ORDER BY next_run, id LIMIT :limit`)
     this.#nextDue = db.prepare("SELECT min(next_run) FROM scheduled_tasks WHERE status = 'active'").pluck()
     this.#add = db.prepare(
       `INSERT INTO scheduled_tasks (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map((name) => `:${name}`).join(', ')})`,
@@ -96,16 +119,31 @@ export class Tasks {
       `UPDATE scheduled_tasks SET ${CHANGING.map((name) => `${name} = :${name}`).join(', ')} WHERE id = :id`,
     )
     this.#remove = db.prepare('DELETE FROM scheduled_tasks WHERE id = ?')
-    this.#startRun = db.prepare("INSERT INTO task_run_logs (task_id, run_at, status) VALUES (:taskId, :at, 'running')")
-    this.#endRun = db.prepare(
-      'UPDATE task_run_logs SET status = :status, result = :result, error = :error, duration_ms = :at - run_at WHERE id = :runId',
+    this.#active = db.prepare("SELECT count(*) FROM scheduled_tasks WHERE group_folder = ? AND status = 'active'").pluck()
+    this.#record = db.prepare(
+      'INSERT INTO task_run_logs (task_id, run_at, due_at, status, note) VALUES (:taskId, :at, :dueAt, :status, :note)',
     )
+    this.#endRun = db.prepare(`
+      UPDATE task_run_logs SET status = :status, result = :result, error = :error, duration_ms = max(:at - run_at, 0)
+      WHERE id = :runId AND status = 'running' RETURNING task_id AS id, run_at AS at`)
+    this.#summarize = db.prepare('UPDATE scheduled_tasks SET last_run = :at, last_result = :summary WHERE id = :id')
     this.#taskOfRun = db.prepare(`${task} WHERE id = (SELECT task_id FROM task_run_logs WHERE id = ?)`)
     this.#history = db.prepare(`
-      SELECT id, task_id AS taskId, run_at AS at, duration_ms AS durationMs, status, result, error
+      SELECT id, task_id AS taskId, run_at AS at, due_at AS dueAt, duration_ms AS durationMs, status, note, result, error
       FROM task_run_logs WHERE task_id = ? ORDER BY id DESC LIMIT ?`)
     this.#running = db.prepare("SELECT EXISTS (SELECT 1 FROM task_run_logs WHERE task_id = ? AND status = 'running')").pluck()
+    this.#actedOn = db.prepare('SELECT EXISTS (SELECT 1 FROM task_run_logs WHERE task_id = ? AND due_at = ?)').pluck()
     this.#noteSession = db.prepare('UPDATE task_run_logs SET session_id = ? WHERE id = ?')
+    this.#notePaused = db.prepare('UPDATE scheduled_tasks SET paused_at = ? WHERE id = ?')
+    this.#paused = db.prepare(`
+      SELECT id, group_folder AS folder, coalesce(paused_at, last_run, created_at) AS at, 'is paused: ' || reason AS why
+      FROM scheduled_tasks WHERE status = 'paused' AND reason IS NOT NULL ORDER BY at DESC, id LIMIT ?`)
+    this.#failed = db.prepare(`
+      SELECT t.id, t.group_folder AS folder, r.run_at + coalesce(r.duration_ms, 0) AS at, coalesce(r.error, '') AS why
+      FROM scheduled_tasks t JOIN task_run_logs r ON r.task_id = t.id
+      WHERE t.status <> 'paused' AND r.status = 'error' AND r.run_at >= ?
+        AND NOT EXISTS (SELECT 1 FROM task_run_logs l WHERE l.task_id = t.id AND l.id > r.id AND l.status IN ('success', 'error'))
+      ORDER BY at DESC, t.id LIMIT ?`)
     this.#session = db.prepare('SELECT session_id FROM task_run_logs WHERE id = ?').pluck()
   }
 
@@ -123,8 +161,12 @@ export class Tasks {
   }
 
   /** The active ones whose moment has come, or that have none; the most overdue first. */
-  due(now: number): Task[] {
-    return this.#due.all(now).map(toTask)
+  due({ now, limit }: { now: number; limit: number }): Task[] {
+    return this.#due.all({ now, limit }).map(toTask)
+  }
+
+  countActive(folder: string): number {
+    return this.#active.get(folder) as number
   }
 
   /** When the next task falls due; undefined when none will. */
@@ -146,13 +188,34 @@ export class Tasks {
     this.#remove.run(id)
   }
 
-  /** A run begins; returns its id. Belongs in the transaction that moves `nextRun`. */
-  startRun(begin: { taskId: string; at: number }): number {
-    return Number(this.#startRun.run(begin).lastInsertRowid)
+  /**
+   * A run begins; returns its id. Belongs in the transaction that moves `nextRun`. Throws when the moment `dueAt` was acted
+   * on before.
+   */
+  startRun({ taskId, at, dueAt = null, note = null }: Pick<TaskMoment, 'taskId' | 'at'> & Partial<TaskMoment>): number {
+    return Number(this.#record.run({ taskId, at, dueAt, note, status: 'running' }).lastInsertRowid)
   }
 
+  /** A moment passes without a run; `note` says why. */
+  skipRun(moment: TaskMoment & { note: string }): void {
+    this.#record.run({ ...moment, status: 'skipped' })
+  }
+
+  /** A run ends once; what is said of it later is ignored. */
   endRun(end: { runId: number; at: number; status: 'success' | 'error'; result: string | null; error: string | null }): void {
-    this.#endRun.run(end)
+    const run = this.#endRun.get(end) as { id: string; at: number } | undefined
+    const summary = end.status === 'error' ? `Error: ${end.error}` : end.result
+    if (run) this.#summarize.run({ ...run, summary: summary?.slice(0, LONGEST_SUMMARY) ?? null })
+  }
+
+  /** When a task was paused; what is paused again later is noted again. */
+  notePaused(id: string, at: number): void {
+    this.#notePaused.run(at, id)
+  }
+
+  /** The tasks the host paused, and those whose last run failed since a moment; the newest of each first. */
+  troubles({ since, limit }: { since: number; limit: number }): TaskTrouble[] {
+    return [...this.#paused.all(limit), ...this.#failed.all(since, limit)].map((found) => trouble.parse(found))
   }
 
   /** The task that a run belongs to, unless it was removed. */
@@ -163,6 +226,11 @@ export class Tasks {
 
   isRunning(id: string): boolean {
     return this.#running.get(id) === 1
+  }
+
+  /** Was this moment run or skipped already? A clock that is set back shows it a second time. */
+  actedOn(id: string, dueAt: number): boolean {
+    return this.#actedOn.get(id, dueAt) === 1
   }
 
   /** The newest `limit` runs, newest first. */

@@ -1,6 +1,6 @@
 import type { Database, Statement } from 'better-sqlite3'
 import { z } from 'zod'
-import type { FailureClass, Turn, TurnId } from '../domain/turn.ts'
+import type { FailureClass, Obstacle, Turn, TurnId } from '../domain/turn.ts'
 
 /** Where a turn is worked on: in the conversation of its group, or beside it. */
 export type TurnLane = 'chat' | 'isolated'
@@ -25,6 +25,16 @@ const row = z.object({
   error: z.string().nullable(),
 })
 const COLUMNS = Object.keys(row.shape).join(', ')
+const trouble = z.object({
+  jid: z.string(),
+  folder: z.string(),
+  state: z.enum(['failed', 'pending']),
+  waitsFor: z.enum(['login', 'setup']).nullable(),
+  at: z.int(),
+  why: z.string(),
+})
+/** A turn that failed for good, or that waits after a failure: for its next try, or for what a person must put right. */
+export type TurnTrouble = z.infer<typeof trouble>
 
 /** Pieces of agent work and how far each got. */
 export class Turns {
@@ -39,7 +49,17 @@ export class Turns {
   readonly #openTasks: Statement
   readonly #hasOpen: Statement
   readonly #lastFailure: Statement
+  readonly #noteAnswer: Statement
+  readonly #drop: Statement
+  readonly #join: Statement
+  readonly #siblings: Statement
+  readonly #withAnswer: Statement
   readonly #merge: Statement
+  readonly #change: Statement
+  readonly #stale: Statement
+  readonly #failures: Statement
+  readonly #waiting: Statement
+  readonly #hasten: Statement
   readonly #counts: Statement
 
   constructor(db: Database) {
@@ -57,21 +77,51 @@ export class Turns {
       'UPDATE turns SET input_tokens = :inputTokens, output_tokens = :outputTokens, cost_usd = :costUsd WHERE id = :id',
     )
     this.#find = db.prepare(`SELECT ${COLUMNS} FROM turns WHERE id = ?`)
-    this.#running = db.prepare(`SELECT ${COLUMNS} FROM turns WHERE state = 'running' ORDER BY id`)
+    // In these words the indexes of open turns are used, which stay small.
+    const open = "state IN ('pending', 'running')"
+    this.#running = db.prepare(`SELECT ${COLUMNS} FROM turns WHERE ${open} AND state = 'running' ORDER BY id`)
     this.#openOfChat = db.prepare(
-      `SELECT ${COLUMNS} FROM turns WHERE chat_jid = ? AND state IN ('pending', 'running') AND task_run_id IS NULL ORDER BY id`,
+      `SELECT ${COLUMNS} FROM turns WHERE chat_jid = ? AND ${open} AND task_run_id IS NULL ORDER BY id`,
     )
-    this.#openTasks = db.prepare(
-      `SELECT ${COLUMNS} FROM turns WHERE group_folder = ? AND lane = ? AND state = 'pending' AND task_run_id IS NOT NULL ORDER BY id`,
-    )
+    this.#openTasks = db.prepare(`
+      SELECT ${COLUMNS} FROM turns
+      WHERE group_folder = ? AND lane = ? AND ${open} AND state = 'pending' AND task_run_id IS NOT NULL ORDER BY id`)
     this.#hasOpen = db
-      .prepare(`SELECT EXISTS (SELECT 1 FROM turns WHERE chat_jid = ? AND state IN ('pending', 'running'))`)
+      .prepare(`SELECT EXISTS (SELECT 1 FROM turns WHERE chat_jid = ? AND ${open} AND (state = 'running' OR reason IS NULL))`)
       .pluck()
     this.#lastFailure = db
-      .prepare("SELECT error FROM turns WHERE chat_jid = ? AND state = 'failed' ORDER BY id DESC LIMIT 1")
+      .prepare('SELECT error FROM turns WHERE chat_jid = ? AND reason IS NOT NULL ORDER BY id DESC LIMIT 1')
       .pluck()
+    this.#drop = db.prepare(
+      `UPDATE turns SET state = 'stopped', reason = NULL, ended_at = :at WHERE chat_jid = :jid AND ${open} AND state = 'pending'`,
+    )
+    this.#join = db.prepare('UPDATE turns SET joined = (SELECT coalesce(joined, id) FROM turns WHERE id = :head) WHERE id = :id')
+    this.#siblings = db
+      .prepare(`
+        WITH root (id) AS (SELECT coalesce(joined, id) FROM turns WHERE id = :id)
+        SELECT id FROM turns JOIN root USING (id) WHERE id <> :id
+        UNION SELECT t.id FROM turns t JOIN root ON t.joined = root.id WHERE t.id <> :id`)
+      .pluck()
+    this.#noteAnswer = db.prepare('UPDATE turns SET answer_id = ? WHERE id = ?')
+    this.#withAnswer = db.prepare('SELECT id FROM turns WHERE chat_jid = ? AND answer_id = ?').pluck()
     this.#merge = db.prepare('UPDATE turns SET merged_into = ? WHERE id = ?')
-    this.#counts = db.prepare('SELECT state, count(*) AS n FROM turns GROUP BY state')
+    this.#change = db.prepare("UPDATE turns SET stale_tries = tries WHERE id = ? AND state IN ('pending', 'running')")
+    this.#stale = db.prepare('SELECT stale_tries FROM turns WHERE id = ?').pluck()
+    // A run of a task is its task's trouble.
+    const troubled =
+      'chat_jid AS jid, group_folder AS folder, state, coalesce(error, reason) AS why FROM turns WHERE task_run_id IS NULL'
+    this.#failures = db.prepare(`
+      SELECT ended_at AS at, NULL AS waitsFor, ${troubled} AND state = 'failed' AND ended_at >= ? ORDER BY ended_at DESC, id DESC LIMIT ?`)
+    this.#waiting = db.prepare(`
+      SELECT started_at AS at, reason AS waitsFor, ${troubled} AND state IN ('pending', 'running') AND state = 'pending' AND error IS NOT NULL
+      ORDER BY id DESC LIMIT ?`)
+    this.#counts = db.prepare(`
+      SELECT state, count(*) AS n FROM turns WHERE state IN ('pending', 'running') GROUP BY state
+      UNION ALL SELECT 'failed', count(*) FROM turns WHERE state = 'failed' AND ended_at >= ?`)
+    this.#hasten = db.prepare(
+      `UPDATE turns SET not_before = :at WHERE state = 'pending' AND not_before > :at AND error LIKE :reason || ':%'
+        AND (:folder IS NULL OR group_folder = :folder)`,
+    )
   }
 
   /** A new turn, due at once. */
@@ -94,7 +144,7 @@ export class Turns {
       notBefore: 'notBefore' in turn ? turn.notBefore : null,
       startedAt: 'startedAt' in turn ? turn.startedAt : null,
       endedAt: 'endedAt' in turn ? turn.endedAt : null,
-      reason: 'reason' in turn ? turn.reason : null,
+      reason: 'reason' in turn ? turn.reason : 'waitsFor' in turn ? (turn.waitsFor ?? null) : null,
     })
   }
 
@@ -122,7 +172,7 @@ export class Turns {
     return this.#openOfChat.all(jid).map(toTurn)
   }
 
-  /** Something is still to be done for this chat, asked there or by a task. */
+  /** Something is still to be done for this chat, asked there or by a task, and nobody has to put anything right first. */
   hasOpen(jid: string): boolean {
     return this.#hasOpen.get(jid) === 1
   }
@@ -132,7 +182,32 @@ export class Turns {
     return this.#openTasks.all(folder, lane).map(toTurn)
   }
 
-  /** Why the chat's newest failed turn failed. */
+  /** A follow-up went into the run of an earlier turn. */
+  noteJoined(id: TurnId, head: TurnId): void {
+    this.#join.run({ id, head })
+  }
+
+  /** The turns that were ever in flight together with this one. */
+  siblings(id: TurnId): TurnId[] {
+    return this.#siblings.all({ id }) as TurnId[]
+  }
+
+  /** The chat goes: what it still waited for is not answered any more. */
+  drop(jid: string, at: number): void {
+    this.#drop.run({ jid, at })
+  }
+
+  /** Which answer of a transcript ended this turn. */
+  noteAnswer(id: TurnId, answerId: string): void {
+    this.#noteAnswer.run(answerId, id)
+  }
+
+  /** The turn of a chat that ended with this answer. */
+  withAnswer(jid: string, answerId: string): TurnId | undefined {
+    return this.#withAnswer.get(jid, answerId) as TurnId | undefined
+  }
+
+  /** What is wrong with the chat's newest turn that failed, or that waits for somebody to put something right. */
   lastFailure(jid: string): string | undefined {
     return (this.#lastFailure.get(jid) as string | null | undefined) ?? undefined
   }
@@ -142,8 +217,29 @@ export class Turns {
     this.#merge.run(into, id)
   }
 
-  counts(): { pending: number; running: number; failed: number } {
-    const byState = new Map((this.#counts.all() as { state: string; n: number }[]).map(({ state, n }) => [state, n]))
+  /** What a turn is about was changed: its tries so far asked for something else. False when the turn is over. */
+  noteChanged(id: TurnId): boolean {
+    return this.#change.run(id).changes === 1
+  }
+
+  /** The newest try that asked in words that were changed since; 0 when none did. */
+  staleTries(id: TurnId): number {
+    return this.#stale.get(id) as number
+  }
+
+  /** The newest turns that failed for good since a moment, and those that wait after a failure; no runs of tasks. */
+  troubles({ since, limit }: { since: number; limit: number }): TurnTrouble[] {
+    return [...this.#failures.all(since, limit), ...this.#waiting.all(limit)].map((found) => trouble.parse(found))
+  }
+
+  /** What turns wait for may have changed, so they need not wait any longer: those of one group, or of all. */
+  hasten({ reason, folder = null, at }: { reason: FailureClass; folder?: string | null; at: number }): void {
+    this.#hasten.run({ reason, folder, at })
+  }
+
+  /** Failed ones only since a moment. */
+  counts(failedSince = 0): { pending: number; running: number; failed: number } {
+    const byState = new Map((this.#counts.all(failedSince) as { state: string; n: number }[]).map(({ state, n }) => [state, n]))
     return { pending: byState.get('pending') ?? 0, running: byState.get('running') ?? 0, failed: byState.get('failed') ?? 0 }
   }
 }
@@ -159,7 +255,7 @@ function stateOf(r: z.infer<typeof row>): Turn {
   const progress = { tries: r.tries, failures: r.failures, told: r.told === 1 }
   switch (r.state) {
     case 'pending':
-      return { state: 'pending', id, ...progress, notBefore: r.not_before ?? 0 }
+      return { state: 'pending', id, ...progress, notBefore: r.not_before ?? 0, ...obstacleOf(r.reason) }
     case 'running':
       return { state: 'running', id, ...progress, startedAt: r.started_at ?? 0 }
     case 'done':
@@ -168,4 +264,8 @@ function stateOf(r: z.infer<typeof row>): Turn {
     case 'failed':
       return { state: 'failed', id, reason: (r.reason ?? 'crash') as FailureClass, endedAt: r.ended_at ?? 0 }
   }
+}
+
+function obstacleOf(reason: string | null): { waitsFor?: Obstacle } {
+  return reason === 'login' || reason === 'setup' ? { waitsFor: reason } : {}
 }

@@ -290,9 +290,17 @@ test('tasks keep their schedule and state, and those that v1 could not run are p
   const { db } = open(t, database)
   const row = (id: string) => db.prepare('SELECT * FROM scheduled_tasks WHERE id = ?').get(id) as Record<string, unknown>
   assert.deepEqual(row('a'), {
-    ...{ id: 'a', group_folder: 'f', chat_jid: FAMILY, prompt: 'p', schedule_type: 'cron', schedule_value: '0 9 * * *' },
+    ...{
+      id: 'a',
+      group_folder: 'f',
+      chat_jid: FAMILY,
+      prompt: 'p',
+      script: null,
+      schedule_type: 'cron',
+      schedule_value: '0 9 * * *',
+    },
     ...{ context_mode: 'group', catch_up: 'once', status: 'active', reason: null, next_run: ms(60), last_run: ms(1) },
-    ...{ last_result: 'ok', script: null, created_at: ms(0) },
+    ...{ last_result: 'ok', script: null, created_at: ms(0), paused_at: null },
   })
   assert.deepEqual([row('b').status, row('b').reason, row('b').next_run], ['paused', null, ms(60)])
   assert.equal(row('c').status, 'completed')

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { ownerDesk } from '../../test/fakes/owner.ts'
 import { storeWith, type TestContext } from '../../test/fakes/rooms.ts'
 import { Feed } from '../app/feed.ts'
 import { GroupRegistry } from '../app/groups.ts'
 import { Inbox } from '../app/inbox.ts'
+import { TaskBook } from '../app/tasks.ts'
 import { TurnDesk } from '../app/turn-desk.ts'
 import { controlApi } from './api.ts'
 
@@ -21,9 +23,13 @@ function api(t: TestContext) {
     { store, now: () => 0, release: () => {}, changed: () => {} },
     { root, assistantName: 'Andy' },
   )
+  const ports = { store, now: () => 0, newId: () => 't1', wake: () => {}, changed: () => {} }
+  const tasks = new TaskBook(ports, { timeZone: 'UTC' })
   const app = controlApi({
-    registry,
+    registry: ownerDesk({ store, registry, root }),
+    tasks,
     assistantName: 'Andy',
+    channels: [],
     store,
     feed,
     receive: inbox.receive.bind(inbox),

@@ -1,6 +1,5 @@
 import type { ChatEvent, ChatMessage, HostStatus } from '@nanoclaw/protocol'
 import { type Context, Hono } from 'hono'
-import { stream } from 'hono/streaming'
 import { z } from 'zod'
 import type { Feed, FeedEvent } from '../app/feed.ts'
 import { outcomeOf } from '../app/outcome.ts'
@@ -8,12 +7,17 @@ import { typedMessage } from '../channels/terminal.ts'
 import { AppError } from '../domain/errors.ts'
 import type { IncomingMessage, Message } from '../domain/message.ts'
 import type { Store } from '../store/store.ts'
+import { channelsApi, type Linkable } from './channels-api.ts'
 import { type GroupsApiPorts, groupsApi } from './groups-api.ts'
+import { ndjson } from './ndjson.ts'
+import { type TasksApiPorts, tasksApi } from './tasks-api.ts'
 
 export type ApiPorts = {
   store: Store
   registry: GroupsApiPorts['registry']
+  tasks: TasksApiPorts['tasks']
   assistantName: string
+  channels: readonly Linkable[]
   feed: Feed
   receive(message: IncomingMessage): number | undefined
   stopTurn(jid: string): boolean
@@ -31,6 +35,8 @@ export function controlApi(ports: ApiPorts): Hono {
     .onError((error, c) => failure(c, error))
     .notFound((c) => c.json({ error: { code: 'api.unknown', message: `There is no ${c.req.method} ${c.req.path}.` } }, 404))
     .route('/', groupsApi(ports))
+    .route('/', channelsApi(ports.channels))
+    .route('/', tasksApi(ports))
     .get('/api/status', (c) => c.json(ports.status()))
     .get('/api/chats/:jid/messages', (c) => {
       const messages = store.messages.latest(registered(store, c), limit.parse(c.req.query('limit')))
@@ -76,17 +82,6 @@ function failure(c: Context, error: unknown): Response {
     return c.json({ error: { code: 'api.invalid', message } }, 400)
   }
   return c.json({ error: { code: 'bug', message: error instanceof Error ? error.message : String(error) } }, 500)
-}
-
-/** One JSON value a line, until the source or the client ends. */
-function ndjson(c: Context, source: (signal: AbortSignal) => AsyncIterable<unknown>): Response {
-  c.header('content-type', 'application/x-ndjson')
-  const gone = new AbortController()
-  const values = source(gone.signal)
-  return stream(c, async (out) => {
-    out.onAbort(() => gone.abort())
-    for await (const value of values) await out.write(`${JSON.stringify(value)}\n`)
-  })
 }
 
 async function* chatEvents(events: AsyncIterable<FeedEvent>): AsyncGenerator<ChatEvent> {

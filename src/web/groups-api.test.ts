@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { change, groupDetail } from '@nanoclaw/protocol'
+import { ownerDesk } from '../../test/fakes/owner.ts'
 import { storeWith } from '../../test/fakes/rooms.ts'
 import { GroupRegistry } from '../app/groups.ts'
 import { AppError } from '../domain/errors.ts'
@@ -11,7 +12,7 @@ test('groups are changed and listed as the contract says, and what is refused is
   const ports = { store, now: () => 0, release: () => {}, changed: () => {} }
   const registry = new GroupRegistry(ports, { root, assistantName: 'Andy' })
   const errors: unknown[] = []
-  const api = groupsApi({ store, registry, assistantName: 'Andy' }).onError((error, c) => {
+  const api = groupsApi({ store, registry: ownerDesk({ store, registry, root }), assistantName: 'Andy' }).onError((error, c) => {
     errors.push(error)
     return c.text('refused', 400)
   })

@@ -1,15 +1,15 @@
-import { groupSettings, registration } from '@nanoclaw/protocol'
+import { allowedRoot, groupSettings, registration } from '@nanoclaw/protocol'
 import { Hono } from 'hono'
 import { z } from 'zod'
 import type { GroupChange } from '../app/group-change.ts'
 import { groupList } from '../app/group-list.ts'
-import type { GroupRegistry } from '../app/groups.ts'
+import type { OwnerDesk } from '../app/owner-desk.ts'
 import { AppError } from '../domain/errors.ts'
 import type { Store } from '../store/store.ts'
 
 export type GroupsApiPorts = {
   store: Store
-  registry: Pick<GroupRegistry, 'register' | 'set' | 'remove' | 'openTerminal' | 'clearSession'>
+  registry: OwnerDesk
   assistantName: string
 }
 
@@ -17,7 +17,7 @@ const target = z.object({ target: z.string() })
 const folder = z.object({ folder: z.string() })
 
 /**
- * Groups and their sessions (protocol/control.ts), to be mounted into the local API. `main` is a setting like the
+ * Groups, their sessions, and what of this machine they may have (protocol/control.ts), to be mounted into the local API. `main` is a setting like the
  * others here, so this must be reachable by the owner alone.
  */
 export function groupsApi({ store, registry, assistantName }: GroupsApiPorts): Hono {
@@ -31,6 +31,8 @@ export function groupsApi({ store, registry, assistantName }: GroupsApiPorts): H
       if (opened.type === 'refused') throw refusal(opened.why)
       return c.json({ jid: opened.jid })
     })
+    .post('/api/mounts/allow', async (c) => c.json(answer(registry.allowMount(allowedRoot.parse(await c.req.json())))))
+    .post('/api/mounts/remove', async (c) => c.json(answer(registry.removeMount(target.parse(await c.req.json()).target))))
     .post('/api/sessions/clear', async (c) => c.json(answer(registry.clearSession(folder.parse(await c.req.json()).folder))))
 }
 

@@ -183,6 +183,18 @@ function runtimeContract({ runtime, image }: { runtime: ContainerRuntime; image:
     await assert.rejects(runtime.run(spec), { code: 'engine.image-missing', message: /\.\/container\/build\.sh/ })
   })
 
+  test('refuses an isolation that it does not have, and starts nothing with another', async () => {
+    const spec = { ...specOf({ image }), isolation: 'nanoclaw-no-such-runtime' }
+    await assert.rejects(runtime.run(spec), { code: 'engine.isolation-missing' })
+    assert.deepEqual(await runtime.list({ name: spec.name }), [])
+  })
+
+  test('starts a container with an isolation that it has', async () => {
+    const [isolation = ''] = (await runtime.info()).runtimes.filter((name) => ['runc', 'crun', 'fake'].includes(name))
+    const { stdout } = await runtime.run({ ...specOf({ image, program: 'greet' }), isolation })
+    assert.equal(await text(stdout), 'out\n')
+  })
+
   test('refuses to mount what does not exist, and does not make it', async () => {
     const mounts = [{ source: '/nonexistent/nanoclaw', target: '/mnt/x', readonly: true }]
     const spec = { ...specOf({ image }), mounts }

@@ -59,7 +59,7 @@ test('a login that is refused is told, and not tried again by itself', async (t)
   const { code, stderr } = await host.run(['chat', '--once', '!error 401'])
   assert.equal(code, 1)
   assert.match(stderr, /not accepted/)
-  assert.deepEqual(turns(host), [{ state: 'failed', reason: 'login', tries: 1 }])
+  assert.deepEqual(turns(host), [{ state: 'pending', reason: 'login', tries: 1 }])
 })
 
 test('a request that the model refuses is told at once and not tried again', async (t) => {

@@ -119,7 +119,7 @@ test('an answer that was finished while the host was dead is reported, not made 
   await host.say('!echo only once')
   await host.stop()
   // As if the host had died after the agent answered and before the commit.
-  change(host, "UPDATE turns SET state = 'running' WHERE id = 2")
+  change(host, "UPDATE turns SET state = 'running', answer_id = NULL WHERE id = 2")
   change(host, 'DELETE FROM outbox WHERE turn_id = 2; DELETE FROM messages WHERE turn_id = 2 AND is_bot_message = 1')
   change(host, 'UPDATE chats SET answered_seq = (SELECT min(seq) FROM messages WHERE turn_id = 2) - 1')
   const asked = host.model.requests.length

@@ -72,7 +72,15 @@ class Machine {
     this.project = path.join(folder, 'my project')
     this.bin = path.join(folder, 'bin')
     this.#shell = shell
-    for (const part of ['nanoclaw', 'runtime', 'package.json', 'package-lock.json', '.npmrc', 'protocol/package.json'])
+    for (const part of [
+      'nanoclaw',
+      'runtime',
+      'package.json',
+      'package-lock.json',
+      '.npmrc',
+      'protocol/package.json',
+      'optional/whatsapp/package.json',
+    ])
       cpSync(path.join(PROJECT, part), path.join(this.project, part), { recursive: true })
     cpSync(
       path.join(PROJECT, 'container/agent-runner/package.json'),
@@ -156,6 +164,22 @@ onEachShell(
     )
   },
 )
+
+onEachShell("WhatsApp's library is installed by its login, and kept for a root that is linked", async (t, shell) => {
+  const machine = new Machine(t, { shell, node: 'v24.1.0', npm: true })
+  await machine.run(['status'])
+  await machine.run(['channels', 'login', 'whatsapp'])
+  await machine.run(['status'])
+  assert.equal(machine.npmCalls().length, 2)
+  const wanted = /^ci --omit=dev --include-workspace-root --workspace protocol --workspace optional\/whatsapp .*--ignore-scripts/
+  assert.match(machine.npmCalls()[1] ?? '', wanted)
+  mkdirSync(path.join(machine.project, 'store/auth'), { recursive: true })
+  writeFileSync(path.join(machine.project, 'store/auth/whatsapp.db'), '')
+  const lockfile = path.join(machine.project, 'package-lock.json')
+  writeFileSync(lockfile, `${readFileSync(lockfile, 'utf8')}\n`)
+  await machine.run(['start'])
+  assert.match(machine.npmCalls()[2] ?? '', wanted)
+})
 
 onEachShell('tests get everything, which serves normal use too; a changed lockfile is installed anew', async (t, shell) => {
   const machine = new Machine(t, { shell, node: 'v24.1.0', npm: true })

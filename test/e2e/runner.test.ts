@@ -25,7 +25,8 @@ async function bench(t: { after(fn: () => unknown): void }) {
     await model.close()
     rmSync(root, { recursive: true, force: true })
   })
-  for (const folder of ['run', 'env', 'group', 'ipc', 'claude', 'global', 'extra/notes']) makeForNode(path.join(root, folder))
+  for (const folder of ['run', 'env', 'group', 'ipc', 'claude', 'global', 'attachments', 'extra/notes'])
+    makeForNode(path.join(root, folder))
   writeFileSync(path.join(root, 'env/env'), placeholderEnv('api-key'))
   await gateway.open({ runId: 'test', socketPath: path.join(root, 'run/gateway.sock') })
   return { root, model, run: (lines: object[]) => run(root, lines) }
@@ -46,7 +47,7 @@ function run(root: string, lines: object[]): Promise<{ code: number | null; fram
     'ipc:/workspace/ipc',
     'claude:/home/node/.claude',
   ]
-  const shared = ['global:/workspace/global:ro', 'extra/notes:/workspace/extra/notes:ro']
+  const shared = ['global', 'attachments', 'extra/notes'].map((folder) => `${folder}:/workspace/${folder}:ro`)
   const skills = ['-v', `${PROJECT}/container/skills:/home/node/.claude/skills:ro`]
   const volumes = [...[...mounts, ...shared].flatMap((mount) => ['-v', `${root}/${mount}`]), ...skills]
   const child = spawn('docker', ['run', '--rm', '-i', '--network', 'none', ...volumes, IMAGE], {
@@ -118,6 +119,21 @@ test('the agent reads the shared memory, its own, that of extra folders, and the
   ]) {
     assert.ok(request.includes(marker), marker)
   }
+})
+
+const DOT = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=='
+
+test('the model sees the pictures that a prompt tells of, and learns of one that cannot be read', async (t) => {
+  const { root, model, run } = await bench(t)
+  for (const message of ['M1', 'M2']) makeForNode(path.join(root, 'attachments', message))
+  writeFileSync(path.join(root, 'attachments/M1/image.png'), Buffer.from(DOT, 'base64'))
+  writeFileSync(path.join(root, 'attachments/M2/image.png'), Buffer.alloc(5_000, 'no picture'))
+  const mark = (message: string) => `[Image: /workspace/attachments/${message}/image.png, image/png, 5 KB]`
+  const { frames } = await run([{ ...input, prompt: `!echo seen ${mark('M1')} ${mark('M2')}` }])
+  assert.match(String(frames.at(-1)?.result), /^seen/)
+  const request = lastRequest(model)
+  assert.ok(request.includes(`"data":"${DOT}"`), request.slice(-3_000))
+  assert.match(request, /could not be processed/)
 })
 
 test('a session folder that cannot be written is told before anything is asked', async (t) => {

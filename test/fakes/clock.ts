@@ -1,9 +1,11 @@
 import type { Clock, Instant } from '../../src/domain/clock.ts'
 
+type Alarm = { at: Instant; wake: () => void }
+
 /** A clock that stands still until it is moved; due callbacks run in their order. */
 export class ManualClock implements Clock {
   #now: Instant
-  #alarms: { at: Instant; wake: () => void }[] = []
+  readonly #alarms = new Set<Alarm>()
 
   constructor(now: Instant = 1_000_000) {
     this.#now = now
@@ -13,27 +15,35 @@ export class ManualClock implements Clock {
 
   wakeAt = (at: Instant, wake: () => void): (() => void) => {
     const alarm = { at, wake }
-    this.#alarms.push(alarm)
-    return () => {
-      this.#alarms = this.#alarms.filter((other) => other !== alarm)
-    }
+    this.#alarms.add(alarm)
+    return () => void this.#alarms.delete(alarm)
   }
 
   /** How many callbacks wait for their time. */
   get waiting(): number {
-    return this.#alarms.length
+    return this.#alarms.size
   }
 
   /** Moves time on, stopping at every alarm on the way. */
   advance(ms: number): void {
     const until = this.#now + ms
-    for (;;) {
-      const next = this.#alarms.filter((alarm) => alarm.at <= until).sort((a, b) => a.at - b.at)[0]
-      if (!next) break
-      this.#alarms = this.#alarms.filter((alarm) => alarm !== next)
+    for (let next = this.#next(until); next; next = this.#next(until)) {
+      this.#alarms.delete(next)
       this.#now = Math.max(this.#now, next.at)
       next.wake()
     }
     this.#now = until
+  }
+
+  /** The first alarm up to a moment; of those at one moment, the one that was set first. */
+  #next(until: Instant): Alarm | undefined {
+    let first: Alarm | undefined
+    for (const alarm of this.#alarms) if (alarm.at <= until && (!first || alarm.at < first.at)) first = alarm
+    return first
+  }
+
+  /** The clock is set, or the machine slept: no alarm goes off by itself. */
+  set(now: Instant): void {
+    this.#now = now
   }
 }

@@ -165,6 +165,7 @@ export class FakeControlHost {
       outbox: { ...none, uncertain: 0 },
       containers: [],
       channels: [],
+      troubles: [],
     }
   }
 }

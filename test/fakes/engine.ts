@@ -124,6 +124,8 @@ export class FakeEngine implements ContainerRuntime {
 
   #check(spec: ContainerSpec): void {
     this.#image(spec.image)
+    if (spec.isolation !== undefined && spec.isolation !== 'fake')
+      throw engineError('isolation-missing', `There is no ${spec.isolation}.`)
     for (const { source } of spec.mounts) if (!existsSync(source)) throw engineError('mount-missing', `${source} does not exist.`)
     for (const other of this.#living.values())
       if (other.spec.name === spec.name) throw engineError('name-taken', `There is a container ${spec.name} already.`)

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import type { IpcResult } from '@nanoclaw/protocol'
+import { AuditBook } from '../../src/app/audit-book.ts'
 import { Feed } from '../../src/app/feed.ts'
 import { GroupRegistry } from '../../src/app/groups.ts'
 import { Inbox } from '../../src/app/inbox.ts'
@@ -70,7 +71,9 @@ export function office(t: TestContext, groups: readonly string[] = ['main', 'fam
   )
   const tasks = fakeBook(store)
   const refreshes: string[] = []
+  const audit = new AuditBook({ store, now: clock.now, redact: (text) => text })
   const ports = {
+    ...{ redact: (text: string) => text.replaceAll('s3cret-value', '[redacted]'), audit: audit.note.bind(audit) },
     ...{ store, speech, registry, tasks, questions, timeZone: 'UTC', log, now: clock.now, deliver: () => {} },
     files: new OutgoingFiles(root),
     refreshGroups: async () => void refreshes.push('refreshed'),

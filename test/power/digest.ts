@@ -7,7 +7,9 @@ export function digestOf(db: SQLite.Database): string {
   const tables = db.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'table' ORDER BY name").raw().all() as string[][]
   for (const [name, sql] of tables) {
     hash.update(`\n${name} ${sql}`)
-    for (const row of db.prepare(`SELECT * FROM "${name}" ORDER BY rowid`).raw().iterate()) hash.update(JSON.stringify(row))
+    // By content: tables of the full-text index have no row ids.
+    const rows = db.prepare(`SELECT * FROM "${name}"`).raw().all()
+    for (const row of rows.map((row) => JSON.stringify(row)).sort()) hash.update(row)
   }
   return hash.digest('hex')
 }

@@ -16,6 +16,7 @@ const input = {
   assistantName: 'Andy',
   earlier: [],
   maxTranscriptBytes: 1,
+  mounts: [],
   replyTimeoutMs: 1_000,
 }
 

@@ -2,22 +2,21 @@ import { randomUUID } from 'node:crypto'
 import type { Query, SDKAssistantMessage, SDKMessage, SDKResultMessage, SDKSystemMessage } from '@anthropic-ai/claude-agent-sdk'
 import type { ResultFrame } from '@nanoclaw/protocol'
 import { Activity } from './activity.ts'
+import { continuation } from './continuation.ts'
 import type { Emit } from './frames.ts'
 import { GroupServers } from './group-servers.ts'
 import type { HostInput, HostMessage } from './host-input.ts'
 import type { HostRequests } from './host-requests.ts'
 import type { ClaudeOptions, Input } from './options.ts'
+import { withPictures } from './pictures.ts'
 import { classifyFailure, resultFrame } from './result.ts'
 import { type Gate, gateOf, runScript } from './script-gate.ts'
 import { findEarlierTry, transcriptPath } from './transcript.ts'
 import { UserMessages } from './user-messages.ts'
 
 type Sdk = typeof import('./sdk.ts')
-type Turn = { uuid: string; prompt: string; earlier: string[]; script?: string | undefined }
+type Turn = { uuid: string; prompt: string; earlier: string[]; siblings: string[]; script?: string | undefined }
 type Parts = { sdk: Sdk; options: ClaudeOptions; input: Input; emit: Emit; requests: HostRequests }
-
-const CONTINUE = `The previous attempt at this was interrupted by a restart. What you had done up to then is above; tool calls without a result may
-or may not have taken effect. Look before you repeat anything that has effects, then finish the work and give the answer.`
 
 const AWAKE: Gate = { type: 'awake', addition: '' }
 
@@ -41,7 +40,11 @@ export class Conversation {
   /** Stops the script that runs before a turn. */
   #script: AbortController | undefined
   #sessionId: string | undefined
+  /** What the host wants said with the first prompt. */
+  #notice: string | undefined
   #lastText = ''
+  /** Of the transcript's entry that the last words of the assistant are. */
+  #lastId: string | undefined
   #interrupting = false
   #closing = false
   #failed = false
@@ -50,6 +53,7 @@ export class Conversation {
     this.#sdk = sdk
     this.#options = options
     this.#input = input
+    this.#notice = input.notice
     this.#emit = emit
     this.#requests = requests
     this.#activity = new Activity({ emit })
@@ -62,7 +66,7 @@ export class Conversation {
       this.#query = warm.query(this.#messages)
       this.#emit({ type: 'ready' })
       const { prompt, uuid = randomUUID(), earlier } = this.#input
-      if (prompt !== undefined) this.#accept({ uuid, prompt, earlier })
+      if (prompt !== undefined) this.#accept({ uuid, prompt, earlier, siblings: [] })
       void this.#listen(host).catch((error) => this.#fail(error))
       for await (const message of this.#query) {
         this.#take(message)
@@ -83,7 +87,7 @@ export class Conversation {
       case 'turn':
         return this.#accept(frame)
       case 'followup':
-        return this.#accept({ ...frame, earlier: [] })
+        return this.#accept({ ...frame, earlier: [], siblings: [] })
       case 'interrupt':
         return this.#interrupt()
       case 'reply':
@@ -110,14 +114,14 @@ export class Conversation {
   }
 
   /** A turn that was tried before is not asked again: its answer is reported if there is one, else it is continued. */
-  async #startTurn({ uuid, prompt, earlier, script }: Turn): Promise<void> {
+  async #startTurn({ uuid, prompt, earlier, siblings, script }: Turn): Promise<void> {
     // An interrupt may have ended it before its turn came.
     if (!this.#inFlight.has(uuid)) return
     const sessionId = this.#sessionId ?? this.#input.sessionId
     const file = sessionId && transcriptPath(sessionId, this.#options.env.HOME ?? '/home/node')
-    const before = file ? await findEarlierTry({ file, uuids: earlier }) : { state: 'absent' as const }
-    if (before.state === 'answered') return this.#reportWithoutModel(uuid, before.text)
-    if (before.state === 'interrupted') return this.#push({ uuid, prompt: CONTINUE })
+    const before = file ? await findEarlierTry({ file, uuids: earlier, siblings }) : { state: 'absent' as const }
+    if (before.state === 'answered') return this.#reportWithoutModel(uuid, before.text, before.id)
+    if (before.state === 'interrupted') return this.#push({ uuid, prompt: continuation(prompt) })
     const gate = script === undefined ? AWAKE : await this.#gate(script)
     if (gate.type === 'asleep') return this.#reportWithoutModel(uuid, null)
     if (gate.type === 'stopped') return this.#reportStopped()
@@ -134,11 +138,18 @@ export class Conversation {
 
   async #push({ uuid, prompt }: { uuid: string; prompt: string }): Promise<void> {
     const servers = this.#input.mcpServers && this.#query ? await this.#query.mcpServerStatus() : []
-    this.#messages.push({ uuid, prompt: prompt + this.#servers.news(servers) })
+    const content = await withPictures((prompt + this.#servers.news(servers) + this.#takeNotice()).toWellFormed())
+    this.#messages.push({ uuid, content })
   }
 
-  #reportWithoutModel(uuid: string, result: string | null): void {
-    this.#report({ type: 'result', status: 'success', result, consumed: [uuid] })
+  #takeNotice(): string {
+    const notice = this.#notice
+    this.#notice = undefined
+    return notice === undefined ? '' : `\n\n${notice}`
+  }
+
+  #reportWithoutModel(uuid: string, result: string | null, answerId?: string): void {
+    this.#report({ type: 'result', status: 'success', result, consumed: [uuid], ...(answerId ? { answerId } : {}) })
   }
 
   #reportStopped(): void {
@@ -173,6 +184,7 @@ export class Conversation {
     this.#activity.said(message)
     const text = message.message.content.map((block) => (block.type === 'text' ? block.text : '')).join('')
     if (text) this.#lastText = text
+    this.#lastId = message.uuid
   }
 
   #finished(message: SDKResultMessage): void {
@@ -184,10 +196,12 @@ export class Conversation {
     // A result that answers nothing of ours (a background task's) is no turn's answer.
     if (consumed.length === 0 && frame.status === 'success') return
     for (const uuid of consumed) this.#inFlight.delete(uuid)
+    const answerId = this.#lastId
     this.#lastText = ''
+    this.#lastId = undefined
     this.#interrupting = false
     this.#failed = frame.status === 'error' && !interrupted
-    this.#emit(frame)
+    this.#emit({ ...frame, ...(answerId === undefined ? {} : { answerId }) })
     this.#endIfIdle()
   }
 

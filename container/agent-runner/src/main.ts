@@ -8,6 +8,7 @@ import { emitter, withLoginAdvice } from './frames.ts'
 import { HostInput } from './host-input.ts'
 import { HostRequests } from './host-requests.ts'
 import { hostServer } from './host-server.ts'
+import { mountsProblem } from './mounts.ts'
 import { claudeOptions, type Input } from './options.ts'
 import { archiveOversized, sessionsProblem, transcriptPath } from './transcript.ts'
 
@@ -35,6 +36,11 @@ async function main(): Promise<number> {
     return 2
   }
 
+  const exchanged = mountsProblem(parsed.data.mounts)
+  if (exchanged) {
+    emit({ type: 'result', status: 'error', result: null, error: exchanged, errorClass: 'setup', consumed: [] })
+    return 1
+  }
   const input = await withoutOversizedSession(parsed.data)
   const gateway = existsSync(GATEWAY_SOCKET)
   const env = claudeEnvironment({ inherited: process.env, login: readEnvDir(), gateway })

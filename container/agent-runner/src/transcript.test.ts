@@ -28,8 +28,12 @@ function transcript(t: { after(fn: () => void): void }, entries: (object | strin
   return { file, folder }
 }
 
-const find = (t: { after(fn: () => void): void }, entries: (object | string)[], uuids = ['one', 'two']) =>
-  findEarlierTry({ file: transcript(t, entries).file, uuids })
+const find = (
+  t: { after(fn: () => void): void },
+  entries: (object | string)[],
+  uuids = ['one', 'two'],
+  siblings: string[] = [],
+) => findEarlierTry({ file: transcript(t, entries).file, uuids, siblings })
 
 test('a turn that was never pushed is absent, also in a missing or damaged transcript', async (t) => {
   assert.deepEqual(await find(t, [prompt('other', 'hi'), says('yes')]), { state: 'absent' })
@@ -45,10 +49,15 @@ test('a turn that was pushed and not answered is interrupted, in a tool, after o
 })
 
 test('a turn with a final answer is answered, whichever try found it', async (t) => {
-  assert.deepEqual(await find(t, [prompt('one', 'hi'), toolCall, toolResult, says('done')]), { state: 'answered', text: 'done' })
+  assert.deepEqual(await find(t, [prompt('one', 'hi'), toolCall, toolResult, says('done')]), {
+    state: 'answered',
+    text: 'done',
+    id: 'a2',
+  })
   assert.deepEqual(await find(t, [prompt('one', 'hi'), toolCall, prompt('two', 'continue'), says('later')]), {
     state: 'answered',
     text: 'later',
+    id: 'a2',
   })
 })
 
@@ -58,11 +67,30 @@ test('a message that was folded into a running turn shares its answer', async (t
     attachment: { type: 'queued_command', prompt: 'more', source_uuid: uuid },
   })
   const turn = [prompt('zero', 'hi'), toolCall, toolResult]
-  assert.deepEqual(await find(t, [...turn, fold('one'), says('both')]), { state: 'answered', text: 'both' })
+  assert.deepEqual(await find(t, [...turn, fold('one'), says('both')]), { state: 'answered', text: 'both', id: 'a2' })
   assert.deepEqual(await find(t, [...turn, fold('one'), toolCall]), { state: 'interrupted' })
   assert.deepEqual(await find(t, [prompt('one', 'hi'), toolCall, fold('other'), says('both')]), {
     state: 'answered',
     text: 'both',
+    id: 'a2',
+  })
+})
+
+test('what was pushed together shares the answer', async (t) => {
+  const both = { state: 'answered', text: 'both', id: 'a2' }
+  const together = [prompt('one', 'hi'), prompt('x', 'and more'), toolCall, toolResult, says('both')]
+  assert.deepEqual(await find(t, together, ['one'], ['x']), both)
+  assert.deepEqual(await find(t, together, ['one'], []), { state: 'interrupted' })
+  assert.deepEqual(await find(t, [prompt('one', 'hi'), says('both'), prompt('x', 'more'), says('later')], ['one'], ['x']), both)
+})
+
+test('the newest try decides, whatever others said in between', async (t) => {
+  const others = [prompt('x', 'next'), says('other')]
+  const again = [prompt('one', 'hi'), toolCall, ...others, prompt('two', 'go on'), says('done')]
+  assert.deepEqual(await find(t, again), { state: 'answered', text: 'done', id: 'a2' })
+  assert.deepEqual(await find(t, [...again, ...others]), { state: 'answered', text: 'done', id: 'a2' })
+  assert.deepEqual(await find(t, [prompt('one', 'hi'), says('done'), ...others, prompt('two', 'go on'), toolCall]), {
+    state: 'interrupted',
   })
 })
 

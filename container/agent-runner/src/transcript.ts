@@ -37,29 +37,41 @@ function entryOf(value: unknown): Entry | undefined {
 }
 
 /** How far an earlier try of a turn got, as its transcript tells. */
-export type EarlierTry = { state: 'absent' } | { state: 'interrupted' } | { state: 'answered'; text: string }
+export type EarlierTry =
+  | { state: 'absent' }
+  | { state: 'interrupted' }
+  | { state: 'answered'; text: string; id: string | undefined }
 
 /** Where Claude Code keeps the transcript of a session whose working directory is the group folder. */
 export function transcriptPath(sessionId: string, home: string): string {
   return path.join(home, '.claude/projects/-workspace-group', `${path.basename(sessionId)}.jsonl`)
 }
 
-/** Looks for any of the uuids a turn was pushed with before. The newest one found decides. */
-export async function findEarlierTry({ file, uuids }: { file: string; uuids: readonly string[] }): Promise<EarlierTry> {
+type Search = { file: string; uuids: readonly string[]; siblings?: readonly string[] }
+
+/**
+ * Looks for the uuids a turn was pushed with before; the newest one found decides. Other turns that were in flight together
+ * with it (`siblings`) may share its answer.
+ */
+export async function findEarlierTry({ file, uuids, siblings = [] }: Search): Promise<EarlierTry> {
   let found: EarlierTry = { state: 'absent' }
   if (uuids.length === 0) return found
+  /** What comes next belongs to the try that was found last. */
+  let open = false
   for await (const e of entries(file)) {
     if (e.isSidechain) continue
-    if (e.type === 'user' && e.uuid && uuids.includes(e.uuid)) found = { state: 'interrupted' }
-    else if (found.state !== 'absent' && isPrompt(e)) return found
-    else if (found.state !== 'absent') found = afterEntry(e)
+    if (e.type === 'user' && e.uuid && uuids.includes(e.uuid)) {
+      found = { state: 'interrupted' }
+      open = true
+    } else if (open && isPrompt(e)) open = found.state === 'interrupted' && siblings.includes(e.uuid ?? '')
+    else if (open) found = afterEntry(e)
   }
   return found
 }
 
 function afterEntry(e: Entry): EarlierTry {
   const final = e.type === 'assistant' && e.message.stop_reason === 'end_turn' && !e.isApiErrorMessage
-  return final ? { state: 'answered', text: textOf(e) } : { state: 'interrupted' }
+  return final ? { state: 'answered', text: textOf(e), id: e.uuid } : { state: 'interrupted' }
 }
 
 /** Something the user said, as opposed to the result of a tool or a reminder. */

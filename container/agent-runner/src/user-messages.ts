@@ -6,10 +6,10 @@ export class UserMessages implements AsyncIterable<SDKUserMessage> {
   #ended = false
   #wake: () => void = () => {}
 
-  push({ uuid, prompt }: { uuid: string; prompt: string }): void {
+  push({ uuid, content }: { uuid: string; content: SDKUserMessage['message']['content'] }): void {
     this.#waiting.push({
       type: 'user',
-      message: { role: 'user', content: prompt.toWellFormed() },
+      message: { role: 'user', content },
       parent_tool_use_id: null,
       uuid: uuid as NonNullable<SDKUserMessage['uuid']>,
     })

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict'
+import path from 'node:path'
+import { test } from 'node:test'
+import SQLite from 'better-sqlite3'
+import { ManualClock } from '../../test/fakes/clock.ts'
+import { storeWith, type TestContext } from '../../test/fakes/rooms.ts'
+import type { AuditNote } from '../domain/audit.ts'
+import { AuditBook } from './audit-book.ts'
+
+const HOUR_MS = 60 * 60_000
+const refusal: AuditNote = {
+  by: 'agent',
+  folder: 'family',
+  act: 'message',
+  subject: 'tg:1',
+  outcome: 'refused',
+  detail: 'not yours',
+}
+
+function book(t: TestContext) {
+  const { store, folder } = storeWith(t, ['main'])
+  const clock = new ManualClock()
+  const audit = new AuditBook({ store, now: clock.now, redact: (text) => text.replaceAll('s3cret', '[redacted]') })
+  const counts = () => store.audit.latest({ limit: 1_000 }).map(({ act, count }) => [act, count])
+  return { store, file: path.join(folder, 'messages.db'), clock, audit, counts }
+}
+
+test('what one group is refused in a loop becomes a number, and others stand beside it', (t) => {
+  const { store, clock, audit } = book(t)
+  for (let n = 0; n < 5_000; n++) audit.note(refusal)
+  audit.note({ ...refusal, folder: 'work' })
+  assert.equal(store.audit.latest({ folder: 'family', limit: 1_000 }).length, 30)
+  assert.equal(store.audit.latest({ folder: 'work', limit: 1_000 }).length, 1)
+  clock.advance(HOUR_MS)
+  audit.settle()
+  const entries = store.audit.latest({ folder: 'family', limit: 1_000 })
+  assert.deepEqual([entries.length, entries.at(-1)?.count], [31, 4_970])
+})
+
+test('a flood of refusals hides no deed, and the same deed again is counted', (t) => {
+  const { audit, counts } = book(t)
+  for (let n = 0; n < 100; n++) audit.note(refusal)
+  const deed: AuditNote = { ...refusal, act: 'register_group', outcome: 'done' }
+  for (let n = 0; n < 3; n++) audit.note(deed)
+  audit.note({ ...deed, subject: 'tg:2' })
+  audit.settle({ all: true })
+  assert.deepEqual(counts().slice(30), [
+    ['register_group', 1],
+    ['register_group', 1],
+    ['message', 70],
+    ['register_group', 2],
+  ])
+})
+
+test("every change of the owner's is written, and no secret is", (t) => {
+  const { store, audit, counts } = book(t)
+  for (let n = 0; n < 40; n++) audit.note({ ...refusal, by: 'owner', detail: `with s3cret ${'x'.repeat(9_000)}` })
+  assert.equal(counts().length, 40)
+  const [first] = store.audit.latest({ limit: 1 })
+  assert.match(first?.detail ?? '', /^with \[redacted\] x+$/)
+  assert.ok((first?.detail.length ?? 0) <= 1_000)
+})
+
+test('what is written cannot be changed or removed, also not by SQL, until it is a year old', (t) => {
+  const { file, store } = book(t)
+  const at = (days: number) => Date.now() - days * 24 * HOUR_MS
+  for (const days of [1, 365, 367]) store.audit.add({ ...refusal, at: at(days), count: 1 })
+  const db = new SQLite(file)
+  const tries = [
+    "UPDATE audit SET detail = 'nothing'",
+    'DELETE FROM audit WHERE id = 1',
+    "INSERT OR REPLACE INTO audit (id, at, by, act, subject, outcome, detail) VALUES (1, 0, 'owner', 'x', 'x', 'done', 'x')",
+  ]
+  for (const sql of tries) assert.throws(() => db.exec(sql), /append-only/, sql)
+  db.close()
+  store.audit.prune(Date.now())
+  assert.equal(store.audit.latest({ limit: 9 }).length, 2)
+})

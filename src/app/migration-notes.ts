@@ -1,0 +1,17 @@
+import { z } from 'zod'
+import type { Instant } from '../domain/clock.ts'
+import type { Store } from '../store/store.ts'
+
+const FACT = 'migration_notes'
+const notes = z.array(z.object({ at: z.int(), text: z.string() }))
+
+/** What a person should know of how an older database was taken over, oldest first. */
+export function migrationNotes(store: Store): { at: Instant; text: string }[] {
+  return notes.parse(JSON.parse(store.facts.get(FACT) ?? '[]'))
+}
+
+/** Keeps what a migration said, which happens before there is a store to keep it in. */
+export function keepMigrationNotes(store: Store, texts: readonly string[], at: Instant): void {
+  if (texts.length === 0) return
+  store.facts.set(FACT, JSON.stringify([...migrationNotes(store), ...texts.map((text) => ({ at, text }))]))
+}

@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ManualClock } from '../../../test/fakes/clock.ts'
+import { Pace } from './pace.ts'
+
+test('a few pass at once, the rest at the pace, and a pause gives the few back', async () => {
+  const clock = new ManualClock(0)
+  const pace = new Pace(clock, { perMinute: 30, burst: 3 })
+  const passed: number[] = []
+  const { signal } = new AbortController()
+  const send = (count: number) => {
+    for (let n = 0; n < count; n++) void pace.turn(signal).then(() => passed.push(clock.now()))
+  }
+  const advance = async (ms: number) => {
+    for (let left = ms; left > 0; left -= 1_000) {
+      clock.advance(1_000)
+      await new Promise(setImmediate)
+    }
+  }
+  send(5)
+  await new Promise(setImmediate)
+  await advance(10_000)
+  assert.deepEqual(passed, [0, 0, 0, 2_000, 4_000])
+  await advance(60_000)
+  send(4)
+  await new Promise(setImmediate)
+  assert.equal(passed.length, 8)
+  await advance(2_000)
+  assert.equal(passed.length, 9)
+})
+
+test('who waits leaves when the signal aborts', async () => {
+  const pace = new Pace(new ManualClock(0), { perMinute: 1, burst: 1 })
+  const stop = new AbortController()
+  await pace.turn(stop.signal)
+  const waiting = pace.turn(stop.signal)
+  stop.abort(new Error('stopped'))
+  await assert.rejects(waiting, /stopped/)
+})

@@ -1,0 +1,72 @@
+import { existsSync } from 'node:fs'
+import path from 'node:path'
+import { Feed } from '../app/feed.ts'
+import { ensureMain } from '../app/groups.ts'
+import { Inbox } from '../app/inbox.ts'
+import { type Config, PROJECT } from '../config.ts'
+import { containerUser } from '../container/folders.ts'
+import { AppError } from '../domain/errors.ts'
+import { makeWhatsApp } from '../index.ts'
+import { prepareRoot } from '../project.ts'
+import { HostLock } from '../store/lock.ts'
+import { Store } from '../store/store.ts'
+import { loginEvents } from '../web/channels-api.ts'
+import { type Linking, unknownChannel } from './channels.ts'
+import { ControlClient } from './control-client.ts'
+
+type Where = { config: Config; name: string; say(line: string): void }
+
+/** The channels that a person can link, and whether somebody has. */
+export function linkableChannels({ root }: Config): { name: string; linked: boolean }[] {
+  const auth = path.join(root, 'store', 'auth')
+  return [{ name: 'whatsapp', linked: ['whatsapp.db', 'creds.json'].some((file) => existsSync(path.join(auth, file))) }]
+}
+
+/** Does something about an account's link through the host; where none runs, in its place, with its lock. */
+export async function withLinking(where: Where, use: (linking: Linking) => Promise<void>): Promise<void> {
+  const { config, name } = where
+  if (!linkableChannels(config).some((channel) => channel.name === name)) throw unknownChannel(name)
+  const client = new ControlClient({ socketPath: config.paths.controlSocket })
+  const throughHost: Linking = {
+    login: (request) => client.loginChannel(request),
+    logout: (channel) => client.logoutChannel(channel),
+  }
+  try {
+    await client.status()
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'host.not-running') return withoutHost(where, use)
+    throw error
+  }
+  return use(throughHost)
+}
+
+/** What arrives meanwhile is stored, and answered by the next host. */
+async function withoutHost({ config, say }: Where, use: (linking: Linking) => Promise<void>): Promise<void> {
+  const { root, paths } = config
+  const owner = containerUser({ uid: process.getuid?.() ?? 1000, gid: process.getgid?.() ?? 1000 })
+  prepareRoot({ root, project: PROJECT, owner })
+  const lock = HostLock.take({ lock: paths.lock, holder: paths.holder, pid: process.pid, now: new Date() })
+  const store = Store.open(paths.database, say)
+  const life = new AbortController()
+  const log = { debug() {}, info: say, warn: say, error: say }
+  const whatsapp = makeWhatsApp({ config, store, log })
+  try {
+    ensureMain(store, Date.now())
+    await whatsapp.start(
+      new Inbox({ store, feed: new Feed(), wake: () => {}, deliver: () => {}, takeCommand: () => undefined }),
+      life.signal,
+    )
+    await use({
+      login: ({ phone, signal }) => loginEvents((tell) => whatsapp.login({ phone, tell, signal })),
+      logout: async (name) => {
+        await whatsapp.logout()
+        return { text: `${name} is no longer linked.` }
+      },
+    })
+  } finally {
+    life.abort()
+    await whatsapp.stop()
+    store.close()
+    lock.release()
+  }
+}

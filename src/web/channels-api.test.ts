@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { loginEvent } from '@nanoclaw/protocol'
+import { channelsApi, type Linkable } from './channels-api.ts'
+
+function api(channel: Partial<Linkable>) {
+  const errors: unknown[] = []
+  const app = channelsApi([{ name: 'terminal' }, { name: 'whatsapp', ...channel }]).onError((error, c) => {
+    errors.push(error)
+    return c.text('refused', 400)
+  })
+  const post = (path: string, body: unknown) => app.request(path, { method: 'POST', body: JSON.stringify(body) })
+  return { post, errors }
+}
+
+const linesOf = async (response: Response) =>
+  (await response.text())
+    .trim()
+    .split('\n')
+    .map((line) => loginEvent.parse(JSON.parse(line)))
+
+test('a login is a stream of what to do, to its end', async () => {
+  const { post } = api({
+    login: async ({ phone, tell }) => {
+      tell({ type: 'code', code: `for ${phone}` })
+      await new Promise(setImmediate)
+      tell({ type: 'online', account: 'me' })
+    },
+    logout: async () => {},
+  })
+  assert.deepEqual(await linesOf(await post('/api/channels/whatsapp/login', { phone: '4915' + '12345' })), [
+    { type: 'code', code: 'for 491512345' },
+    { type: 'online', account: 'me' },
+  ])
+})
+
+test('a login that breaks ends as one that failed', async () => {
+  const { post } = api({ login: () => Promise.reject(new Error('no network')), logout: async () => {} })
+  assert.deepEqual(await linesOf(await post('/api/channels/whatsapp/login', {})), [{ type: 'failed', why: 'no network' }])
+})
+
+test('a log-out says that it is done', async () => {
+  let done = false
+  const logout = async () => {
+    done = true
+  }
+  const { post } = api({ login: async () => {}, logout })
+  assert.equal((await post('/api/channels/whatsapp/logout', {})).status, 200)
+  assert.ok(done)
+})
+
+test('what cannot be linked, and what is no phone number, is refused', async () => {
+  const { post, errors } = api({ login: async () => {}, logout: async () => {} })
+  await post('/api/channels/terminal/login', {})
+  await post('/api/channels/whatsapp/login', { phone: '+49 15' })
+  assert.match(String(errors[0]), /no channel "terminal".*whatsapp/)
+  assert.match(String(errors[1]), /phone number/)
+})

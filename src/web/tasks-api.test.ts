@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { change, taskDetail, taskRun } from '@nanoclaw/protocol'
+import { storeWith } from '../../test/fakes/rooms.ts'
+import { TaskBook } from '../app/tasks.ts'
+import { AppError } from '../domain/errors.ts'
+import { tasksApi } from './tasks-api.ts'
+
+test('tasks are listed and changed as the contract says, and what is refused is an error with the reason', async (t) => {
+  const { store } = storeWith(t, ['main'])
+  const ports = { store, now: () => 0, newId: () => 'a/b', wake: () => {}, changed: () => {} }
+  const tasks = new TaskBook(ports, { timeZone: 'UTC' })
+  const errors: unknown[] = []
+  const api = tasksApi({ store, tasks }).onError((error, c) => {
+    errors.push(error)
+    return c.text('refused', 400)
+  })
+  const post = (deed: string, id = 'a%2Fb') => api.request(`/api/tasks/${id}/${deed}`, { method: 'POST' })
+  const text = async (response: Response | Promise<Response>) => change.parse(await (await response).json()).text
+  tasks.schedule({ folder: 'main', jid: 'local:main', prompt: 'p', schedule: { type: 'interval', value: '60000' } })
+
+  assert.match(await text(post('pause')), /is paused/)
+  assert.match(await text(post('resume')), /active again/)
+  assert.match(await text(post('run')), /runs now/)
+  const listed = (await (await api.request('/api/tasks')).json()) as { tasks: unknown[] }
+  const { id, running } = taskDetail.parse(listed.tasks[0])
+  assert.deepEqual([id, running], ['a/b', true])
+  const { runs } = (await (await api.request('/api/tasks/a%2Fb/runs?limit=5')).json()) as { runs: unknown[] }
+  assert.equal(taskRun.parse(runs[0]).status, 'running')
+  assert.match(await text(post('cancel')), /is cancelled/)
+
+  assert.equal((await post('run')).status, 400)
+  assert.equal((await post('explode')).status, 400)
+  assert.equal((await api.request('/api/tasks/a/runs?limit=0')).status, 400)
+  assert.deepEqual(
+    errors.map((error) => (error instanceof AppError ? error.code : 'not the contract')),
+    ['input.task', 'not the contract', 'not the contract'],
+  )
+})

@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict'
+import { existsSync, statSync } from 'node:fs'
+import path from 'node:path'
+import { test } from 'node:test'
+import { WhatsAppChannel } from '../../src/channels/whatsapp/channel.ts'
+import { AppError } from '../../src/domain/errors.ts'
+import { ManualClock } from '../fakes/clock.ts'
+import { until } from '../fakes/host-process.ts'
+import { shownTexts, World } from '../fakes/whatsapp/world.ts'
+
+test('an account is linked by a QR code, and messages go in and out', async (t) => {
+  const world = await World.create(t)
+  await world.start()
+  assert.equal(world.channel.state.state, 'needs-pairing')
+  assert.deepEqual(
+    (await world.link()).map(({ type }) => type),
+    ['qr', 'online'],
+  )
+  await world.server.write(world.alice, world.olga, 'hello')
+  const { text, jid, senderName } = await world.heard('hello')
+  assert.deepEqual([text, jid, senderName], ['hello', world.alice.pn, 'Alice'])
+  await world.send(world.alice.pn, 'hi Alice')
+  assert.deepEqual(shownTexts(world.alice), ['hi Alice'])
+})
+
+test('an account is linked by a code that is typed on the phone', async (t) => {
+  const world = await World.create(t)
+  await world.start()
+  const events = await world.link({ phone: world.olga.user })
+  assert.deepEqual(
+    events.map(({ type }) => type),
+    ['code', 'online'],
+  )
+  assert.deepEqual(events.at(-1), { type: 'online', account: world.olga.pn })
+})
+
+test('a restart needs no new link, and who asks for one is told that it is there', async (t) => {
+  const world = await World.linked(t)
+  await world.restart()
+  await world.online()
+  assert.deepEqual(await world.link(), [{ type: 'online', account: world.olga.pn }])
+  assert.equal(world.server.linked(world.olga), 1)
+})
+
+test('the state is private to the user, and one process at a time may have it', async (t) => {
+  const world = await World.linked(t)
+  const folder = path.join(world.folder, 'store', 'auth')
+  assert.equal(statSync(folder).mode & 0o777, 0o700)
+  for (const name of ['whatsapp.db', 'whatsapp.db-wal']) assert.equal(statSync(path.join(folder, name)).mode & 0o777, 0o600)
+  const settings = { authFolder: folder, attachmentsFolder: folder, assistantName: 'Andy', hasOwnNumber: true }
+  const log = { debug() {}, info() {}, warn() {}, error() {} }
+  const ports = { clock: new ManualClock(), random: () => 0, log, registration: () => undefined }
+  const second = new WhatsAppChannel({ settings, ports })
+  await second.start(world.notebook, world.signal)
+  assert.match(JSON.stringify(second.state), /in use by another process/)
+  assert.equal(world.channel.state.state, 'online')
+})
+
+test('a login that is given up leaves nothing behind', async (t) => {
+  const world = await World.create(t)
+  await world.start()
+  const given = new AbortController()
+  const tell = ({ type }: { type: string }) => {
+    if (type === 'code') given.abort()
+  }
+  await world.channel.login({ phone: world.olga.user, tell, signal: given.signal })
+  await world.stop()
+  assert.ok(!existsSync(path.join(world.folder, 'store', 'auth', 'whatsapp.db')))
+  await world.restart()
+  assert.equal((await world.link()).at(-1)?.type, 'online')
+})
+
+test('a lost connection comes back, later and later, with the reason for it in the state', async (t) => {
+  const clock = new ManualClock()
+  const world = await World.linked(t, { clock })
+  for (const [code, delay] of [
+    [503, 1_500],
+    [428, 3_000],
+    [408, 6_000],
+  ] as const) {
+    world.server.endAll(code)
+    await until(() => world.channel.state.state === 'retrying', 'it waits')
+    const { state } = world.channel
+    assert.deepEqual(state.state === 'retrying' && [state.at - clock.now(), state.why.includes(String(code))], [delay, true])
+    clock.advance(delay - 1)
+    assert.equal(world.channel.state.state, 'retrying')
+    clock.advance(1)
+    await world.online()
+  }
+})
+
+test('a restart that WhatsApp asks for is done at once', async (t) => {
+  const clock = new ManualClock()
+  const world = await World.linked(t, { clock })
+  clock.advance(60_000)
+  const before = world.server.connections
+  world.server.endAll(515)
+  await until(() => world.server.connections === before + 1 && world.channel.state.state === 'online', 'it is back')
+})
+
+test('a device that connected elsewhere is not fought with: the state says conflict', async (t) => {
+  const world = await World.linked(t)
+  const before = world.server.connections
+  world.server.replaceAll()
+  await until(() => world.channel.state.state === 'conflict', 'it gave way')
+  assert.equal(world.server.connections, before)
+  await assert.rejects(world.send(world.alice.pn, 'hi'), /not connected: the same linked device/)
+})
+
+test('an account that the phone removed is told until it is linked again, over restarts', async (t) => {
+  const world = await World.linked(t)
+  world.server.unlink(world.olga)
+  await until(() => world.channel.state.state === 'logged-out', 'it knows')
+  await world.restart()
+  assert.equal(world.channel.state.state, 'logged-out')
+  assert.match(JSON.stringify(world.channel.state), /channels login whatsapp/)
+  assert.equal((await world.link()).at(-1)?.type, 'online')
+  await world.server.write(world.alice, world.olga, 'back again')
+  await world.heard('back again')
+})
+
+test('a version that WhatsApp refuses is told with the setting that helps', async (t) => {
+  const world = await World.linked(t)
+  await world.stop()
+  world.server.refuseNext = '405'
+  await world.restart()
+  await until(() => world.channel.state.state === 'retrying', 'it was refused')
+  assert.match(JSON.stringify(world.channel.state), /WHATSAPP_VERSION/)
+})
+
+test('the version that the settings name is the one that WhatsApp is told', async (t) => {
+  const world = await World.linked(t, { settings: { version: '2.4000.77' } })
+  assert.equal(world.server.version, '2.4000.77')
+})
+
+test('a log-out removes the device from the account and forgets it', async (t) => {
+  const world = await World.linked(t)
+  await world.channel.logout()
+  assert.equal(world.server.linked(world.olga), 0)
+  assert.equal(world.channel.state.state, 'needs-pairing')
+  await world.stop()
+  assert.ok(!existsSync(path.join(world.folder, 'store', 'auth', 'whatsapp.db')))
+})
+
+test('a stop ends the connection and leaves no listener', async (t) => {
+  const world = await World.linked(t)
+  await world.stop()
+  await until(() => world.server.open === 0, 'the connection is closed')
+  await assert.rejects(world.send(world.alice.pn, 'hi'), (error) => error instanceof AppError)
+})

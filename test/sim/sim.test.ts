@@ -1,0 +1,16 @@
+import assert from 'node:assert/strict'
+import { availableParallelism } from 'node:os'
+import { test } from 'node:test'
+import { runSchedules } from './runs.ts'
+
+const SCHEDULES = process.env.CI === 'true' ? 100_000 : 2_000
+
+test(`in ${SCHEDULES} schedules with crashes at any write nothing is lost, said twice or left without a next step`, async (t) => {
+  const workers = availableParallelism()
+  const share = Math.ceil(SCHEDULES / workers)
+  const runs = await Promise.all(
+    Array.from({ length: workers }, (_, n) => runSchedules({ from: 1 + n * share, schedules: share, signal: t.signal })),
+  )
+  for (const { code, output } of runs) assert.equal(code, 0, output)
+  for (const { output } of runs) t.diagnostic(output.trim())
+})

@@ -1,0 +1,191 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import SQLite from 'better-sqlite3'
+import { AppError } from '../../src/domain/errors.ts'
+import type { Group } from '../../src/domain/group.ts'
+import { Store } from '../../src/store/store.ts'
+import { ManualClock } from '../fakes/clock.ts'
+import type { AgentWorld, Mood, SimAgent, Transcript } from './agent.ts'
+import { SimPlatform } from './platform.ts'
+import type { Random } from './random.ts'
+
+/** The host is dead: nothing that it still tries has any effect. */
+export class HostDied extends Error {}
+
+export const CHATS = [
+  { jid: 'keyed:main', folder: 'main' },
+  { jid: 'uncertain:a', folder: 'a' },
+  { jid: 'readback:b', folder: 'b' },
+  { jid: 'keyed:b', folder: 'b' },
+]
+
+/** One database for many schedules: emptying it is far cheaper than making it. */
+export class Database {
+  readonly #db: SQLite.Database
+  readonly store: Store
+  readonly #tables: string[]
+
+  constructor() {
+    const folder = mkdtempSync(path.join(os.tmpdir(), 'nanoclaw-sim-'))
+    const file = path.join(folder, 'messages.db')
+    Store.open(file).close()
+    const migrated = new SQLite(file)
+    migrated.pragma('journal_mode = DELETE') // a database in memory knows no log
+    const image = migrated.serialize()
+    migrated.close()
+    rmSync(folder, { recursive: true })
+    this.#db = new SQLite(image)
+    this.#db.pragma('foreign_keys = OFF')
+    this.store = new Store(this.#db)
+    const names = this.#db
+      .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'")
+      .pluck()
+      .all()
+    this.#tables = (names as string[]).filter((name) => !/^sqlite_|_(data|idx|content|docsize|config)$/.test(name))
+  }
+
+  empty(): Store {
+    this.#db.transaction(() => {
+      for (const table of this.#tables) this.#db.exec(`DELETE FROM "${table}"`)
+      this.#db.exec('DELETE FROM sqlite_sequence')
+    })()
+    return this.store
+  }
+
+  rows<T>(sql: string): T[] {
+    return this.#db.prepare(sql).all() as T[]
+  }
+}
+
+/** A message as its platform has it: delivered again until the host says that it is stored. */
+export type Sent = {
+  jid: string
+  id: string
+  text: string
+  fromMe: boolean
+  acknowledged: boolean
+  changed?: 'edited' | 'withdrawn'
+}
+
+/** Everything that outlives a crash of the host, and the seed that decides. */
+export class World implements AgentWorld {
+  readonly random: Random
+  readonly store: Store
+  readonly database: Database
+  readonly clock = new ManualClock()
+  readonly transcripts = new Map<string, Transcript>()
+  readonly answers: { session: string; text: string }[] = []
+  readonly platforms: SimPlatform[]
+  readonly sent: Sent[] = []
+  readonly trace: string[] = []
+  /** Containers of every host so far that are not gone. */
+  agents: SimAgent[] = []
+  mood: Mood = { fail: 0, silent: 0, tool: 0, crash: 0 }
+  login = true
+  /** So many logins there were. */
+  logins = 0
+  /** So many writes to come fail for want of room. */
+  diskFull = 0
+  /** How likely a host dies at a write. */
+  deadly = 0
+  commits = 0
+  crashes = 0
+  #ids = 0
+
+  constructor(random: Random, database: Database) {
+    this.random = random
+    this.platforms = (['keyed', 'readback', 'uncertain'] as const).map((kind) => new SimPlatform(kind, random))
+    this.database = database
+    this.store = database.empty()
+    for (const folder of ['main', 'a', 'b']) {
+      const group: Group = { folder, name: folder, isMain: folder === 'main', config: {} }
+      this.store.groups.add(group, 0)
+    }
+    for (const { jid, folder } of CHATS) {
+      this.store.chats.see({ jid })
+      this.store.groups.register({ jid, folder, trigger: null, requiresTrigger: false }, 0)
+    }
+  }
+
+  loggedIn = (): boolean => this.login
+  newId = (kind: string): string => `${kind}-${++this.#ids}`
+  note = (text: string): void => {
+    this.trace.push(`${this.clock.now()} ${text}`)
+  }
+
+  /** Called around every write of a living host: the place where it may die, or the disk be full. */
+  beforeWrite(): void {
+    if (this.diskFull > 0) {
+      this.diskFull--
+      throw new AppError({ code: 'store.disk', fault: 'user', message: 'The disk is full.' })
+    }
+    this.mayDie('before a write')
+  }
+
+  afterWrite(): void {
+    this.commits++
+    this.mayDie('after a write')
+  }
+
+  mayDie(when: string): void {
+    if (!this.random.chance(this.deadly)) return
+    this.note(`the host dies ${when}`)
+    throw new HostDied(when)
+  }
+}
+
+const WRITES =
+  /^(add|save|take|release|mark|park|unpark|set|clear|advance|note|start|end|postpone|close|split|tell|see|register|remove|answer|extend|prune|forget|change|make|unregister|delete|edit)/
+
+/**
+ * The store as one host has it: it may die before or after each transaction and each single write, and when it is dead,
+ * nothing it does has an effect any more.
+ */
+export function storeOfHost(world: World, life: { dead: boolean; die(): void }): Store {
+  let inside = false
+  const write = <T>(work: () => T): T => {
+    if (life.dead) throw new HostDied('already')
+    if (inside) return work()
+    return guarded(() => {
+      world.beforeWrite()
+      const result = work()
+      world.afterWrite()
+      return result
+    })
+  }
+  const guarded = <T>(work: () => T): T => {
+    try {
+      return work()
+    } catch (error) {
+      if (error instanceof HostDied) life.die()
+      throw error
+    }
+  }
+  const tx = <T>(work: () => T): T =>
+    write(() =>
+      world.store.tx(() => {
+        inside = true
+        try {
+          return work() as never
+        } finally {
+          inside = false
+        }
+      }),
+    )
+  const wrap = (part: object) =>
+    new Proxy(part, {
+      get(target, name) {
+        const value = Reflect.get(target, name, target)
+        if (typeof value !== 'function' || typeof name !== 'string') return value
+        const call = value.bind(target)
+        if (WRITES.test(name)) return (...args: unknown[]) => write(() => call(...args))
+        return (...args: unknown[]) => {
+          if (life.dead) throw new HostDied('already')
+          return call(...args)
+        }
+      },
+    })
+  const parts = Object.fromEntries(Object.entries(world.store).map(([name, part]) => [name, wrap(part)]))
+  return { ...parts, tx, close: () => {} } as unknown as Store
+}
