@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import SQLite from 'better-sqlite3'
@@ -10,7 +11,12 @@ import type { CrashPlan } from './crash-points.ts'
 const ENTRY = path.join(import.meta.dirname, 'host-main.ts')
 
 type TestContext = { after(fn: () => unknown): void }
-export type StageOptions = { chats: readonly string[]; delivery?: DeliveryGuarantee; env?: NodeJS.ProcessEnv }
+export type StageOptions = {
+  chats: readonly string[]
+  delivery?: DeliveryGuarantee
+  env?: NodeJS.ProcessEnv
+  prepare?: (host: TestHost) => void
+}
 
 /** A real host with real containers, between a chat platform and a model of the test's own, which count what reaches them. */
 export class Stage {
@@ -26,8 +32,8 @@ export class Stage {
     this.platform = parts.platform
   }
 
-  /** Each chat, `peer:NAME`, has a group of its own. The host is not started. */
-  static async create(t: TestContext, { chats, delivery = 'keyed', env = {} }: StageOptions): Promise<Stage> {
+  /** Each chat, `peer:NAME`, has a group of its own. `prepare` comes before anything is written. The host is not started. */
+  static async create(t: TestContext, { chats, delivery = 'keyed', env = {}, prepare = () => {} }: StageOptions): Promise<Stage> {
     const platform = await PeerPlatform.start({ delivery })
     t.after(() => platform.close())
     const peer = { PEER_URL: platform.url, PEER_DELIVERY: delivery }
@@ -37,6 +43,7 @@ export class Stage {
       stage.onAsked(JSON.stringify(body))
     }
     const host = await TestHost.create(t, { ...peer, ...env }, { entry: ENTRY, model: { onRequest } })
+    prepare(host)
     const stage = new Stage({ host, platform })
     for (const chat of chats) {
       const { code, stderr } = await host.run(['groups', 'register', `peer:${chat}`, '--folder', chat, '--no-trigger'])
@@ -77,10 +84,39 @@ export class Stage {
     }
   }
 
+  /** Ids of the running containers of a group, or of all. */
+  containers(folder?: string): string[] {
+    const labels = [
+      `nanoclaw.install=${this.host.file('data', 'install-id').trim()}`,
+      ...(folder ? [`nanoclaw.group=${folder}`] : []),
+    ]
+    const filters = labels.flatMap((label) => ['--filter', `label=${label}`])
+    return execFileSync('docker', ['ps', '--quiet', ...filters], { encoding: 'utf8' })
+      .split('\n')
+      .filter(Boolean)
+  }
+
+  /** kill -9, as the kernel does it. One that is gone already is no failure. */
+  killContainers(folder?: string): void {
+    for (const id of this.containers(folder)) spawnSync('docker', ['kill', id])
+  }
+
+  /** How often the model was asked about something. */
+  askedAbout(words: string): number {
+    return this.host.model.requests.filter(({ body }) => JSON.stringify(body).includes(words)).length
+  }
+
   /** Resolves when nothing is left to be done about these messages, or anything else. */
   async settled(...ids: string[]): Promise<void> {
     const isOver = () => ids.every((id) => this.platform.isConfirmed(id)) && this.query(OPEN).length === 0
     await until(isOver, `everything is answered and delivered; the host's log ends: ${this.lastWords()}`)
+  }
+
+  /** Resolves when the run of a task is over, and its answer delivered. */
+  async settledTask(id: string): Promise<void> {
+    const over = `SELECT id FROM task_run_logs WHERE task_id = '${id}' AND status <> 'running'`
+    const isOver = () => this.query(over).length > 0 && this.query(OPEN).length === 0
+    await until(isOver, `the task ${id} is over; the host's log ends: ${this.lastWords()}`)
   }
 
   lastWords(): string {
