@@ -73,6 +73,19 @@ test('two chats of a group share a conversation, and each gets its own answers',
   assert.match(await host.say('!history', ['--group', 'family']), /from the first/, 'so does the terminal, when it is asked')
 })
 
+test('new instructions, and what all groups are to know, reach a conversation that goes on', async (t) => {
+  const host = await TestHost.create(t)
+  await host.start()
+  await run(host, 'groups', 'set', 'main', '--config', '{"systemPrompt":"Rhyme always."}')
+  await host.say('!echo first')
+  await run(host, 'groups', 'set', 'main', '--config', '{"systemPrompt":"Never rhyme."}')
+  writeFileSync(path.join(host.root, 'groups', 'global', 'CLAUDE.md'), 'The cat is called Miez.')
+  assert.match(await host.say('!history'), /first/)
+  const asked = JSON.stringify(host.model.requests.at(-1)?.body)
+  for (const words of ['Never rhyme.', 'The cat is called Miez.']) assert.ok(asked.includes(words), words)
+  assert.ok(!asked.includes('Rhyme always.'))
+})
+
 test('groups that do not share a folder share no conversation', async (t) => {
   const host = await TestHost.create(t)
   await host.start()

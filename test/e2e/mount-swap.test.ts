@@ -124,5 +124,6 @@ test('in a race for the mount, an agent never comes to run with the wrong one', 
     await run.kill()
     await run.ended
   }
+  assert.ok(seen.right + seen.stopped > 0, 'something was seen of what was mounted')
   t.diagnostic(`${JSON.stringify(seen)}, ${await swapper.stop()} exchanges`)
 })

@@ -50,7 +50,8 @@ export function claudeOptions({ input, env, emit }: { input: Input; env: Record<
     env,
     pathToClaudeCodeExecutable: CLAUDE,
     // Without the preset the agent is not Claude Code; without `user` its skills are not read.
-    systemPrompt: { type: 'preset', preset: 'claude_code', append: systemPrompt(input) },
+    // Recorded with the session, as is the default, new instructions and memory would not reach a conversation that goes on.
+    systemPrompt: { type: 'preset', preset: 'claude_code', append: systemPrompt(input), snapshot: false },
     settingSources: ['project', 'user'],
     permissionMode: 'bypassPermissions',
     allowDangerouslySkipPermissions: true,

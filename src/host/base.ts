@@ -1,0 +1,79 @@
+import { rmSync } from 'node:fs'
+import path from 'node:path'
+import packageJson from '../../package.json' with { type: 'json' }
+import { AuditBook } from '../app/audit-book.ts'
+import { keepMigrationNotes } from '../app/migration-notes.ts'
+import { removeOrphans } from '../app/recovery.ts'
+import type { Channel } from '../channels/contract.ts'
+import { type Config, PROJECT, policyFile } from '../config.ts'
+import { type ContainerUser, containerUser } from '../container/folders.ts'
+import { systemClock } from '../domain/clock.ts'
+import type { Group } from '../domain/group.ts'
+import type { Log } from '../log.ts'
+import { installId, preparePrivateFolder, prepareRoot } from '../project.ts'
+import type { ContainerRuntime } from '../runtimes/contract.ts'
+import { type Secrets, secretsOf } from '../secrets.ts'
+import { SenderAllowlist } from '../sender-allowlist.ts'
+import { HostLock } from '../store/lock.ts'
+import { Store } from '../store/store.ts'
+
+/** What the host takes from outside; everything else it makes itself. `channels`: further ones, beside its own. */
+export type HostParts = {
+  config: Config
+  log: Log
+  runtime: ContainerRuntime
+  secrets: Secrets
+  channels?: readonly Channel[]
+}
+
+/** What holds for the whole life of a host: its parts, and how to give them back. */
+export type Base = Required<HostParts> & {
+  install: string
+  user: ContainerUser
+  store: Store
+  audit: AuditBook
+  senders: SenderAllowlist
+  release(): void
+}
+
+/** Root, lock, engine, orphans, store: in this order, so that a second host or a missing engine changes nothing. */
+export async function openBase({ config, log, runtime, secrets, channels = [] }: HostParts): Promise<Base> {
+  const { root, paths } = config
+  const user = containerUser({ uid: process.getuid?.() ?? 1000, gid: process.getgid?.() ?? 1000 })
+  prepareRoot({ root, project: PROJECT, owner: user })
+  if (!paths.runs.startsWith(root)) preparePrivateFolder(path.dirname(paths.runs))
+  const lock = HostLock.take({ lock: paths.lock, holder: paths.holder, pid: process.pid, now: new Date() })
+  try {
+    const install = installId(root)
+    const engine = await runtime.info()
+    log.info(`NanoClaw ${packageJson.version} starts on ${root}, with ${engine.name} ${engine.version}`)
+    await removeOrphans({ runtime, installId: install, root, log })
+    rmSync(paths.runs, { recursive: true, force: true })
+    const notes: string[] = []
+    const store = Store.open(paths.database, (text) => {
+      log.info(text)
+      notes.push(text)
+    })
+    keepMigrationNotes(store, notes, systemClock.now())
+    secrets.include(() => store.groups.all().flatMap(secretsOfGroup))
+    const audit = new AuditBook({ store, now: systemClock.now, redact: secrets.redact })
+    const senders = new SenderAllowlist({ file: policyFile(config.userHome, 'sender-allowlist.json'), onBroken: log.error })
+    const release = () => {
+      audit.settle({ all: true })
+      store.close()
+      lock.release()
+    }
+    return { config, log, runtime, secrets, channels, install, user, store, audit, senders, release }
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+/** What MCP servers of a group are given: its agent can read it, logs and chats need not. */
+function secretsOfGroup({ config }: Group): string[] {
+  const servers = Object.values(config.mcpServers ?? {})
+  return servers.flatMap((server) =>
+    secretsOf({ ...('env' in server ? server.env : {}), ...('headers' in server ? server.headers : {}) }),
+  )
+}

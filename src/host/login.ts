@@ -1,0 +1,36 @@
+import { type FSWatcher, watch } from 'node:fs'
+import path from 'node:path'
+import { LoginWatch } from '../app/login-watch.ts'
+import type { Config } from '../config.ts'
+import { errorText } from '../domain/errors.ts'
+import { fingerprintOf, HostCredentials, placeholderEnv } from '../gateway/credentials.ts'
+import type { Base } from './base.ts'
+
+export function credentialsOf({ apiKey, oauthToken, userHome }: Config): HostCredentials {
+  return new HostCredentials({ apiKey, oauthToken, loginFile: path.join(userHome, '.claude', '.credentials.json') })
+}
+
+/** The two login variables, and what a container gets instead: only enough to make Claude Code choose the right headers. */
+export async function loginFile(config: Config): Promise<{ placeholder: string; real: string }> {
+  const variables = { ANTHROPIC_API_KEY: config.apiKey, CLAUDE_CODE_OAUTH_TOKEN: config.oauthToken }
+  const lines = Object.entries(variables).flatMap(([name, value]) => (value ? [`${name}=${value}\n`] : []))
+  const { kind } = await credentialsOf(config).current()
+  return { placeholder: placeholderEnv(kind), real: lines.join('') }
+}
+
+/** A login that is renewed is noticed when its file changes, where the system can tell, and else by the sweep. */
+export function makeLoginWatch({ config, log, store }: Base, wakeAll: () => void): { check(): void; close(): void } {
+  const credentials = credentialsOf(config)
+  const logins = new LoginWatch({ store, wakeAll, fingerprint: async () => fingerprintOf(await credentials.current()) })
+  const check = () => {
+    logins.check().catch((error) => log.error(`The login could not be looked at: ${errorText(error)}`))
+  }
+  let watcher: FSWatcher | undefined
+  try {
+    watcher = watch(path.join(config.userHome, '.claude'), { persistent: false }, check)
+    watcher.on('error', () => watcher?.close())
+  } catch {
+    log.debug('There is no ~/.claude to watch; a new login there is noticed within a minute')
+  }
+  return { check, close: () => watcher?.close() }
+}
