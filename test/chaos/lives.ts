@@ -15,26 +15,35 @@ export type Life = {
 /** Says what was not said yet; the ids of all that was. */
 export type Rest = () => string[]
 
-/** Where a host dies, for people. */
+/** Where a host dies; `late`: the answer is stored, so the model must not be asked again. */
 export type Point = { name: string; plan: Omit<CrashPlan, 'from'>; late: boolean }
+export type Step = { nth: number; name: string; late: boolean }
 
 const CHATS = ['red', 'blue'] as const
-/** This step holds the answer: from here on the model must not be asked again. */
+/** This step stores the answer. */
 const ANSWERED = /insert into outbox/
 
-/** Every point at which a host can die while it lives this life: before and after each step. */
-export async function pointsOf(stage: Stage, life: Life): Promise<Point[]> {
-  const steps = await stage.trace(life.words(0), () => live(stage, life))
+/** The steps of a host that lives this life undisturbed, which it is left to do. */
+export async function stepsOf(stage: Stage, life: Life): Promise<Step[]> {
+  const names = await stage.trace(life.words(0), () => live(stage, life))
   await stage.host.kill()
-  const answered = steps.findIndex((step) => ANSWERED.test(step))
-  assert.ok(answered > 0, `the steps are known: ${steps.join('; ')}`)
-  return steps.flatMap((step, index) =>
-    (['before', 'after'] as const).map((when) => ({
-      name: `${when} step ${index + 1} of ${steps.length} (${step})`,
-      plan: { nth: index + 1, when },
-      late: index >= answered,
-    })),
-  )
+  const answered = names.findIndex((name) => ANSWERED.test(name))
+  assert.ok(answered > 0, `the steps are known: ${names.join('; ')}`)
+  return names.map((name, index) => ({ nth: index + 1, name, late: index >= answered }))
+}
+
+/**
+ * One point for each step: in odd rounds before it, when all is done that leads to it, in even ones right after it, when
+ * nothing could follow yet. After the last step there is a point in every round.
+ */
+export function pointsOf(steps: readonly Step[], round: number): Point[] {
+  const when = round % 2 === 1 ? 'before' : 'after'
+  const last = when === 'before' ? steps.slice(-1).map((step) => pointAt(step, 'after')) : []
+  return [...steps.map((step) => pointAt(step, when)), ...last]
+}
+
+function pointAt({ nth, name, late }: Step, when: CrashPlan['when']): Point {
+  return { name: `${when} step ${nth} (${name})`, plan: { nth, when }, late: late && !(when === 'before' && ANSWERED.test(name)) }
 }
 
 async function live(stage: Stage, life: Life): Promise<void> {

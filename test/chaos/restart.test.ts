@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { Store } from '../../src/store/store.ts'
 import { until } from '../fakes/host-process.ts'
 import { assertAnswered, assertDelivered } from './lives.ts'
+import { chaos, ROUNDS } from './rounds.ts'
 import { Stage } from './stage.ts'
 
 const slowTool = (chat: string, seconds: number) =>
@@ -23,7 +24,7 @@ function assertOneAnswer(stage: Stage, chat: string): void {
 
 const CHATS = ['red', 'blue', 'green', 'white', 'black']
 
-test('a host that was killed over five working containers ends them at its next start, and answers all', async (t) => {
+chaos('a host that was killed over five working containers ends them at its next start, and answers all', async (t) => {
   const stage = await Stage.create(t, { chats: CHATS })
   await stage.start()
   const ids = CHATS.map((chat) => stage.says(chat, slowTool(chat, 600)))
@@ -45,12 +46,13 @@ test('a host that was killed over five working containers ends them at its next 
   for (const chat of CHATS) assertOneAnswer(stage, chat)
 })
 
-test('a host that is told to stop lets its answers end, and takes up nothing new', async (t) => {
-  const stage = await Stage.create(t, { chats: ['red', 'blue'] })
+chaos('a host that is told to stop lets its answers end, and takes up nothing new', async (t) => {
+  const stage = await Stage.create(t, { chats: ['red', 'blue'], env: { SHUTDOWN_GRACE: '3600000' } })
   await stage.start()
   const first = stage.says('red', slowTool('red', 3))
   await until(() => timesRun(stage, 'red') === 1, 'it works')
   const stopped = stage.host.stop()
+  await until(() => /Stopping/.test(stage.lastWords()), 'it begins to stop')
   const second = stage.says('blue', '!echo afterwards')
   assert.equal(await stopped, 0)
   assertOneAnswer(stage, 'red')
@@ -61,7 +63,7 @@ test('a host that is told to stop lets its answers end, and takes up nothing new
   assertOneAnswer(stage, 'blue')
 })
 
-test('a host that is told twice to stop does so at once, and answers when it is back', async (t) => {
+chaos('a host that is told twice to stop does so at once, and answers when it is back', async (t) => {
   const stage = await Stage.create(t, { chats: ['red'], env: { SHUTDOWN_GRACE: '3600000' } })
   await stage.start()
   const id = stage.says('red', slowTool('red', 3_600))
@@ -91,28 +93,36 @@ function plantTask(stage: Stage, { id, chat }: { id: string; chat: string }): vo
 
 const runsOf = (stage: Stage, id: string) => stage.query(`SELECT status FROM task_run_logs WHERE task_id = '${id}'`)
 
-test('a task that is due is claimed once, run at most twice, and posted once, whatever step of it the host dies at', async (t) => {
-  const stage = await Stage.create(t, { chats: ['red'] })
-  plantTask(stage, { id: 'traced', chat: 'red' })
-  const steps = await stage.trace(undefined, () => stage.settledTask('traced'))
+/** The host dies after a step of a task's life, counted from its start, and the next one takes it up. */
+async function dieInTask(stage: Stage, { id, nth, step }: { id: string; nth: number; step: string }): Promise<void> {
+  plantTask(stage, { id, chat: 'red' })
+  const [ran, heard] = [timesRun(stage, 'red'), stage.heard('red').length]
+  await stage.start({ nth, when: 'after' })
+  await until(() => stage.host.dead, `the host dies after ${step}`)
+  await stage.start()
+  await stage.settledTask(id)
   await stage.host.stop()
+  const what = `when the host died after step ${nth} (${step})`
+  assert.deepEqual(runsOf(stage, id), [{ status: 'success' }], what)
+  assert.ok(timesRun(stage, 'red') - ran <= 2, what)
+  assert.equal(stage.heard('red').length - heard, 1, what)
+  assertDelivered(stage, 'red')
+}
+
+test('a task that is due is claimed once, run at most twice, and posted once, whatever step of it the host dies at', async (t) => {
+  const create = () => Stage.create(t, { chats: ['red'] })
+  const stages = await Promise.all([create(), create()])
+  plantTask(stages[0], { id: 'traced', chat: 'red' })
+  const steps = await stages[0].trace(undefined, () => stages[0].settledTask('traced'))
+  await stages[0].host.stop()
   const claim = steps.findIndex((step) => /insert into task_run_logs/.test(step))
   assert.ok(claim >= 0, steps.join('; '))
-  const nths = steps.map((_, index) => index + 1).slice(claim)
-  for (const nth of nths) {
-    const id = `task-${nth}`
-    plantTask(stage, { id, chat: 'red' })
-    const [ran, heard] = [timesRun(stage, 'red'), stage.heard('red').length]
-    await stage.start({ nth, when: 'after' })
-    await until(() => stage.host.dead, `the host dies after ${steps[nth - 1]}`)
-    await stage.start()
-    await stage.settledTask(id)
-    await stage.host.stop()
-    const what = `when the host died after step ${nth} (${steps[nth - 1]})`
-    assert.deepEqual(runsOf(stage, id), [{ status: 'success' }], what)
-    assert.ok(timesRun(stage, 'red') - ran <= 2, what)
-    assert.equal(stage.heard('red').length - heard, 1, what)
-    assertDelivered(stage, 'red')
-  }
-  t.diagnostic(`the host was killed ${nths.length} times`)
+  const deaths = steps.map((step, index) => ({ step, nth: index + 1 })).slice(claim)
+  const all = ROUNDS.flatMap((round) => deaths.map((death) => ({ ...death, id: `task-${round}-${death.nth}` })))
+  await Promise.all(
+    stages.map(async (stage, side) => {
+      for (const death of all.filter((_, index) => index % 2 === side)) await dieInTask(stage, death)
+    }),
+  )
+  t.diagnostic(`the host was killed ${all.length} times, at ${deaths.length} steps`)
 })

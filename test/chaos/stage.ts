@@ -1,8 +1,9 @@
-import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import SQLite from 'better-sqlite3'
+import { withGroupAdmin } from '../../src/cli/group-admin.ts'
+import { loadConfig } from '../../src/config.ts'
 import type { DeliveryGuarantee } from '../../src/domain/delivery.ts'
 import { TestHost, until } from '../fakes/host-process.ts'
 import { PeerPlatform } from '../fakes/peer-platform.ts'
@@ -15,7 +16,7 @@ export type StageOptions = {
   chats: readonly string[]
   delivery?: DeliveryGuarantee
   env?: NodeJS.ProcessEnv
-  prepare?: (host: TestHost) => void
+  root?: string
 }
 
 /** A real host with real containers, between a chat platform and a model of the test's own, which count what reaches them. */
@@ -32,8 +33,8 @@ export class Stage {
     this.platform = parts.platform
   }
 
-  /** Each chat, `peer:NAME`, has a group of its own. `prepare` comes before anything is written. The host is not started. */
-  static async create(t: TestContext, { chats, delivery = 'keyed', env = {}, prepare = () => {} }: StageOptions): Promise<Stage> {
+  /** Each chat, `peer:NAME`, has a group of its own. The host is not started. */
+  static async create(t: TestContext, { chats, delivery = 'keyed', env = {}, root }: StageOptions): Promise<Stage> {
     const platform = await PeerPlatform.start({ delivery })
     t.after(() => platform.close())
     const peer = { PEER_URL: platform.url, PEER_DELIVERY: delivery }
@@ -42,13 +43,14 @@ export class Stage {
       stage.asked++
       stage.onAsked(JSON.stringify(body))
     }
-    const host = await TestHost.create(t, { ...peer, ...env }, { entry: ENTRY, model: { onRequest } })
-    prepare(host)
+    const host = await TestHost.create(t, { ...peer, ...env }, { entry: ENTRY, model: { onRequest }, ...(root && { root }) })
     const stage = new Stage({ host, platform })
-    for (const chat of chats) {
-      const { code, stderr } = await host.run(['groups', 'register', `peer:${chat}`, '--folder', chat, '--no-trigger'])
-      assert.equal(code, 0, stderr)
-    }
+    const config = loadConfig(host.env)
+    for (const chat of chats)
+      await withGroupAdmin({
+        config,
+        use: (admin) => admin.registerChat({ jid: `peer:${chat}`, folder: chat, requiresTrigger: false }),
+      })
     return stage
   }
 
@@ -109,14 +111,14 @@ export class Stage {
   /** Resolves when nothing is left to be done about these messages, or anything else. */
   async settled(...ids: string[]): Promise<void> {
     const isOver = () => ids.every((id) => this.platform.isConfirmed(id)) && this.query(OPEN).length === 0
-    await until(isOver, `everything is answered and delivered; the host's log ends: ${this.lastWords()}`)
+    await until(isOver, () => `everything is answered and delivered; the host's log ends: ${this.lastWords()}`)
   }
 
   /** Resolves when the run of a task is over, and its answer delivered. */
   async settledTask(id: string): Promise<void> {
     const over = `SELECT id FROM task_run_logs WHERE task_id = '${id}' AND status <> 'running'`
     const isOver = () => this.query(over).length > 0 && this.query(OPEN).length === 0
-    await until(isOver, `the task ${id} is over; the host's log ends: ${this.lastWords()}`)
+    await until(isOver, () => `the task ${id} is over; the host's log ends: ${this.lastWords()}`)
   }
 
   lastWords(): string {

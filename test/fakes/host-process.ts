@@ -12,8 +12,8 @@ export const DUMMY_KEY = `sk-ant-api03-${randomUUID()}`
 const COMMAND = path.join(PROJECT, 'src', 'cli', 'main.ts')
 
 type TestContext = { after(fn: () => unknown): void }
-/** `entry`: what is started as the host, in place of the real command line. */
-export type TestHostOptions = { entry?: string; model?: DemoModelOptions }
+/** `root`: a folder that is removed at the end, too. `entry`: what is started as the host, in place of the real command line. */
+export type TestHostOptions = { root?: string; entry?: string; model?: DemoModelOptions }
 export type Finished = { code: number | null; stdout: string; stderr: string }
 
 /** The real command line on a root of its own, with the scripted model in this process in place of the model API. */
@@ -32,7 +32,7 @@ export class TestHost {
   }
 
   static async create(t: TestContext, env: NodeJS.ProcessEnv = {}, options: TestHostOptions = {}): Promise<TestHost> {
-    const root = mkdtempSync(path.join(os.tmpdir(), 'nanoclaw-e2e-'))
+    const root = options.root ?? mkdtempSync(path.join(os.tmpdir(), 'nanoclaw-e2e-'))
     const model = await startDemoModel(options.model)
     const settings = {
       NANOCLAW_HOME: root,
@@ -127,10 +127,14 @@ export class TestHost {
 }
 
 /** Waits until something is so, looking again and again; fails after a generous while. */
-export async function until(condition: () => boolean | Promise<boolean>, what: string, timeoutMs = 60_000): Promise<void> {
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  what: string | (() => string),
+  timeoutMs = 120_000,
+): Promise<void> {
   for (const end = Date.now() + timeoutMs; Date.now() < end; ) {
     if (await condition()) return
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
-  throw new Error(`it did not come to pass: ${what}`)
+  throw new Error(`it did not come to pass: ${typeof what === 'string' ? what : what()}`)
 }
