@@ -7,45 +7,51 @@ import { promisify } from 'node:util'
 import { loadConfig, PROJECT } from '../../config.ts'
 import { type DemoModel, startDemoModel } from '../../demo/server.ts'
 import { errorText } from '../../domain/errors.ts'
-import { Store } from '../../store/store.ts'
+import { openForReading } from '../../store/read-only.ts'
+import type { Store } from '../../store/store.ts'
 import { ControlClient } from '../control-client.ts'
 import type { Environment } from '../host.ts'
 
 const execute = promisify(execFile)
 const MAIN = path.join(PROJECT, 'src', 'cli', 'main.ts')
 
+/** `command`: what is started as the host, in place of `./nanoclaw start`. */
+type StandOptions = { env: Environment; command?: readonly string[] }
+
 /** A host in a process of its own, which can be killed, on a root of its own, with the scripted model in this process. */
 export class Stand {
   readonly root: string
   readonly client: ControlClient
   readonly image: string
+  readonly #command: readonly string[]
   readonly #env: NodeJS.ProcessEnv
   #model: DemoModel
   #host: ChildProcess | undefined
 
-  private constructor(parts: { root: string; model: DemoModel; env: NodeJS.ProcessEnv }) {
+  private constructor(parts: { root: string; model: DemoModel; env: NodeJS.ProcessEnv; command: readonly string[] }) {
     const config = loadConfig(parts.env)
     this.root = parts.root
     this.#model = parts.model
     this.#env = parts.env
+    this.#command = parts.command
     this.image = config.image
     this.client = new ControlClient({ socketPath: config.paths.controlSocket })
   }
 
-  static async create(env: Environment): Promise<Stand> {
+  static async create({ env, command = [MAIN, 'start'] }: StandOptions): Promise<Stand> {
     const root = mkdtempSync(path.join(os.tmpdir(), 'nanoclaw-bench-'))
     const model = await startDemoModel({ keep: 0 })
     const login = { ANTHROPIC_BASE_URL: model.url, ANTHROPIC_API_KEY: 'sk-ant-bench', CLAUDE_CODE_OAUTH_TOKEN: '' }
-    return new Stand({ root, model, env: { ...env, NANOCLAW_HOME: root, ...login } })
+    return new Stand({ root, model, env: { ...env, NANOCLAW_HOME: root, ...login }, command })
   }
 
   get modelUrl(): string {
     return this.#model.url
   }
 
-  /** Resolves when the host is ready. */
+  /** Resolves when the host is ready; rejects when it ended, or was killed, before that. */
   async start(): Promise<void> {
-    const host = spawn(process.execPath, [MAIN, 'start'], { env: this.#env, stdio: ['ignore', 'pipe', 'inherit'] })
+    const host = spawn(process.execPath, this.#command, { env: this.#env, stdio: ['ignore', 'pipe', 'inherit'] })
     this.#host = host
     const lines: string[] = []
     await new Promise<void>((resolve, reject) => {
@@ -75,11 +81,9 @@ export class Stand {
     this.#model = await startDemoModel({ keep: 0, port: Number(new URL(this.modelUrl).port) })
   }
 
-  /** A group with a chat in the terminal; returns its JID. */
-  async openGroup(folder: string): Promise<string> {
-    const jid = `local:${folder}`
+  /** A group whose assistant answers everything in one chat. */
+  async openGroup({ folder, jid }: { folder: string; jid: string }): Promise<void> {
     await this.client.registerChat({ jid, folder, requiresTrigger: false })
-    return jid
   }
 
   /** Ids of this stand's running containers. */
@@ -99,9 +103,10 @@ export class Stand {
     }
   }
 
-  /** What the host stores. */
+  /** What the host has stored so far. */
   read<T>(work: (store: Store) => T): T {
-    const store = Store.open(path.join(this.root, 'store', 'messages.db'))
+    const store = openForReading(path.join(this.root, 'store', 'messages.db'))
+    if (!store) throw new Error(`There is no database below ${this.root}.`)
     try {
       return work(store)
     } finally {
@@ -109,12 +114,12 @@ export class Stand {
     }
   }
 
-  /** Ends everything, containers too, and removes the root. */
-  async close(): Promise<void> {
+  /** Ends everything, containers too; the root stays with `keep`. */
+  async close({ keep = false }: { keep?: boolean } = {}): Promise<void> {
     await this.kill()
     for (const id of await this.containers().catch(() => [])) await killQuietly(id)
     await this.#model.close()
-    rmSync(this.root, { recursive: true, force: true, maxRetries: 5 })
+    if (!keep) rmSync(this.root, { recursive: true, force: true, maxRetries: 5 })
   }
 }
 
