@@ -28,6 +28,29 @@ export function benchCommand(program: Command, { env, say, print, done }: Comman
       print(`${json ? JSON.stringify(report, null, 2) : renderSoak(report)}\n`)
       done(report.kept === undefined ? 0 : 1)
     })
+  bench
+    .command('load')
+    .exitOverride()
+    .description('200 messages in 20 groups with 5 containers, beside bare containers')
+    .option('--json', 'as JSON')
+    .action(async ({ json }: { json?: boolean }) => {
+      const { load, renderLoad } = await import('./load.ts')
+      const report = await load({ env, say })
+      print(`${json ? JSON.stringify(report, null, 2) : renderLoad(report)}\n`)
+      done(0)
+    })
+  bench
+    .command('tasks')
+    .exitOverride()
+    .description('what 10,000 tasks and 1,000 requests at once in one group do to the answers of another')
+    .option('--json', 'as JSON')
+    .action(async ({ json }: { json?: boolean }) => {
+      const { flood, renderFlood } = await import('./flood.ts')
+      const { renderReport } = await import('./measure.ts')
+      const report = await flood({ env, say })
+      print(`${json ? JSON.stringify(report, null, 2) : `${renderReport(report)}\n\n${renderFlood(report)}`}\n`)
+      done(0)
+    })
 }
 
 function wholeNumber(text: string): number {

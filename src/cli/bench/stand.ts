@@ -13,6 +13,7 @@ import { ControlClient } from '../control-client.ts'
 import type { Environment } from '../host.ts'
 
 const execute = promisify(execFile)
+const ANSWERED_WITHIN_MS = 900_000
 const MAIN = path.join(PROJECT, 'src', 'cli', 'main.ts')
 
 /** `command`: what is started as the host, in place of `./nanoclaw start`. */
@@ -86,6 +87,13 @@ export class Stand {
     await this.client.registerChat({ jid, folder, requiresTrigger: false })
   }
 
+  /** How long a message takes from being sent to its committed answer, in ms. */
+  async answer(jid: string, text: string): Promise<number> {
+    const start = performance.now()
+    await answered(this.client, { jid, text })
+    return performance.now() - start
+  }
+
   /** Ids of this stand's running containers. */
   async containers(): Promise<string[]> {
     const install = readFileSync(path.join(this.root, 'data', 'install-id'), 'utf8').trim()
@@ -121,6 +129,13 @@ export class Stand {
     await this.#model.close()
     if (!keep) rmSync(this.root, { recursive: true, force: true, maxRetries: 5 })
   }
+}
+
+/** Says something, and resolves when its answer is committed. */
+export async function answered(client: ControlClient, { jid, text }: { jid: string; text: string }): Promise<void> {
+  const { seq } = await client.send(jid, text)
+  for await (const event of client.outcome(jid, seq, AbortSignal.timeout(ANSWERED_WITHIN_MS)))
+    if (event.type === 'failed') throw new Error(event.message)
 }
 
 /** A container that has ended by itself meanwhile is as good as killed. */
