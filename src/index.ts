@@ -70,7 +70,14 @@ async function startServices(base: Base): Promise<Host> {
     log.error(text)
     tellMain(notices, text, (jid) => !channel.owns(jid))
   }
-  const desk = makeDesk(base, feed)
+  const wakeAll = () => {
+    for (const { folder } of store.groups.all()) queue.wake(folder)
+  }
+  const login = makeLoginWatch(base, () => {
+    audit.note({ by: 'host', folder: null, act: 'login', subject: 'model', outcome: 'done', detail: 'another login is used' })
+    wakeAll()
+  })
+  const desk = makeDesk({ base, feed, loginChanges: () => login.changes })
   const snapshots = new Snapshots({ store, root: config.root, now: systemClock.now, log })
   const changed = () => {
     snapshots.writeAll()
@@ -131,13 +138,6 @@ async function startServices(base: Base): Promise<Host> {
   registry.settle()
   snapshots.writeAll()
   if (unfinished > 0) log.info(`Going on with ${unfinished} turns and deliveries of the last run`)
-  const wakeAll = () => {
-    for (const { folder } of store.groups.all()) queue.wake(folder)
-  }
-  const login = makeLoginWatch(base, () => {
-    audit.note({ by: 'host', folder: null, act: 'login', subject: 'model', outcome: 'done', detail: 'another login is used' })
-    wakeAll()
-  })
   const sweep = () => {
     wakeAll()
     scheduler.wake()

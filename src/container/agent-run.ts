@@ -59,11 +59,14 @@ const MAX_LOG_LINE_BYTES = 64 * 1024
 /** Why the model may not be asked before `retryAt`. Unlike a frame, it cannot be forged by an agent. */
 export type ModelLimit = { type: 'rate-limit'; retryAt: number } | { type: 'budget'; retryAt: number; why: string }
 
+/** Where what a run takes in and says is written down. */
+export type RunTrail = Pick<RunLog, 'section' | 'line' | 'redact' | 'close'>
+
 type RunParts = {
   name: string
   container: RunningContainer
   clock: Clock
-  log: RunLog
+  log: RunTrail
   listener: RunListener
   /** What the gateway knows of why the model does not answer. */
   limit: () => ModelLimit | undefined
@@ -100,7 +103,7 @@ export class AgentRun {
   readonly ended: Promise<void>
   readonly #container: RunningContainer
   readonly #clock: Clock
-  readonly #log: RunLog
+  readonly #log: RunTrail
   readonly #listener: RunListener
   readonly #limit: () => ModelLimit | undefined
   readonly #outdated: () => boolean
