@@ -4,13 +4,14 @@ import { AuditBook } from '../app/audit-book.ts'
 import { Feed } from '../app/feed.ts'
 import { ensureMain } from '../app/groups.ts'
 import { Inbox } from '../app/inbox.ts'
-import { type Config, PROJECT } from '../config.ts'
+import { type Config, PROJECT, policyFile } from '../config.ts'
 import { containerUser } from '../container/folders.ts'
 import type { AuditNote } from '../domain/audit.ts'
 import { AppError } from '../domain/errors.ts'
 import { makeWhatsApp } from '../host/channels.ts'
 import { prepareRoot } from '../project.ts'
 import { Secrets } from '../secrets.ts'
+import { SenderAllowlist } from '../sender-allowlist.ts'
 import { HostLock } from '../store/lock.ts'
 import { Store } from '../store/store.ts'
 import { linkNote, loginEvents, noting } from '../web/channels-api.ts'
@@ -54,11 +55,19 @@ async function withoutHost({ config, say }: Where, use: (linking: Linking) => Pr
   const log = { debug() {}, info: say, warn: say, error: say }
   const book = new AuditBook({ store, now: Date.now, redact: new Secrets(config).redact })
   const audit = (note: AuditNote) => book.note(note)
-  const whatsapp = makeWhatsApp({ config, store, log })
+  const senders = new SenderAllowlist({ file: policyFile(config.userHome, 'sender-allowlist.json'), onBroken: say })
+  const whatsapp = makeWhatsApp({ config, store, senders, log })
   try {
     ensureMain(store, Date.now())
     await whatsapp.start(
-      new Inbox({ store, feed: new Feed(), wake: () => {}, deliver: () => {}, takeCommand: () => undefined }),
+      new Inbox({
+        store,
+        feed: new Feed(),
+        wake: () => {},
+        deliver: () => {},
+        takeCommand: () => undefined,
+        judge: senders.judge,
+      }),
       life.signal,
     )
     await use({
