@@ -73,9 +73,12 @@ async function startServices(base: Base): Promise<Host> {
   const wakeAll = () => {
     for (const { folder } of store.groups.all()) queue.wake(folder)
   }
-  const login = makeLoginWatch(base, () => {
-    audit.note({ by: 'host', folder: null, act: 'login', subject: 'model', outcome: 'done', detail: 'another login is used' })
-    wakeAll()
+  const login = makeLoginWatch(base, {
+    wakeAll: () => {
+      audit.note({ by: 'host', folder: null, act: 'login', subject: 'model', outcome: 'done', detail: 'another login is used' })
+      wakeAll()
+    },
+    tell: (text) => tellMain(notices, text, () => true),
   })
   const desk = makeDesk({ base, feed, loginChanges: () => login.changes })
   const snapshots = new Snapshots({ store, root: config.root, now: systemClock.now, log })
