@@ -24,6 +24,7 @@ import { type Base, type HostParts, openBase } from './host/base.ts'
 import { callsForPerson, makeCourier, makeWhatsApp } from './host/channels.ts'
 import { makeLoginWatch } from './host/login.ts'
 import { makeCommands, makeIpc, makeRegistry, makeTasks } from './host/requests.ts'
+import { RunLogPruning } from './host/run-logs.ts'
 import { controlApi } from './web/api.ts'
 import { serveControl } from './web/control-server.ts'
 import { metricsApi } from './web/metrics.ts'
@@ -147,6 +148,7 @@ async function startServices(base: Base): Promise<Host> {
   registry.settle()
   snapshots.writeAll()
   if (unfinished > 0) log.info(`Going on with ${unfinished} turns and deliveries of the last run`)
+  const runLogs = new RunLogPruning({ root: config.root, store, log, now: systemClock.now })
   const sweep = () => {
     wakeAll()
     scheduler.wake()
@@ -157,6 +159,7 @@ async function startServices(base: Base): Promise<Host> {
     secrets.refresh()
     base.senders.policy()
     audit.settle()
+    runLogs.check()
     backups.look()
   }
   ipc.readAll(store.groups.all().map(({ folder }) => folder))
@@ -176,6 +179,7 @@ async function startServices(base: Base): Promise<Host> {
     await backups.stop()
     await queue.shutdown({ graceMs: config.shutdownGraceMs, now })
     await ipc.stop()
+    await runLogs.settled()
     life.abort()
     await courier.stop()
     for (const channel of channels) await channel.stop?.()
