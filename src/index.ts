@@ -19,6 +19,7 @@ import { mountRules } from './config.ts'
 import { systemClock } from './domain/clock.ts'
 import { mayDo } from './domain/senders.ts'
 import { makeBudgets, makeDesk, makeGateway, makeQueue, makeRunner } from './host/agents.ts'
+import { Backups, saveInProcess } from './host/backups.ts'
 import { type Base, type HostParts, openBase } from './host/base.ts'
 import { callsForPerson, makeCourier, makeWhatsApp } from './host/channels.ts'
 import { makeLoginWatch } from './host/login.ts'
@@ -69,9 +70,19 @@ async function startServices(base: Base): Promise<Host> {
     const text = callsForPerson(channel, state)
     if (text === undefined) return
     log.error(text)
-    tellMain(notices, text, (jid) => !channel.owns(jid))
+    tellMain(notices, log.redact(text), (jid) => !channel.owns(jid))
   }
-  const desk = makeDesk(base, feed)
+  const wakeAll = () => {
+    for (const { folder } of store.groups.all()) queue.wake(folder)
+  }
+  const login = makeLoginWatch(base, {
+    wakeAll: () => {
+      audit.note({ by: 'host', folder: null, act: 'login', subject: 'model', outcome: 'done', detail: 'another login is used' })
+      wakeAll()
+    },
+    tell: (text) => tellMain(notices, text, () => true),
+  })
+  const desk = makeDesk({ base, feed, loginChanges: () => login.changes })
   const snapshots = new Snapshots({ store, root: config.root, now: systemClock.now, log })
   const changed = () => {
     snapshots.writeAll()
@@ -79,7 +90,6 @@ async function startServices(base: Base): Promise<Host> {
   }
   const registry = makeRegistry({ base, queue: () => queue, changed })
   const mounts = new MountAdmin(mountRules(config))
-  const owner = new OwnerDesk({ store, registry, mounts, audit: (note) => audit.note(note) })
   const folders = new FolderLimits({
     ...{ store, log, root: config.root, now: systemClock.now },
     measure: measureInThread,
@@ -87,6 +97,7 @@ async function startServices(base: Base): Promise<Host> {
   })
   const runner = makeRunner({ base, gateway, budgets: makeBudgets(base), snapshots, folders })
   const { scheduler, tasks } = makeTasks({ base, queue: () => queue, courier, snapshots })
+  const owner = new OwnerDesk({ store, registry, mounts, tasks, audit: (note) => audit.note(note) })
   const { ipc, questions } = makeIpc({ base, feed, desk, courier, files, registry, tasks, snapshots, channels })
   const queue: GroupQueue = makeQueue({ base, registry, feed, desk, courier, runner, showWork, ipc, folders })
   const commands = makeCommands({ base, desk, queue, courier, troubles: () => status().troubles })
@@ -108,11 +119,14 @@ async function startServices(base: Base): Promise<Host> {
   const receive = inbox.receive.bind(inbox)
   const life = new AbortController()
   const since = new ChannelTimes()
+  const backups = new Backups({ ...{ config, log, now: systemClock.now }, facts: store.facts, save: saveInProcess(config) })
   let ready = false
   const status = () => {
     const { now } = systemClock
     const inUse = channels.filter((channel) => channel.inUse ?? true)
-    return hostStatus({ store, queue, channels: inUse, since, now, root: config.root, version: packageJson.version, ready })
+    const { version } = packageJson
+    const troubles = backups.troubles()
+    return hostStatus({ store, queue, channels: inUse, since, now, root: config.root, version, ready, troubles })
   }
   const api = controlApi({
     registry: owner,
@@ -123,6 +137,8 @@ async function startServices(base: Base): Promise<Host> {
     feed,
     receive,
     status,
+    audit: (note) => audit.note(note),
+    redact: log.redact,
     stopTurn: (jid) => queue.stopTurn(jid),
     now: systemClock.now,
   })
@@ -132,13 +148,6 @@ async function startServices(base: Base): Promise<Host> {
   registry.settle()
   snapshots.writeAll()
   if (unfinished > 0) log.info(`Going on with ${unfinished} turns and deliveries of the last run`)
-  const wakeAll = () => {
-    for (const { folder } of store.groups.all()) queue.wake(folder)
-  }
-  const login = makeLoginWatch(base, () => {
-    audit.note({ by: 'host', folder: null, act: 'login', subject: 'model', outcome: 'done', detail: 'another login is used' })
-    wakeAll()
-  })
   const runLogs = new RunLogPruning({ root: config.root, store, log, now: systemClock.now })
   const sweep = () => {
     wakeAll()
@@ -151,6 +160,7 @@ async function startServices(base: Base): Promise<Host> {
     base.senders.policy()
     audit.settle()
     runLogs.check()
+    backups.look()
   }
   ipc.readAll(store.groups.all().map(({ folder }) => folder))
   const sweeping = setInterval(sweep, SWEEP_MS)
@@ -166,6 +176,7 @@ async function startServices(base: Base): Promise<Host> {
     clearInterval(sweeping)
     scheduler.stop()
     login.close()
+    await backups.stop()
     await queue.shutdown({ graceMs: config.shutdownGraceMs, now })
     await ipc.stop()
     await runLogs.settled()

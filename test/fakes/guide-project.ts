@@ -14,6 +14,7 @@ const CLONED = [
   '.npmrc',
   'container',
   'nanoclaw',
+  'optional',
   'package.json',
   'package-lock.json',
   'protocol',
