@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { isIPv6 } from 'node:net'
+import type { Random } from '../../src/cli/bench/random.ts'
 import { targetOf } from '../../src/gateway/egress-target.ts'
 import { PublicAddresses } from '../../src/gateway/public-address.ts'
-import type { Random } from '../sim/random.ts'
 
 const addresses = new PublicAddresses([])
 const PIECES = [

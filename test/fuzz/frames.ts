@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { lines } from '@nanoclaw/protocol'
+import type { Random } from '../../src/cli/bench/random.ts'
 import { AgentRun } from '../../src/container/agent-run.ts'
 import { ManualClock } from '../fakes/clock.ts'
 import { FakeContainer } from '../fakes/container.ts'
-import type { Random } from '../sim/random.ts'
 import { altered, anything, garbled } from './hostile-json.ts'
 
 const LONGEST = 64

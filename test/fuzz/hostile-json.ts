@@ -1,4 +1,4 @@
-import type { Random } from '../sim/random.ts'
+import type { Random } from '../../src/cli/bench/random.ts'
 
 /** Names that some program somewhere believes in. */
 const NAMES = ['type', '__proto__', 'constructor', 'toString', 'isMain', 'groupFolder', 'chatJid', 'targetJid', 'text', 'x', '']

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
+import type { Random } from '../../src/cli/bench/random.ts'
 import { ALWAYS_BLOCKED, judgeMounts, type MountRules } from '../../src/mount-security.ts'
 import { containerConfig } from '../../src/store/groups.ts'
-import type { Random } from '../sim/random.ts'
 import { altered, anything } from './hostile-json.ts'
 
 const PARTS = [

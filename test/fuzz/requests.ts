@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { ipcFields } from '@nanoclaw/protocol'
+import type { Random } from '../../src/cli/bench/random.ts'
 import { office } from '../fakes/ipc-office.ts'
-import type { Random } from '../sim/random.ts'
 import { altered, anything, garbled } from './hostile-json.ts'
 
 const JIDS = ['local:main', 'local:family', 'local:ann', 'tg:1', '']

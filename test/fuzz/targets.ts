@@ -1,4 +1,4 @@
-import { Random } from '../sim/random.ts'
+import { Random } from '../../src/cli/bench/random.ts'
 import { addressForms, hostForms } from './addresses.ts'
 import { answers } from './answers.ts'
 import { bodies, routes } from './bodies.ts'
