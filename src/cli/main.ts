@@ -15,6 +15,7 @@ import { sessionsCommand } from './sessions.ts'
 import { personAt } from './setup/person.ts'
 import { mayInstall, type SetupState, setup } from './setup/setup.ts'
 import { tasksCommand } from './tasks.ts'
+import { uninstallCommand } from './uninstall/command.ts'
 import { updateCommands } from './update/command.ts'
 import { usageCommand } from './usage.ts'
 
@@ -65,6 +66,7 @@ function commands(done: (code: ExitCode) => void): Command {
   logsCommand(program, { env, print, say, done })
   backupCommands(program, { env, print, say, done })
   updateCommands(program, { env, print, say, done })
+  uninstallCommand(program, { env, print, say, done })
   add('build', 'write dist/index.js, which service units of v1 start').action(async () => {
     const { writeDist } = await import('./setup/build.ts')
     say(`Wrote ${writeDist(PROJECT)}`)

@@ -1,4 +1,14 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs'
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs'
 import path from 'node:path'
 import { z } from 'zod'
 import { AppError } from '../../domain/errors.ts'
@@ -58,7 +68,7 @@ export class Checkout {
   async switchTo(release: Release): Promise<void> {
     const written = (await this.#git('diff', '--name-only', '-z', 'HEAD', '--', 'groups')).split('\0').filter(Boolean)
     const aside = mkdtempSync(path.join(this.project, '.runtime', 'written-'))
-    const kept = written.filter((name) => existsSync(path.join(this.project, name)))
+    const kept = written.filter((name) => lstatSync(path.join(this.project, name), { throwIfNoEntry: false }))
     for (const [at, name] of kept.entries()) renameSync(path.join(this.project, name), path.join(aside, String(at)))
     try {
       if (written.length > 0) await this.#git('checkout', '--quiet', 'HEAD', '--', ...written)

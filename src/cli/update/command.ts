@@ -1,8 +1,6 @@
 import type { Command } from 'commander'
 import { loadConfig, PROJECT } from '../../config.ts'
-import { AppError } from '../../domain/errors.ts'
 import type { CommandContext } from '../groups.ts'
-import type { Service } from '../service/service.ts'
 
 /** Adds `update`, and `migrate`, by which an update tries a new version. */
 export function updateCommands(program: Command, context: CommandContext): void {
@@ -29,6 +27,7 @@ async function run({ env, say, done }: CommandContext, release: string | undefin
   const { Checkout } = await import('./checkout.ts')
   const { keeperOf } = await import('./keeper.ts')
   const { update } = await import('./update.ts')
+  const { servicesOf } = await import('../service/command.ts')
   const config = loadConfig(env)
   const checkout = new Checkout({ project: PROJECT, env })
   const from = await checkout.current()
@@ -36,22 +35,9 @@ async function run({ env, say, done }: CommandContext, release: string | undefin
   if (from.commit === to.commit) say(`${from.version} runs, which is ${release === undefined ? 'the newest' : 'that one'}.`)
   else if (check) say(`${from.version} runs; ./nanoclaw update goes to ${to.version}.`)
   else {
-    const keeper = await keeperOf({ config, env, project: PROJECT, services: await services(env) })
+    const keeper = await keeperOf({ config, env, project: PROJECT, services: servicesOf(env) })
     await update({ config, env, checkout, keeper, say, now: () => new Date() }, { from, to })
     say(`Updated to ${to.version}.`)
   }
   done(0)
-}
-
-/** Those that this machine could have; none where nothing can keep a host running. */
-async function services(env: CommandContext['env']): Promise<Service[]> {
-  const { serviceOf } = await import('../service/command.ts')
-  return [false, true].flatMap((system) => {
-    try {
-      return [serviceOf(env, system)]
-    } catch (error) {
-      if (error instanceof AppError && error.code === 'input.service') return []
-      throw error
-    }
-  })
 }

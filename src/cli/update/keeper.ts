@@ -3,7 +3,7 @@ import path from 'node:path'
 import type { Config } from '../../config.ts'
 import { AppError } from '../../domain/errors.ts'
 import type { Environment } from '../host.ts'
-import type { Service } from '../service/service.ts'
+import { isServiceOf, type Service } from '../service/service.ts'
 import { healthOf } from './health.ts'
 import type { Keeper } from './update.ts'
 
@@ -12,8 +12,9 @@ type Here = { config: Config; env: Environment; project: string; services: reado
 /** Whatever keeps this host. Refuses where a host runs that nobody would start again. */
 export async function keeperOf({ config, env, project, services }: Here): Promise<Keeper> {
   for (const service of services) {
-    const { running } = await service.state()
-    if (running) return { stop: () => service.stop(), start: () => service.start(), settle: async () => {} }
+    const state = await service.state()
+    if (state.running && isServiceOf(state, project))
+      return { stop: () => service.stop(), start: () => service.start(), settle: async () => {} }
   }
   const running = await healthOf(config.paths.controlSocket)
   if (running) throw runsByHand(running.pid)
