@@ -3,6 +3,7 @@ import packageJson from '../../package.json' with { type: 'json' }
 import { loadConfig, PROJECT } from '../config.ts'
 import { auditCommand } from './audit.ts'
 import { backupCommands } from './backup/command.ts'
+import { benchCommand } from './bench/command.ts'
 import { channelsCommand } from './channels.ts'
 import type { ChatOptions } from './chat.ts'
 import { doctorCommand } from './doctor/command.ts'
@@ -72,15 +73,7 @@ function commands(done: (code: ExitCode) => void): Command {
     say(`Wrote ${writeDist(PROJECT)}`)
     done(0)
   })
-  add('bench', 'measure how long an answer takes, beside the floor of this machine')
-    .option('--json', 'as JSON')
-    .action(async ({ json }: { json?: boolean }) => {
-      const { bench } = await import('./bench/bench.ts')
-      const { renderReport } = await import('./bench/measure.ts')
-      const report = await bench({ env, say })
-      print(`${json ? JSON.stringify(report, null, 2) : renderReport(report)}\n`)
-      done(0)
-    })
+  benchCommand(program, { env, print, say, done })
   add('test', 'install what the tests need and run them all, or only the named files')
     .argument('[files...]')
     .action(async (files: string[]) => done(await test(files)))

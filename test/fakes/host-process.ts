@@ -4,12 +4,16 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { PROJECT } from '../../src/config.ts'
-import { type DemoModel, startDemoModel } from '../../src/demo/server.ts'
+import { type DemoModel, type DemoModelOptions, startDemoModel } from '../../src/demo/server.ts'
 
 /** Made anew each time, so that it stands in no file but those that were given it. */
 export const DUMMY_KEY = `sk-ant-api03-${randomUUID()}`
 
+const COMMAND = path.join(PROJECT, 'src', 'cli', 'main.ts')
+
 type TestContext = { after(fn: () => unknown): void }
+/** `root`: a folder that is removed at the end, too. `entry`: what is started as the host, in place of the real command line. */
+export type TestHostOptions = { root?: string; entry?: string; model?: DemoModelOptions }
 export type Finished = { code: number | null; stdout: string; stderr: string }
 
 /** The real command line on a root of its own, with the scripted model in this process in place of the model API. */
@@ -17,24 +21,27 @@ export class TestHost {
   readonly root: string
   readonly model: DemoModel
   readonly env: NodeJS.ProcessEnv
+  readonly #entry: string[]
   #host: ChildProcess | undefined
 
-  private constructor({ root, model, env }: { root: string; model: DemoModel; env: NodeJS.ProcessEnv }) {
+  private constructor({ root, model, env, entry }: { root: string; model: DemoModel; env: NodeJS.ProcessEnv; entry: string[] }) {
     this.root = root
     this.model = model
     this.env = env
+    this.#entry = entry
   }
 
-  static async create(t: TestContext, env: NodeJS.ProcessEnv = {}): Promise<TestHost> {
-    const root = mkdtempSync(path.join(os.tmpdir(), 'nanoclaw-e2e-'))
-    const model = await startDemoModel({})
+  static async create(t: TestContext, env: NodeJS.ProcessEnv = {}, options: TestHostOptions = {}): Promise<TestHost> {
+    const root = options.root ?? mkdtempSync(path.join(os.tmpdir(), 'nanoclaw-e2e-'))
+    const model = await startDemoModel(options.model)
     const settings = {
       NANOCLAW_HOME: root,
       ANTHROPIC_BASE_URL: model.url,
       ANTHROPIC_API_KEY: DUMMY_KEY,
       CLAUDE_CODE_OAUTH_TOKEN: '',
     }
-    const host = new TestHost({ root, model, env: { ...process.env, ...settings, ...env } })
+    const entry = options.entry ? [options.entry] : [COMMAND, 'start']
+    const host = new TestHost({ root, model, env: { ...process.env, ...settings, ...env }, entry })
     t.after(async () => {
       await host.stop()
       await model.close()
@@ -45,7 +52,7 @@ export class TestHost {
 
   /** Runs a command to its end. */
   run(args: string[], { env = {}, input = '' }: { env?: NodeJS.ProcessEnv; input?: string } = {}): Promise<Finished> {
-    const child = this.#spawn(args, env)
+    const child = this.#spawn([COMMAND, ...args], env)
     let stdout = ''
     let stderr = ''
     child.stdout?.on('data', (chunk) => (stdout += chunk))
@@ -63,7 +70,7 @@ export class TestHost {
 
   /** Starts the host and waits until it is ready; rejects when it ends before that. */
   async start(env: NodeJS.ProcessEnv = {}): Promise<void> {
-    const host = this.#spawn(['start'], env)
+    const host = this.#spawn(this.#entry, env)
     let output = ''
     await new Promise<void>((resolve, reject) => {
       const read = (chunk: Buffer) => {
@@ -81,23 +88,27 @@ export class TestHost {
     return this.#host?.pid
   }
 
+  /** The process has ended, by itself or because it was killed. */
+  get dead(): boolean {
+    return !this.#host || this.#host.exitCode !== null || this.#host.signalCode !== null
+  }
+
   /** kill -9, as a power cut would. */
   async kill(): Promise<void> {
-    const host = this.#host
-    this.#host = undefined
-    if (!host || host.exitCode !== null) return
-    const gone = new Promise((resolve) => host.once('exit', resolve))
-    host.kill('SIGKILL')
-    await gone
+    await this.#end('SIGKILL')
   }
 
   /** SIGTERM; resolves with the exit code. */
-  async stop(): Promise<number | null> {
+  stop(): Promise<number | null> {
+    return this.#end('SIGTERM')
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<number | null> {
     const host = this.#host
     this.#host = undefined
     if (!host || host.exitCode !== null || host.signalCode !== null) return host?.exitCode ?? null
     const gone = new Promise<number | null>((resolve) => host.once('exit', resolve))
-    host.kill('SIGTERM')
+    host.kill(signal)
     return gone
   }
 
@@ -111,16 +122,19 @@ export class TestHost {
 
   #spawn(args: string[], env: NodeJS.ProcessEnv): ChildProcess {
     mkdirSync(this.root, { recursive: true })
-    const main = path.join(PROJECT, 'src', 'cli', 'main.ts')
-    return spawn(process.execPath, [main, ...args], { env: { ...this.env, ...env }, stdio: ['pipe', 'pipe', 'pipe'] })
+    return spawn(process.execPath, args, { env: { ...this.env, ...env }, stdio: ['pipe', 'pipe', 'pipe'] })
   }
 }
 
 /** Waits until something is so, looking again and again; fails after a generous while. */
-export async function until(condition: () => boolean | Promise<boolean>, what: string, timeoutMs = 60_000): Promise<void> {
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  what: string | (() => string),
+  timeoutMs = 120_000,
+): Promise<void> {
   for (const end = Date.now() + timeoutMs; Date.now() < end; ) {
     if (await condition()) return
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
-  throw new Error(`it did not come to pass: ${what}`)
+  throw new Error(`it did not come to pass: ${typeof what === 'string' ? what : what()}`)
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
+import type { Random } from '../../src/cli/bench/random.ts'
 import { UsageMeter } from '../../src/gateway/usage-meter.ts'
-import type { Random } from '../sim/random.ts'
 
 /** An answer goes through as it is, and what it cost is a number that does not depend on where its pieces are cut. */
 export function answers(random: Random): void {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
+import type { Random } from '../../src/cli/bench/random.ts'
 import { judgeBody } from '../../src/gateway/model-request.ts'
 import { routeOf } from '../../src/gateway/route.ts'
-import type { Random } from '../sim/random.ts'
 
 const NAMES = [
   'model',

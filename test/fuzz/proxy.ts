@@ -5,10 +5,10 @@ import http from 'node:http'
 import net, { type AddressInfo } from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
+import type { Random } from '../../src/cli/bench/random.ts'
 import { HostCredentials } from '../../src/gateway/credentials.ts'
 import { Gateway } from '../../src/gateway/gateway.ts'
 import { PublicAddresses } from '../../src/gateway/public-address.ts'
-import type { Random } from '../sim/random.ts'
 
 const KEY = 'sk-ant-api03-the-real-one'
 const ADDRESSES = ['93.184.216.34', '1.1.1.1', '127.0.0.1', '10.0.0.1', '169.254.169.254', '::1', '2606:4700::1', 'fd00::1']

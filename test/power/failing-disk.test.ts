@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
-import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -10,6 +11,7 @@ import { openDatabase } from '../../src/store/database.ts'
 import { Store } from '../../src/store/store.ts'
 import { needProgram } from '../fakes/program.ts'
 import { temporaryFolder } from '../fakes/rooms.ts'
+import { fillDisk, smallDisk } from '../fakes/small-disk.ts'
 import { digestOf } from './digest.ts'
 import { databaseIn, stepsOf } from './life.ts'
 
@@ -56,28 +58,13 @@ for (const { call, error, every, apart } of [
     assert.ok(failures.every((count) => count > 0))
   })
 
-/** A file system of one megabyte. Root mounts it; nobody else could, and the tests of this project that need it say so. */
-function smallDisk(t: TestContext): string {
-  assert.equal(process.getuid?.(), 0, 'mounting a small disk takes root')
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'nanoclaw-small-'))
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', folder])
-  t.after(() => {
-    execFileSync('umount', ['-l', folder])
-    rmdirSync(folder)
-  })
-  return folder
-}
+const oneMegabyte = (t: TestContext) =>
+  smallDisk(t, { folder: path.join(os.tmpdir(), `nanoclaw-small-${randomUUID()}`), megabytes: 1 })
 
 const onDisk = (error: unknown) => error instanceof AppError && error.code === 'store.disk'
 
-function fill(folder: string, { leave }: { leave: number }): string {
-  const ballast = path.join(folder, 'ballast')
-  execFileSync('sh', ['-c', `dd if=/dev/zero of=${ballast} bs=4k 2>/dev/null || true; truncate -s -${leave} ${ballast}`])
-  return ballast
-}
-
 test('a disk that fills up stops a commit at whatever page is the last, and one more page later it goes on', (t) => {
-  const root = smallDisk(t)
+  const root = oneMegabyte(t)
   const db = openDatabase(databaseIn(root))
   const store = new Store(db)
   const steps = stepsOf(store, 3)
@@ -86,7 +73,7 @@ test('a disk that fills up stops a commit at whatever page is the last, and one 
   for (const step of steps) {
     for (let pages = 0; ; pages++) {
       const before = digestOf(db)
-      const ballast = fill(root, { leave: pages * 4_096 })
+      const ballast = fillDisk(root, { leave: pages * 4_096 })
       const stored = attempt(() => store.tx(step))
       rmSync(ballast)
       if (stored) break
@@ -111,20 +98,20 @@ function attempt(work: () => void): boolean {
 }
 
 test('a database that cannot be made or opened because the disk is full is not called broken', (t) => {
-  const root = smallDisk(t)
+  const root = oneMegabyte(t)
   mkdirSync(path.dirname(databaseIn(root)))
-  const ballast = fill(root, { leave: 0 })
+  const ballast = fillDisk(root, { leave: 0 })
   assert.throws(() => Store.open(databaseIn(root)), onDisk)
   rmSync(ballast)
   Store.open(databaseIn(root)).close()
 })
 
 test('a file that does not fit on the disk leaves the old one, whole, and no draft', (t) => {
-  const folder = smallDisk(t)
+  const folder = oneMegabyte(t)
   const file = path.join(folder, 'settings')
   writeFileSync(file, 'old')
   for (const leave of [0, 4_096, 8_192]) {
-    const ballast = fill(folder, { leave })
+    const ballast = fillDisk(folder, { leave })
     assert.throws(() => writeFileDurably(file, { text: 'new'.repeat(10_000), mode: 0o600 }), /ENOSPC/)
     assert.deepEqual(readdirSync(folder).sort(), ['ballast', 'settings'])
     assert.equal(readFileSync(file, 'utf8'), 'old')

@@ -1,6 +1,6 @@
 import { type HostFrame, MAX_FRAME_BYTES, type RunnerFrame } from '@nanoclaw/protocol'
+import type { Random } from '../../src/cli/bench/random.ts'
 import type { ContainerExit, RunningContainer } from '../../src/runtimes/contract.ts'
-import type { Random } from './random.ts'
 
 /** What Claude Code keeps of a session on disk; it survives every crash. */
 export type Transcript = { id: string; entries: Entry[] }

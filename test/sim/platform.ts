@@ -1,7 +1,7 @@
 import { type Channel, type ChannelState, NotSent, type Outbound, type Receipt } from '../../src/channels/contract.ts'
+import type { Random } from '../../src/cli/bench/random.ts'
 import type { DeliveryGuarantee } from '../../src/domain/delivery.ts'
 import { AppError } from '../../src/domain/errors.ts'
-import type { Random } from './random.ts'
 
 /** What people see in a chat. */
 export type Shown = { jid: string; key: string; text: string }

@@ -1,6 +1,6 @@
+import { Random } from '../../src/cli/bench/random.ts'
 import { SimHost } from './host.ts'
 import { violations } from './invariants.ts'
-import { Random } from './random.ts'
 import { CHATS, type Database, type Sent, World } from './world.ts'
 
 export type Outcome = {

@@ -2,13 +2,13 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import SQLite from 'better-sqlite3'
+import type { Random } from '../../src/cli/bench/random.ts'
 import { AppError } from '../../src/domain/errors.ts'
 import type { Group } from '../../src/domain/group.ts'
 import { Store } from '../../src/store/store.ts'
 import { ManualClock } from '../fakes/clock.ts'
 import type { AgentWorld, Mood, SimAgent, Transcript } from './agent.ts'
 import { SimPlatform } from './platform.ts'
-import type { Random } from './random.ts'
 
 /** The host is dead: nothing that it still tries has any effect. */
 export class HostDied extends Error {}

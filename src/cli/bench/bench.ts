@@ -9,6 +9,7 @@ import { ControlClient } from '../control-client.ts'
 import { type Environment, openHost } from '../host.ts'
 import { BareSdk, bareContainer, killContainer } from './floors.ts'
 import { machine, quantile, type Report, row, timings } from './measure.ts'
+import { answered } from './stand.ts'
 
 const PROMPT = '!echo ok'
 const RUNS = 15
@@ -105,14 +106,7 @@ async function measureAnswers({
   return { cold, resumed, warm }
 }
 
-/** From sending a message to its committed answer. */
-async function answer(client: ControlClient, text: string): Promise<void> {
-  const jid = localJid('main')
-  const { seq } = await client.send(jid, text)
-  for await (const event of client.outcome(jid, seq, AbortSignal.timeout(120_000))) {
-    if (event.type === 'failed') throw new Error(event.message)
-  }
-}
+const answer = (client: ControlClient, text: string) => answered(client, { jid: localJid('main'), text })
 
 /** Ends all containers, and with `forget` the session too, in the way the guides print. */
 async function endContainers(client: ControlClient, { forget = false } = {}): Promise<void> {

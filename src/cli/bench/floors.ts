@@ -18,6 +18,25 @@ export function bareContainer(image: string): Promise<void> {
   })
 }
 
+/** One answer of Claude Code in a container with nothing of ours around it, against the model at this address of the host. */
+export async function bareAnswer({
+  image,
+  modelUrl,
+  prompt,
+}: {
+  image: string
+  modelUrl: string
+  prompt: string
+}): Promise<void> {
+  const settings = [
+    `ANTHROPIC_BASE_URL=${modelUrl}`,
+    'ANTHROPIC_API_KEY=sk-ant-bench',
+    'CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1',
+  ].flatMap((setting) => ['--env', setting])
+  const run = ['run', '--rm', '--network', 'host', ...settings, '--entrypoint', 'claude', image, '--print', prompt]
+  await execute('docker', run)
+}
+
 /** The Agent SDK and its own `claude`, with nothing of ours around them, against the same model. */
 export class BareSdk {
   readonly #options: Options

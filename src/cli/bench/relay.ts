@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs'
 import net from 'node:net'
 
-/** A unix socket in front of another one, which a test can cut: what is behind it seems to be gone, and can come back. */
+/** A unix socket in front of another one, which can be cut: what is behind it seems to be gone, and can come back. */
 export class Relay {
   readonly path: string
   readonly #target: string
