@@ -1,13 +1,14 @@
 // What the documents name is there, and what is there they name.
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import { existsSync, globSync, readFileSync } from 'node:fs'
+import { globSync, readFileSync } from 'node:fs'
 import path from 'node:path'
-import { before, describe, test } from 'node:test'
-import { promisify } from 'node:util'
+import { describe, test } from 'node:test'
+import type { Command } from 'commander'
+import { commands } from '../src/cli/commands.ts'
 import { PROJECT } from '../src/config.ts'
 
-const run = promisify(execFile)
+/** For an update, not for people. */
+const HIDDEN = 'migrate'
 const read = (file: string) => readFileSync(path.join(PROJECT, file), 'utf8')
 const filesOf = (...patterns: string[]) => globSync(patterns, { cwd: PROJECT, exclude: ['**/node_modules/**'] })
 const TEXTS = filesOf('*.md', 'docs/**/*.md')
@@ -46,81 +47,52 @@ describe('settings', () => {
 })
 
 describe('commands', () => {
-  const helps = new Map<string, string>()
-  before(() => learn(''))
+  const program = commands(() => {})
+  const all = new Map(below(program))
 
   test('each is in a document', () => {
-    const mentioned = new Set(
-      mentions().flatMap(({ command, options }) => [command, ...options.map((name) => `${command} ${name}`)]),
-    )
-    const left = [...helps.keys()].filter((command) => command !== '' && !isParent(command))
+    const mentioned = new Set(mentions().map(({ name }) => name))
+    const left = [...all].filter(([name, command]) => command.commands.length === 0 && !mentioned.has(name) && name !== HIDDEN)
     assert.deepEqual(
-      left.filter((command) => !mentioned.has(command)),
+      left.map(([name]) => name),
       [],
     )
   })
 
   test('each that a document names, and each of its options, is there', () => {
-    const wrong = mentions().flatMap(({ file, command, options }) => {
-      const help = helps.get(command)
-      if (help === undefined) return [`${file}: ${command}`]
-      return options
-        .filter((name) => !new RegExp(`(^|[\\s,])${name}\\b`, 'm').test(help))
-        .map((name) => `${file}: ${command} ${name}`)
+    const wrong = mentions().flatMap(({ file, name, options }) => {
+      const command = all.get(name)
+      if (command === undefined) return [`${file}: ${name}`]
+      const known = ['-h', '--help', ...command.options.flatMap(({ short, long }) => [short, long])]
+      return options.filter((option) => !known.includes(option)).map((option) => `${file}: ${name} ${option}`)
     })
     assert.deepEqual(wrong, [])
   })
 
-  const isParent = (command: string) => [...helps.keys()].some((other) => other !== command && other.startsWith(`${command} `))
-
-  /** The help of a command, and of those below it. */
-  async function learn(command: string): Promise<void> {
-    const { stdout } = await run(
-      process.execPath,
-      [path.join(PROJECT, 'src/cli/main.ts'), ...command.split(' '), '--help'].filter(Boolean),
-    )
-    helps.set(command, stdout)
-    const [, list = ''] = stdout.split('\nCommands:\n')
-    const below = [...list.matchAll(/^ {2}([a-z]+)/gm)].map((match) => match[1] ?? '').filter((name) => name !== 'help')
-    await Promise.all(below.map((name) => learn(`${command} ${name}`.trim())))
+  /** The names and commands of a whole tree, e.g. `groups list`; the program itself is the empty name. */
+  function below(command: Command, name = ''): [string, Command][] {
+    return [[name, command], ...command.commands.flatMap((one) => below(one, `${name} ${one.name()}`.trim()))]
   }
 
   /** `./nanoclaw COMMAND --options` wherever it stands; `list|clear` are two. */
-  function mentions(): { file: string; command: string; options: string[] }[] {
+  function mentions(): { file: string; name: string; options: string[] }[] {
     return TEXTS.flatMap(({ file, text }) =>
       [...text.matchAll(/\.\/nanoclaw ([^`\n#;)]*)/g)].flatMap((match) => {
         const words = (match[1] ?? '').replaceAll('\\|', '|').split(/\s+/)
-        const options = words.filter((word) => /^\[?--?[a-z]/.test(word)).map((word) => word.replaceAll(/[[\]]/g, ''))
-        return commandsOf(words).map((command) => ({ file, command, options }))
+        const options = words.flatMap((word) => word.match(/(?<=^\[?|\|)--?[a-z][a-z-]*/g) ?? [])
+        return namesOf(words).map((name) => ({ file, name, options }))
       }),
     )
   }
 
-  function commandsOf([first = '', second = '']: string[]): string[] {
-    const heads = alternatives(first)
-    return heads.flatMap((head) =>
-      isParent(head) && /^[a-z]/.test(second) ? alternatives(second).map((name) => `${head} ${name}`) : [head],
+  function namesOf([first = '', second = '']: string[]): string[] {
+    return alternatives(first).flatMap((name) =>
+      all.get(name)?.commands.length && /^\[?[a-z]/.test(second) ? alternatives(second).map((one) => `${name} ${one}`) : [name],
     )
   }
 
-  const alternatives = (word: string) => (/^[a-z|]+$/.test(word) ? word.split('|') : [''])
+  /** Of `[load|tasks]` and `list|clear`; an option is not a command, so it is one of what stands before it. */
+  function alternatives(word: string): string[] {
+    return /^\[?[a-z|]+\]?$/.test(word) ? word.replaceAll(/[[\]]/g, '').split('|') : ['']
+  }
 })
-
-test('each link leads to a file and a heading that are there', () => {
-  const anchors = (file: string) => [...read(file).matchAll(/^#+ (.*)$/gm)].map((match) => anchorOf(match[1] ?? ''))
-  const dead = TEXTS.flatMap(({ file, text }) =>
-    [...text.matchAll(/\]\((?!\w+:)([^)#]*)(?:#([^)]*))?\)/g)].flatMap(([link, target = '', anchor]) => {
-      const to = target === '' ? file : path.join(path.dirname(file), target)
-      const found = existsSync(path.join(PROJECT, to)) && (anchor === undefined || anchors(to).includes(anchor))
-      return found ? [] : [`${file}: ${link}`]
-    }),
-  )
-  assert.deepEqual(dead, [])
-})
-
-function anchorOf(heading: string): string {
-  return heading
-    .toLowerCase()
-    .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
-    .replaceAll(' ', '-')
-}
