@@ -54,7 +54,7 @@ const SHOWN: Record<string, RegExp> = {
   'Create systemd user service': /^You wrote: What is 2\+2\?$/m,
   'Check Service Status': /nanoclaw: active \(running\)[\s\S]*Active: active \(running\)/,
   'Service Logs': /INFO {2}Ready$[\s\S]*^groups\/main\/logs\/container-\d{8}-\d{6}\.log$/m,
-  'Container Runtime Setup': /^nanoclaw-main-\d+$/m,
+  'Container Runtime Setup': /^node\n\/workspace\/group\n[\s\S]*^nanoclaw-main-\d+$/m,
   'Volume Mounts': /projects\/webapp/,
   'Startup Sequence': / starts on .*\n.* Ready$/m,
   Security: /^NoNewPrivileges=yes$/m,

@@ -103,6 +103,7 @@ export class SystemdMachine {
   #clone(): void {
     for (const name of [
       '.dockerignore',
+      '.npmrc',
       'nanoclaw',
       'package.json',
       'package-lock.json',
