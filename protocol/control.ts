@@ -80,13 +80,13 @@ export const hostStatus = z.object({
   /**
    * What needs somebody, at most 20 of a kind and sort. Of the last 7 days: turns and sends that failed, sends that may have
    * arrived twice, tasks whose last run failed, what a migration had to say. While it lasts: turns and sends that are tried
-   * again or wait for somebody, tasks that the host paused, channels that are not online. `where` is a chat, a task, or a
-   * channel; `folder` the group it concerns, null when it is the whole host. The counts of failed turns and sends above are
+   * again or wait for somebody, tasks that the host paused, channels that are not online, daily backups that fail. `where` is
+   * a chat, a task, a channel, or a folder of this machine; `folder` the group it concerns, null when it is the whole host. The counts of failed turns and sends above are
    * of the last 7 days, too.
    */
   troubles: z.array(
     z.object({
-      kind: z.enum(['channel', 'turn', 'send', 'task', 'migration']),
+      kind: z.enum(['channel', 'turn', 'send', 'task', 'migration', 'backup']),
       where: z.string(),
       folder: z.string().nullable(),
       since: z.number(),

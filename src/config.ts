@@ -81,6 +81,10 @@ const each = z.object({
   BUDGET_DAY_TOKENS: amount,
   BUDGET_MONTH_TOKENS: amount,
   MODEL_PRICES: prices,
+  BACKUP_FOLDER: z.string().refine(path.isAbsolute, 'is an absolute path').optional(),
+  BACKUP_KEEP: count({ fallback: 7, min: 1 }),
+  BACKUP_PASSPHRASE: z.string().min(8, 'has at least 8 characters').optional(),
+  METRICS_PORT: z.string().regex(/^\d+$/, 'is a port').transform(Number).pipe(z.int().max(65_535, 'is at most 65535')).optional(),
   ANTHROPIC_API_KEY: z.string().optional(),
   CLAUDE_CODE_OAUTH_TOKEN: z.string().optional(),
   ANTHROPIC_BASE_URL: z.url({ protocol: /^https?$/, error: 'is an http or https address' }).default('https://api.anthropic.com'),
@@ -118,6 +122,10 @@ export type Config = Readonly<{
   /** What all groups together may use of the model. */
   budget: Budget
   modelPrices: PriceList
+  /** `folder` undefined: the host makes none by itself. */
+  backup: Readonly<{ folder: string | undefined; keep: number; passphrase: string | undefined }>
+  /** On the loopback address; 0 is any free one, undefined none. */
+  metricsPort: number | undefined
   apiKey: string | undefined
   oauthToken: string | undefined
   modelUrl: URL
@@ -159,6 +167,8 @@ export function loadConfig(env: Environment, userHome = os.homedir()): Config {
       monthTokens: s.BUDGET_MONTH_TOKENS,
     },
     modelPrices: s.MODEL_PRICES,
+    backup: { folder: s.BACKUP_FOLDER, keep: s.BACKUP_KEEP, passphrase: s.BACKUP_PASSPHRASE },
+    metricsPort: s.METRICS_PORT,
     apiKey: s.ANTHROPIC_API_KEY,
     oauthToken: s.CLAUDE_CODE_OAUTH_TOKEN,
     modelUrl: new URL(s.ANTHROPIC_BASE_URL),
@@ -199,11 +209,11 @@ export function policyFile(userHome: string, name: 'mount-allowlist.json' | 'sen
 }
 
 /** By what rules folders of this machine are mounted. */
-export function mountRules({ root, userHome, paths }: Config) {
+export function mountRules({ root, userHome, paths, backup }: Config) {
   return {
     allowlistFile: policyFile(userHome, 'mount-allowlist.json'),
     userHome,
-    own: [PROJECT, root, path.dirname(paths.runs), path.join(userHome, '.claude')],
+    own: [PROJECT, root, path.dirname(paths.runs), path.join(userHome, '.claude'), ...(backup.folder ? [backup.folder] : [])],
     uid: process.getuid?.() ?? 1000,
     gid: process.getgid?.() ?? 1000,
   }

@@ -1,5 +1,5 @@
 import { constants, type Dirent } from 'node:fs'
-import { type FileHandle, lstat, open, opendir, realpath, unlink } from 'node:fs/promises'
+import { type FileHandle, lstat, open, opendir, readlink, realpath, unlink } from 'node:fs/promises'
 import path from 'node:path'
 import { errorText } from './domain/errors.ts'
 
@@ -15,13 +15,14 @@ export type Refusal = { type: 'refused'; why: string }
 export type Entry = { parts: readonly string[]; name: string } & (
   | { type: 'file'; bytes: number; allocated: number; changedAt: bigint }
   | { type: 'folder' }
+  | { type: 'link'; target: string }
   | Refusal
 )
 
 /** A file's bytes, and a name for this very version of it. */
 export type Contents = { type: 'read'; bytes: Buffer; version: string }
 
-type Place = { base: string; parts: readonly string[] }
+export type Place = { base: string; parts: readonly string[] }
 /** A folder that is held open. What is opened by `at` is in this folder, even if it is swapped for a link meanwhile. */
 type HeldFolder = { handle: FileHandle; at: string }
 
@@ -29,32 +30,34 @@ const PLAIN_FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBL
 const BLOCK_BYTES = 512
 const CHUNK_BYTES = 256 * 1024
 /** Each level holds a folder open. */
-const MAX_DEPTH = 32
+export const MAX_DEPTH = 32
 /** Linux reaches a held folder by its descriptor; macOS refuses links at every level of a path by this flag (O_NOFOLLOW_ANY). */
 const BY_DESCRIPTOR = process.platform === 'linux'
 const NO_LINKS = BY_DESCRIPTOR ? 0 : 0x2000_0000
 
 /**
  * What lies in a folder, and with `deep` below it, in no order: at most `maxEntries`. What is neither a folder nor a
- * plain file with one name, or has a name that is not plain, comes as refused. A base that is not there is empty.
+ * plain file with one name, or has a name that is not plain, comes as refused; with `links`, links come with what they
+ * say, which nobody followed. A base that is not there is empty.
  */
 export async function* walk(
   base: string,
-  { maxEntries, deep = false }: { maxEntries: number; deep?: boolean },
+  { maxEntries, deep = false, links = false }: { maxEntries: number; deep?: boolean; links?: boolean },
 ): AsyncGenerator<Entry> {
   const folder = await holdBase(base).catch(nothingThere)
-  if (folder) yield* walkHeld({ folder, parts: [], deep, left: { entries: maxEntries } })
+  if (folder) yield* walkHeld({ folder, parts: [], how: { deep, links }, left: { entries: maxEntries } })
 }
 
-type Walk = { folder: HeldFolder; parts: readonly string[]; deep: boolean; left: { entries: number } }
+type How = { deep: boolean; links: boolean }
+type Walk = { folder: HeldFolder; parts: readonly string[]; how: How; left: { entries: number } }
 
-async function* walkHeld({ folder, parts, deep, left }: Walk): AsyncGenerator<Entry> {
+async function* walkHeld({ folder, parts, how, left }: Walk): AsyncGenerator<Entry> {
   try {
     for await (const { name } of (await opendir(folder.at)) as AsyncIterable<Dirent>) {
       if (left.entries-- <= 0) return
-      const entry = await look(folder, { name, parts: [...parts, name] })
+      const entry = await look(folder, { name, parts: [...parts, name], links: how.links })
       yield entry
-      if (entry.type === 'folder' && deep && parts.length < MAX_DEPTH) yield* walkBelow({ folder, entry, left })
+      if (entry.type === 'folder' && how.deep && parts.length < MAX_DEPTH) yield* walkBelow({ folder, entry, how, left })
     }
   } finally {
     await folder.handle.close()
@@ -64,19 +67,28 @@ async function* walkHeld({ folder, parts, deep, left }: Walk): AsyncGenerator<En
 async function* walkBelow({
   folder,
   entry,
+  how,
   left,
 }: {
   folder: HeldFolder
   entry: Entry
+  how: How
   left: Walk['left']
 }): AsyncGenerator<Entry> {
-  const below = await hold(folder, entry.name).catch(nothingThere)
-  if (below) yield* walkHeld({ folder: below, parts: entry.parts, deep: true, left })
+  const below = await hold(folder, entry.name).catch((error) => refused(openProblem(error)))
+  // It was a folder a moment ago: closed to us, or swapped.
+  if ('why' in below) yield { parts: entry.parts, name: entry.name, ...below }
+  else yield* walkHeld({ folder: below, parts: entry.parts, how, left })
 }
 
-async function look(folder: HeldFolder, { name, parts }: { name: string; parts: readonly string[] }): Promise<Entry> {
+type Looked = { name: string; parts: readonly string[]; links: boolean }
+
+async function look(folder: HeldFolder, { name, parts, links }: Looked): Promise<Entry> {
   try {
-    const stat = await lstat(`${folder.at}/${name}`, { bigint: true })
+    const at = `${folder.at}/${name}`
+    const stat = await lstat(at, { bigint: true })
+    const plainLink = links && stat.isSymbolicLink() && nameProblem(name) === undefined
+    if (plainLink) return { parts, name, type: 'link', target: await readlink(at) }
     const why = nameProblem(name) ?? (stat.isDirectory() ? undefined : fileProblem(stat))
     if (why !== undefined) return { parts, name, ...refused(why) }
     if (stat.isDirectory()) return { parts, name, type: 'folder' }
@@ -161,6 +173,31 @@ export async function copyOut(
       await copy.close()
     }
   })
+}
+
+/** What a file is when it is opened; it may be another one by then than when it was looked at. */
+export type Opened = { bytes: number; mode: number; changedAtMs: number }
+
+/** Gives `use` a file and its bytes, of which there may come fewer than it said, but never more. */
+export async function readInPieces<T>(
+  from: Place,
+  use: (file: Opened, pieces: AsyncIterable<Buffer>) => Promise<T>,
+): Promise<{ type: 'used'; result: T } | Refusal> {
+  return withFile(from, async (file) => {
+    const { size, mode, mtimeMs } = await file.stat()
+    const opened = { bytes: size, mode: mode & 0o777, changedAtMs: mtimeMs }
+    return { type: 'used', result: await use(opened, piecesOf(file, size)) }
+  })
+}
+
+async function* piecesOf(file: FileHandle, bytes: number): AsyncGenerator<Buffer> {
+  for (let total = 0; total < bytes; ) {
+    const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, bytes - total))
+    const { bytesRead } = await file.read(chunk, 0, chunk.length, total)
+    if (bytesRead === 0) return
+    total += bytesRead
+    yield chunk.subarray(0, bytesRead)
+  }
 }
 
 /** Removes one name, whatever it stands for; a folder is refused. `base` itself must be a folder that no agent can swap. */

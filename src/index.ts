@@ -19,10 +19,12 @@ import { mountRules } from './config.ts'
 import { systemClock } from './domain/clock.ts'
 import { mayDo } from './domain/senders.ts'
 import { makeBudgets, makeDesk, makeGateway, makeQueue, makeRunner } from './host/agents.ts'
+import { Backups, saveInProcess } from './host/backups.ts'
 import { type Base, type HostParts, openBase } from './host/base.ts'
 import { callsForPerson, makeCourier, makeWhatsApp } from './host/channels.ts'
 import { makeLoginWatch } from './host/login.ts'
 import { makeCommands, makeIpc, makeRegistry, makeTasks } from './host/requests.ts'
+import { RunLogPruning } from './host/run-logs.ts'
 import { controlApi } from './web/api.ts'
 import { serveControl } from './web/control-server.ts'
 
@@ -70,7 +72,14 @@ async function startServices(base: Base): Promise<Host> {
     log.error(text)
     tellMain(notices, text, (jid) => !channel.owns(jid))
   }
-  const desk = makeDesk(base, feed)
+  const wakeAll = () => {
+    for (const { folder } of store.groups.all()) queue.wake(folder)
+  }
+  const login = makeLoginWatch(base, () => {
+    audit.note({ by: 'host', folder: null, act: 'login', subject: 'model', outcome: 'done', detail: 'another login is used' })
+    wakeAll()
+  })
+  const desk = makeDesk({ base, feed, loginChanges: () => login.changes })
   const snapshots = new Snapshots({ store, root: config.root, now: systemClock.now, log })
   const changed = () => {
     snapshots.writeAll()
@@ -107,11 +116,14 @@ async function startServices(base: Base): Promise<Host> {
   const receive = inbox.receive.bind(inbox)
   const life = new AbortController()
   const since = new ChannelTimes()
+  const backups = new Backups({ ...{ config, log, now: systemClock.now }, facts: store.facts, save: saveInProcess(config) })
   let ready = false
   const status = () => {
     const { now } = systemClock
     const inUse = channels.filter((channel) => channel.inUse ?? true)
-    return hostStatus({ store, queue, channels: inUse, since, now, root: config.root, version: packageJson.version, ready })
+    const { version } = packageJson
+    const troubles = backups.troubles()
+    return hostStatus({ store, queue, channels: inUse, since, now, root: config.root, version, ready, troubles })
   }
   const api = controlApi({
     registry: owner,
@@ -131,13 +143,7 @@ async function startServices(base: Base): Promise<Host> {
   registry.settle()
   snapshots.writeAll()
   if (unfinished > 0) log.info(`Going on with ${unfinished} turns and deliveries of the last run`)
-  const wakeAll = () => {
-    for (const { folder } of store.groups.all()) queue.wake(folder)
-  }
-  const login = makeLoginWatch(base, () => {
-    audit.note({ by: 'host', folder: null, act: 'login', subject: 'model', outcome: 'done', detail: 'another login is used' })
-    wakeAll()
-  })
+  const runLogs = new RunLogPruning({ root: config.root, store, log, now: systemClock.now })
   const sweep = () => {
     wakeAll()
     scheduler.wake()
@@ -148,6 +154,8 @@ async function startServices(base: Base): Promise<Host> {
     secrets.refresh()
     base.senders.policy()
     audit.settle()
+    runLogs.check()
+    backups.look()
   }
   ipc.readAll(store.groups.all().map(({ folder }) => folder))
   const sweeping = setInterval(sweep, SWEEP_MS)
@@ -163,8 +171,10 @@ async function startServices(base: Base): Promise<Host> {
     clearInterval(sweeping)
     scheduler.stop()
     login.close()
+    await backups.stop()
     await queue.shutdown({ graceMs: config.shutdownGraceMs, now })
     await ipc.stop()
+    await runLogs.settled()
     life.abort()
     await courier.stop()
     for (const channel of channels) await channel.stop?.()

@@ -1,8 +1,9 @@
-import { closeSync, constants, fstatSync, mkdirSync, openSync, statSync, writeSync } from 'node:fs'
+import { fstatSync, mkdirSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { pino } from 'pino'
 import type { Config } from './config.ts'
 import { AppError, errorText } from './domain/errors.ts'
+import { ERROR_LOG, LogFile, type LogLimits, MAIN_LOG } from './log-files.ts'
 
 export type Log = Record<'debug' | 'info' | 'warn' | 'error', (text: string) => void> & {
   /** Removes secrets from a text. */
@@ -15,19 +16,19 @@ const STDOUT = 1
 
 /**
  * `logs/nanoclaw.log`, warnings' elder siblings also in `logs/nanoclaw.error.log`, and the console when `echo` is set.
- * Text by default: time, level, sentence. Secrets are removed from every line.
+ * Text by default: time, level, sentence. Secrets are removed from every line. Former logs are kept beside them, up to 120 MB.
  */
 export function openLog({ config, redact, echo }: { config: Config; redact: (text: string) => string; echo: boolean }): Log {
   const folder = path.join(config.root, 'logs')
   makeFolder(folder)
-  const main = openToAppend(path.join(folder, 'nanoclaw.log'))
-  const errors = openToAppend(path.join(folder, 'nanoclaw.error.log'))
+  const main = openFile(path.join(folder, 'nanoclaw.log'), MAIN_LOG)
+  const errors = openFile(path.join(folder, 'nanoclaw.error.log'), ERROR_LOG)
   // An old service unit appends our stdout to the same file: each line is to stand there once.
   const console = echo && !isSameFile(STDOUT, path.join(folder, 'nanoclaw.log'))
   const write = (line: string): void => {
     const text = redact(config.logFormat === 'json' ? line : plain(line))
-    writeSync(main, text)
-    if (levelOf(line) >= ERROR_LEVEL) writeSync(errors, text)
+    main.write(text)
+    if (levelOf(line) >= ERROR_LEVEL) errors.write(text)
     if (console) process.stdout.write(text)
   }
   const logger = pino({ level: config.logLevel, base: null }, { write: tolerant(write) })
@@ -37,7 +38,10 @@ export function openLog({ config, redact, echo }: { config: Config; redact: (tex
     warn: (text) => logger.warn(text),
     error: (text) => logger.error(text),
     redact,
-    close: () => [main, errors].forEach(closeSync),
+    close: () => {
+      main.close()
+      errors.close()
+    },
   }
 }
 
@@ -50,11 +54,9 @@ function makeFolder(folder: string): void {
   }
 }
 
-/** Never through a link: what stands behind it is not ours to write. */
-function openToAppend(file: string): number {
-  const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW } = constants
+function openFile(file: string, limits: LogLimits): LogFile {
   try {
-    return openSync(file, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600)
+    return LogFile.open(file, limits)
   } catch (cause) {
     const message = `The log ${file} cannot be written (${errorText(cause)}). Check its owner; if it is a link, remove it.`
     throw new AppError({ code: 'config.log', fault: 'user', message, cause })

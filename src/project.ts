@@ -75,3 +75,16 @@ export function prepareRoot({ root, project, owner }: { root: string; project: s
 function isUnused(folder: string): boolean {
   return readdirSync(folder).every((name) => name.startsWith('CLAUDE.md.tmp-'))
 }
+
+/** Stands while a restore exchanges what is there, and names the folder that keeps it. */
+export function restoreMark(root: string): string {
+  return path.join(root, 'data', 'restoring')
+}
+
+/** A restore that was cut short leaves a part of each state: nothing may work with that. */
+export function refuseHalfRestored(root: string): void {
+  const mark = restoreMark(root)
+  if (!existsSync(mark)) return
+  const message = `A restore on ${root} goes on, or was cut short. If none runs, call it again: ./nanoclaw restore FILE. What was there before is in ${readFileSync(mark, 'utf8').trim()}.`
+  throw new AppError({ code: 'restore.unfinished', fault: 'user', message })
+}

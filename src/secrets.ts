@@ -4,7 +4,7 @@ import { type Config, readEnvFile } from './config.ts'
 import { redactor } from './domain/redactor.ts'
 
 /** Settings and headers with such a name hold a secret. */
-const SECRET_NAME = /key|token|secret|passw|pwd|auth|cookie|credential/i
+const SECRET_NAME = /key|token|secret|passw|passphrase|pwd|auth|cookie|credential/i
 
 /** Numbers, addresses and paths are none, whatever they are called; neither is a word. */
 const NO_SECRET = /^(?:\d{1,12}|[a-z]+:\/\/[^@]*|[~.]?\/.*|.{0,7})$/

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { storeWith } from '../../test/fakes/rooms.ts'
+import { Feed } from './feed.ts'
 import { LoginWatch } from './login-watch.ts'
+import { TurnDesk } from './turn-desk.ts'
 
 test('what waits for a login is taken up when the login changes, and only then', async (t) => {
   const { store } = storeWith(t, ['main'])
@@ -33,4 +35,26 @@ test('a change that could not be acted on is acted on later', async (t) => {
   mock.restore()
   await watch.check()
   assert.equal(store.chats.cursors('local:main').parkedSeq, 0)
+})
+
+test('what was refused for a login that has changed meanwhile does not wait for another one', async (t) => {
+  const { store } = storeWith(t, ['main'])
+  let login = 'none'
+  const watch = new LoginWatch({ store, fingerprint: async () => login, wakeAll: () => {} })
+  const rules = { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 5, installId: 'test' }
+  const desk = new TurnDesk({ store, feed: new Feed(), now: () => 1_000, loginChanges: () => watch.changes }, rules)
+  const refuse = () => {
+    const claimed = desk.claim('main', 'chat') ?? assert.fail('there is no work')
+    return () => desk.finish([claimed], { type: 'failed', reason: 'login', detail: '401' })
+  }
+  store.messages.add({ jid: 'local:main', id: '1', sender: 'a', senderName: 'Ann', text: 'hi', sentAt: 0, fromMe: false })
+  await watch.check()
+  const late = refuse()
+  login = 'another'
+  await watch.check()
+  late()
+  assert.equal(store.outbox.counts().pending, 0)
+  refuse()()
+  assert.equal(store.outbox.counts().pending, 1, 'the new one is not accepted either')
+  assert.equal(desk.claim('main', 'chat'), undefined)
 })

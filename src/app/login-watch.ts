@@ -11,9 +11,15 @@ export type LoginWatchPorts = {
 export class LoginWatch {
   readonly #ports: LoginWatchPorts
   #known: string | undefined
+  #changes = 0
 
   constructor(ports: LoginWatchPorts) {
     this.#ports = ports
+  }
+
+  /** How often another login was found: what was begun before that may fail for the old one. */
+  get changes(): number {
+    return this.#changes
   }
 
   /** Called at the start, when the login's file changes, and now and then. */
@@ -21,7 +27,10 @@ export class LoginWatch {
     const { store, fingerprint, wakeAll } = this.#ports
     const current = await fingerprint()
     const changed = this.#known !== undefined && this.#known !== current
-    if (changed) store.chats.unparkAll()
+    if (changed) {
+      this.#changes++
+      store.chats.unparkAll()
+    }
     this.#known = current
     if (changed) wakeAll()
   }

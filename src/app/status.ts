@@ -3,7 +3,7 @@ import type { Channel } from '../channels/contract.ts'
 import type { Instant } from '../domain/clock.ts'
 import type { Store } from '../store/store.ts'
 import type { GroupQueue } from './group-queue.ts'
-import { type ChannelTimes, channelTroubles, storedTroubles } from './troubles.ts'
+import { type ChannelTimes, channelTroubles, storedTroubles, type Trouble } from './troubles.ts'
 
 type StatusParts = {
   store: Store
@@ -14,6 +14,8 @@ type StatusParts = {
   root: string
   version: string
   ready: boolean
+  /** What else needs somebody. */
+  troubles?: readonly Trouble[]
 }
 
 /** What is over for longer than this is not shown any more. */
@@ -21,7 +23,7 @@ const SHOWN_FOR_MS = 7 * 24 * 60 * 60_000
 
 /** The state of the whole host, as `status` shows it. */
 export function hostStatus(parts: StatusParts): HostStatus {
-  const { store, queue, channels, since, now, root, version, ready } = parts
+  const { store, queue, channels, since, now, root, version, ready, troubles = [] } = parts
   since.look(channels, now())
   const from = now() - SHOWN_FOR_MS
   return {
@@ -45,7 +47,7 @@ export function hostStatus(parts: StatusParts): HostStatus {
       const { name, state } = channel
       return { name, state: state.state, detail: 'why' in state ? state.why : null, since: since.of(channel) }
     }),
-    troubles: [...channelTroubles(channels, since), ...storedTroubles(store, from)],
+    troubles: [...troubles, ...channelTroubles(channels, since), ...storedTroubles(store, from)],
   }
 }
 

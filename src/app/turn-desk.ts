@@ -29,11 +29,13 @@ export type ClaimedTurn = {
   siblings: string[]
   sessionId: string | undefined
   lane: TurnLane
+  /** How often the login had changed when it began. */
+  loginChanges: number
   /** There where the turn is a run of a task. */
   task: { runId: number; id: string; title: string; script: string | null } | undefined
 }
 
-export type TurnDeskPorts = { store: Store; feed: Feed; now(): Instant; judge?: SenderJudge }
+export type TurnDeskPorts = { store: Store; feed: Feed; now(): Instant; judge?: SenderJudge; loginChanges?(): number }
 export type TurnRules = { assistantName: string; timeZone: string; maxRetries: number; installId: string }
 
 /**
@@ -145,7 +147,21 @@ export class TurnDesk {
     const siblings = uuids.length > 0 ? store.turns.siblings(id).map((sibling) => this.#uuid(sibling, 1)) : []
     const sessionId =
       lane === 'isolated' && runId !== undefined ? store.tasks.sessionOfRun(runId) : store.sessions.get(group.folder)
-    return { turn, group, jid, uuid, earlier: uuids.slice(store.turns.staleTries(id)), siblings, sessionId, lane }
+    return {
+      turn,
+      group,
+      jid,
+      uuid,
+      earlier: uuids.slice(store.turns.staleTries(id)),
+      siblings,
+      sessionId,
+      lane,
+      loginChanges: this.#loginChanges(),
+    }
+  }
+
+  #loginChanges(): number {
+    return this.#ports.loginChanges?.() ?? 0
   }
 
   /** What the agent reads; a command to its own program reaches that as it is. */
@@ -195,6 +211,9 @@ export class TurnDesk {
 
   /** Writes the end of turns down, in one transaction. Turns that end together have one answer; it is the first one's. */
   finish(turns: readonly ClaimedTurn[], outcome: TurnOutcome): void {
+    // The login that was refused is not the one there is now.
+    const isPast = outcome.type === 'failed' && outcome.reason === 'login' && turns[0]?.loginChanges !== this.#loginChanges()
+    if (isPast) return this.shelve(turns)
     const { store, feed } = this.#ports
     const after = store.tx(() =>
       outcome.type === 'failed' ? this.#ledger.fail(turns, outcome) : this.#ledger.answer(turns, outcome),
@@ -258,6 +277,7 @@ export class TurnDesk {
       earlier: [],
       siblings: [],
       sessionId: undefined,
+      loginChanges: 0,
     }
   }
 }

@@ -2,12 +2,16 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import packageJson from '../../package.json' with { type: 'json' }
 import { loadConfig, PROJECT } from '../config.ts'
 import { auditCommand } from './audit.ts'
+import { backupCommands } from './backup/command.ts'
 import { benchCommand } from './bench/command.ts'
 import { channelsCommand } from './channels.ts'
 import type { ChatOptions } from './chat.ts'
+import { doctorCommand } from './doctor/command.ts'
 import { type ExitCode, exitCodeOf, report } from './exit.ts'
 import { groupsCommand } from './groups.ts'
+import { logsCommand } from './logs/command.ts'
 import { mountsCommand } from './mounts.ts'
+import { serviceCommand } from './service/command.ts'
 import { sessionsCommand } from './sessions.ts'
 import { personAt } from './setup/person.ts'
 import { mayInstall, type SetupState, setup } from './setup/setup.ts'
@@ -33,7 +37,7 @@ function commands(done: (code: ExitCode) => void): Command {
     .action(async ({ yes }: { yes?: boolean }) =>
       done(missing(await prepare({ command: 'setup', yes: yes ?? false, login: true })) ?? 0),
     )
-  add('start', 'run the host in the foreground').action(async () => done(await (await import('./start.ts')).start(env)))
+  add('start', 'run the host in the foreground').action(async () => done(await (await import('./start.ts')).start(env, say)))
   chatOptions(add('chat', 'talk to a group from this terminal')).action(async (options) => done(await chat(options)))
   chatOptions(add('demo', 'try it without a key: everything is real but the model'))
     .option('--yes', 'install and start what is missing without asking')
@@ -56,6 +60,10 @@ function commands(done: (code: ExitCode) => void): Command {
   channelsCommand(program, { env, print, say, done })
   tasksCommand(program, { env, print, say, done })
   usageCommand(program, { env, print, say, done })
+  serviceCommand(program, { env, print, say, done })
+  doctorCommand(program, { env, print, say, done })
+  logsCommand(program, { env, print, say, done })
+  backupCommands(program, { env, print, say, done })
   add('build', 'write dist/index.js, which service units of v1 start').action(async () => {
     const { writeDist } = await import('./setup/build.ts')
     say(`Wrote ${writeDist(PROJECT)}`)

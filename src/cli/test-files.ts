@@ -1,12 +1,16 @@
 import { readdirSync, statSync } from 'node:fs'
 import path from 'node:path'
 
-/** Test files as absolute paths, those that run side by side and those that need the machine for themselves. */
-export type TestPlan = { sideBySide: string[]; oneByOne: string[] }
+/**
+ * Test files as absolute paths: those that run side by side, those that need containers and run one by one, and those
+ * that only compute for minutes, which take what the ones before them leave of the machine.
+ */
+export type TestPlan = { sideBySide: string[]; oneByOne: string[]; inBackground: string[] }
 
 const PLACES = ['protocol', 'src', 'container', 'web-ui', 'test']
-/** Below `test/` these need neither containers nor the machine for themselves. */
+/** These need no containers. */
 const LIGHT = ['test/contracts/', 'test/fuzz/']
+const LONG = ['test/sim/', 'test/power/', 'test/attacks/mutation.test.ts']
 
 /** Every test of the project, the fast ones first: units beside their sources, then contracts and simulation, then the rest. */
 export function allTests(project: string): TestPlan {
@@ -25,12 +29,17 @@ export function planTests({ project, files }: { project: string; files: readonly
     .map((file) => ({ file: path.resolve(project, file), rank: rankOf(path.relative(project, path.resolve(project, file))) }))
     .sort((a, b) => a.rank - b.rank || a.file.localeCompare(b.file))
   const those = (wanted: (rank: number) => boolean) => ranked.filter(({ rank }) => wanted(rank)).map(({ file }) => file)
-  return { sideBySide: those((rank) => rank < 2), oneByOne: those((rank) => rank >= 2) }
+  return {
+    sideBySide: those((rank) => rank < 2),
+    oneByOne: those((rank) => rank === 2 || rank === 3),
+    inBackground: those((rank) => rank === 4),
+  }
 }
 
 function rankOf(name: string): number {
   const file = name.split(path.sep).join('/')
   if (!file.startsWith('test/') || !file.slice('test/'.length).includes('/')) return 0
   if (LIGHT.some((folder) => file.startsWith(folder))) return 1
+  if (LONG.some((start) => file.startsWith(start))) return 4
   return file.startsWith('test/e2e/') ? 2 : 3
 }

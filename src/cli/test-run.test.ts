@@ -15,17 +15,25 @@ async function* run(name: string, counts: Partial<Totals>) {
   yield { type: 'test:summary', data: { counts: { ...none, ...counts }, duration_ms: 10.5 } }
 }
 
-test('two runs become one, with one summary that adds them up', async () => {
+test('runs become one, with one summary that adds them up; those of a phase go at the same time', async () => {
   const totals = { ...none }
   const seen: string[] = []
+  const begins = (name: string, counts: Partial<Totals>) => () => {
+    seen.push(`begin ${name}`)
+    return run(name, counts)
+  }
   for await (const { type, data } of joined(
-    [() => run('a', { tests: 2, passed: 2 }), () => run('b', { tests: 3, passed: 2, failed: 1 })],
+    [
+      [begins('a', { tests: 2, passed: 2 })],
+      [begins('b', { tests: 3, passed: 2, failed: 1 }), begins('c', { tests: 1, passed: 1 })],
+    ],
     totals,
   ))
     seen.push(data.message ?? `${type} ${data.file}`)
-  assert.deepEqual(totals, { ...none, tests: 5, passed: 4, failed: 1 })
-  const summary = ['tests 5', 'suites 0', 'pass 4', 'fail 1', 'cancelled 0', 'skipped 0', 'todo 0', 'duration_ms 21']
-  assert.deepEqual(seen, ['test:pass a', 'test:summary a', 'test:pass b', 'test:summary b', ...summary])
+  assert.deepEqual(totals, { ...none, tests: 6, passed: 5, failed: 1 })
+  const summary = ['tests 6', 'suites 0', 'pass 5', 'fail 1', 'cancelled 0', 'skipped 0', 'todo 0', 'duration_ms 21']
+  const told = (name: string) => [`test:pass ${name}`, `test:summary ${name}`]
+  assert.deepEqual(seen, ['begin a', ...told('a'), 'begin b', 'begin c', ...told('b'), ...told('c'), ...summary])
 })
 
 test('failed, cancelled and no tests fail the run; skipped ones do so in CI', () => {

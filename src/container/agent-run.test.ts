@@ -102,17 +102,45 @@ test('a line longer than a frame may be is dropped and the next frame is underst
   assert.equal((await outcome).type, 'answered')
 })
 
-test('a container that prints without end is killed, and its turn fails', async (t) => {
-  const { run, container } = start(t)
-  const outcome = ask(run, request)
-  const flood = 'x'.repeat(1024 * 1024)
-  for (let n = 0; n < 18 && container.kills === 0; n++) {
-    container.print(`${flood}\n`)
+const FLOODS = {
+  lines: `${'x'.repeat(1_000)}\n`,
+  'empty lines': '\n',
+  'a line': 'x'.repeat(1_000),
+  frames: `{"type":"activity","kind":"text","detail":"${'x'.repeat(1_000)}"}\n`,
+}
+for (const [what, piece] of Object.entries(FLOODS))
+  test(`a container that prints ${what} without end is killed, and its turn fails`, async (t) => {
+    const { run, container } = start(t)
+    const outcome = ask(run, request)
+    const flood = piece.repeat(Math.ceil(2 ** 16 / piece.length))
+    for (let n = 0; n < 300 && container.kills === 0; n++) {
+      container.print(flood)
+      await new Promise(setImmediate)
+    }
+    const end = await outcome
+    assert.equal(end.type === 'failed' && end.reason, 'crash')
+    assert.equal(container.kills, 1)
+  })
+
+test('a container that prints much in the course of time is none that floods', async (t) => {
+  const { run, container, clock } = start(t)
+  const outcome = ask(run, { ...request, timeoutMs: 600_000 })
+  for (let n = 0; n < 40; n++) {
+    container.print(`${'x'.repeat(2 ** 20)}\n`)
     await new Promise(setImmediate)
+    clock.advance(5_000)
   }
-  const end = await outcome
-  assert.equal(end.type === 'failed' && end.reason, 'crash')
-  assert.equal(container.kills, 1)
+  container.result({ result: 'ok', consumed: [UUID] })
+  assert.equal((await outcome).type, 'answered')
+})
+
+test('a container that names its session anew without end is not listened to for ever', async (t) => {
+  const { run, container, heard } = start(t)
+  const outcome = ask(run, request)
+  for (let n = 0; n < 1_000; n++) container.frame({ type: 'session', sessionId: `s${n}` })
+  container.result({ result: 'ok', consumed: [UUID] })
+  await outcome
+  assert.equal(heard.length, 100)
 })
 
 test('stop interrupts; what was said so far is kept', async (t) => {

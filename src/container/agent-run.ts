@@ -41,8 +41,12 @@ export type RunListener = {
 
 /** Between an interrupt and the kill that follows when it shows no effect. */
 const INTERRUPT_GRACE_MS = 5_000
-/** A container that prints more than this without one frame in it is flooding us. */
-const MAX_NOISE_BYTES = 16 * 1024 * 1024
+/** A container that prints more than this at once, or faster than this in the long run, is flooding us, be it with frames. */
+const OUTPUT = { burst: 16 * 1024 * 1024, perSecond: 256 * 1024 }
+/** What a line counts for beside its bytes: to read a short one takes as long. */
+const LINE_COST = 128
+/** A conversation is named anew now and then; each name may be written down. */
+const MAX_NAMES = 100
 /** Fewer than the 64 messages that a result can name. */
 const MAX_IN_FLIGHT = 32
 /** All the time that a turn may wait for people: an agent must not keep its place for ever by asking. */
@@ -55,11 +59,14 @@ const MAX_LOG_LINE_BYTES = 64 * 1024
 /** Why the model may not be asked before `retryAt`. Unlike a frame, it cannot be forged by an agent. */
 export type ModelLimit = { type: 'rate-limit'; retryAt: number } | { type: 'budget'; retryAt: number; why: string }
 
+/** Where what a run takes in and says is written down. */
+export type RunTrail = Pick<RunLog, 'section' | 'line' | 'redact' | 'close'>
+
 type RunParts = {
   name: string
   container: RunningContainer
   clock: Clock
-  log: RunLog
+  log: RunTrail
   listener: RunListener
   /** What the gateway knows of why the model does not answer. */
   limit: () => ModelLimit | undefined
@@ -96,7 +103,7 @@ export class AgentRun {
   readonly ended: Promise<void>
   readonly #container: RunningContainer
   readonly #clock: Clock
-  readonly #log: RunLog
+  readonly #log: RunTrail
   readonly #listener: RunListener
   readonly #limit: () => ModelLimit | undefined
   readonly #outdated: () => boolean
@@ -106,14 +113,18 @@ export class AgentRun {
   #wake: () => void = () => {}
   #cancelTimer: () => void = () => {}
   #sessionId: string | undefined
+  #names = 0
   #over = false
-  #noise = 0
+  #printable = OUTPUT.burst
+  #printedAt: number
+  #flooded = false
   #lastError = ''
 
   constructor({ name, container, clock, log, listener, limit, ...rest }: RunParts) {
     this.name = name
     this.id = container.id
     this.startedAt = clock.now()
+    this.#printedAt = this.startedAt
     this.#container = container
     this.#clock = clock
     this.#log = log
@@ -268,7 +279,7 @@ export class AgentRun {
 
   async #readFrames(): Promise<void> {
     try {
-      for await (const line of lines(this.#container.stdout, MAX_FRAME_BYTES)) this.#takeLine(line)
+      for await (const line of lines(this.#counted(this.#container.stdout), MAX_FRAME_BYTES)) this.#takeLine(line)
     } catch (error) {
       this.#note(`stdout broke: ${errorText(error)}`)
     }
@@ -276,8 +287,10 @@ export class AgentRun {
 
   async #readErrors(): Promise<void> {
     try {
-      for await (const line of lines(this.#container.stderr, MAX_LOG_LINE_BYTES)) {
-        const text = line.type === 'line' ? line.text : `[a line of ${line.bytes} bytes was dropped]`
+      for await (const line of lines(this.#counted(this.#container.stderr), MAX_LOG_LINE_BYTES)) {
+        this.#charge(LINE_COST)
+        if (this.#flooded) continue
+        const text = line.type === 'line' ? line.text : tooLong(line.bytes)
         this.#log.line('stderr', text)
         if (text.trim()) this.#lastError = this.#log.redact(text.trim().slice(0, 500))
       }
@@ -286,32 +299,40 @@ export class AgentRun {
     }
   }
 
+  /** Counted as it comes: a flood may have no end of a line in it, or nothing but frames. */
+  async *#counted(output: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const chunk of output) {
+      this.#charge(chunk.length)
+      yield chunk
+    }
+  }
+
+  #charge(bytes: number): void {
+    const now = this.#clock.now()
+    const refill = (Math.max(now - this.#printedAt, 0) / 1_000) * OUTPUT.perSecond
+    this.#printable = Math.min(this.#printable + refill, OUTPUT.burst) - bytes
+    this.#printedAt = now
+    if (this.#printable >= 0 || this.#flooded) return
+    this.#flooded = true
+    this.#over = true
+    this.#note('it printed more than any agent needs to, and was killed')
+    void this.kill()
+  }
+
   #takeLine(line: Line): void {
+    this.#charge(LINE_COST)
+    if (this.#flooded) return
     const frame = line.type === 'line' ? parseFrame(this.#log.redact(line.text)) : undefined
-    if (!frame) return this.#takeNoise(line)
+    if (!frame) return this.#log.line('stdout', line.type === 'line' ? line.text : tooLong(line.bytes))
     if (frame.type !== 'activity') this.#log.line('stdout', JSON.stringify(frame))
-    this.#noise = 0
     if (frame.type === 'session') this.#named(frame.sessionId)
     else if (frame.type === 'activity') this.#listener.onActivity(frame)
     else if (frame.type === 'result') this.#takeResult(frame)
   }
 
-  #takeNoise(line: Line): void {
-    const bytes = line.type === 'line' ? Buffer.byteLength(line.text) : line.bytes
-    this.#log.line(
-      'stdout',
-      line.type === 'line' ? line.text : `[a line of ${bytes} bytes was dropped: longer than a frame may be]`,
-    )
-    this.#noise += bytes
-    if (this.#noise > MAX_NOISE_BYTES && !this.#over) {
-      this.#over = true
-      this.#note(`printed ${this.#noise} bytes that are no frames, and was killed`)
-      void this.kill()
-    }
-  }
-
   #named(sessionId: string): void {
-    if (sessionId === this.#sessionId) return
+    if (sessionId === this.#sessionId || this.#names >= MAX_NAMES) return
+    this.#names++
     this.#sessionId = sessionId
     this.#listener.onSession(sessionId)
   }
@@ -364,6 +385,10 @@ export class AgentRun {
     this.#lastError = text
     this.#log.section('host', text)
   }
+}
+
+function tooLong(bytes: number): string {
+  return `[a line of ${bytes} bytes was dropped: longer than a line may be]`
 }
 
 function parseFrame(text: string) {

@@ -39,10 +39,12 @@ export function makeBudgets({ config, store, log }: Base): Budgets {
   return new Budgets({ store, now: systemClock.now }, { timeZone, budget, prices: modelPrices })
 }
 
-export function makeDesk({ config, store, install, senders }: Base, feed: Feed): TurnDesk {
+type DeskParts = { base: Base; feed: Feed; loginChanges(): number }
+
+export function makeDesk({ base: { config, store, install, senders }, feed, loginChanges }: DeskParts): TurnDesk {
   const { assistantName, timeZone, maxTurnRetries } = config
   return new TurnDesk(
-    { store, feed, now: systemClock.now, judge: senders.judge },
+    { store, feed, now: systemClock.now, judge: senders.judge, loginChanges },
     { assistantName, timeZone, maxRetries: maxTurnRetries, installId: install },
   )
 }

@@ -10,7 +10,7 @@ import { type ContainerUser, containerUser } from '../container/folders.ts'
 import { systemClock } from '../domain/clock.ts'
 import type { Group } from '../domain/group.ts'
 import type { Log } from '../log.ts'
-import { installId, preparePrivateFolder, prepareRoot } from '../project.ts'
+import { installId, preparePrivateFolder, prepareRoot, refuseHalfRestored } from '../project.ts'
 import type { ContainerRuntime } from '../runtimes/contract.ts'
 import { type Secrets, secretsOf } from '../secrets.ts'
 import { SenderAllowlist } from '../sender-allowlist.ts'
@@ -40,6 +40,7 @@ export type Base = Required<HostParts> & {
 export async function openBase({ config, log, runtime, secrets, channels = [] }: HostParts): Promise<Base> {
   const { root, paths } = config
   const user = containerUser({ uid: process.getuid?.() ?? 1000, gid: process.getgid?.() ?? 1000 })
+  refuseHalfRestored(root)
   prepareRoot({ root, project: PROJECT, owner: user })
   if (!paths.runs.startsWith(root)) preparePrivateFolder(path.dirname(paths.runs))
   const lock = HostLock.take({ lock: paths.lock, holder: paths.holder, pid: process.pid, now: new Date() })

@@ -18,8 +18,11 @@ export async function loginFile(config: Config): Promise<{ placeholder: string; 
   return { placeholder: placeholderEnv(kind), real: lines.join('') }
 }
 
+/** `changes`: see LoginWatch. */
+export type LoginChecks = { readonly changes: number; check(): void; close(): void }
+
 /** A login that is renewed is noticed when its file changes, where the system can tell, and else by the sweep. */
-export function makeLoginWatch({ config, log, store }: Base, wakeAll: () => void): { check(): void; close(): void } {
+export function makeLoginWatch({ config, log, store }: Base, wakeAll: () => void): LoginChecks {
   const credentials = credentialsOf(config)
   const logins = new LoginWatch({ store, wakeAll, fingerprint: async () => fingerprintOf(await credentials.current()) })
   const check = () => {
@@ -32,5 +35,11 @@ export function makeLoginWatch({ config, log, store }: Base, wakeAll: () => void
   } catch {
     log.debug('There is no ~/.claude to watch; a new login there is noticed within a minute')
   }
-  return { check, close: () => watcher?.close() }
+  return {
+    get changes() {
+      return logins.changes
+    },
+    check,
+    close: () => watcher?.close(),
+  }
 }

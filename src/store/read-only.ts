@@ -19,3 +19,18 @@ export function openForReading(file: string): Store | undefined {
     throw new AppError({ code: 'store.unreadable', fault: 'user', message, cause })
   }
 }
+
+/** What SQLite finds wrong with the file, null for nothing; undefined when there is no database yet. */
+export function damageOf(file: string): string | null | undefined {
+  if (!existsSync(file)) return undefined
+  let db: SQLite.Database | undefined
+  try {
+    db = new SQLite(file, { readonly: true })
+    const found = String(db.pragma('quick_check(1)', { simple: true }))
+    return found === 'ok' ? null : found
+  } catch (error) {
+    return errorText(error)
+  } finally {
+    db?.close()
+  }
+}

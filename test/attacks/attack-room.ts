@@ -4,7 +4,7 @@ import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync 
 import path from 'node:path'
 import { ControlClient } from '../../src/cli/control-client.ts'
 import { pathsOf } from '../../src/config.ts'
-import { DUMMY_KEY, TestHost } from '../fakes/host-process.ts'
+import { DUMMY_KEY, TestHost, until } from '../fakes/host-process.ts'
 
 type TestContext = Parameters<typeof TestHost.create>[0]
 
@@ -83,6 +83,12 @@ export class AttackRoom {
       if (left.length === 0) return
       await new Promise((resolve) => setTimeout(resolve, 100))
     }
+  }
+
+  /** Waits until no container of the group is left. */
+  async isEnded(folder: string): Promise<void> {
+    const containers = async () => (await this.client.status()).containers
+    await until(async () => !(await containers()).some(({ group }) => group === folder), `the container of ${folder} ends`)
   }
 
   /** The four things that must be so after every attack. */

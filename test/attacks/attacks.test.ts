@@ -2,12 +2,15 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { ANN, AttackRoom, EVE } from './attack-room.ts'
 import { type Attack, FILES, IDENTITY, MAIN, REQUESTS } from './attacks.ts'
+import { FRAMES, RESOURCES, SMALL } from './floods.ts'
 
 const suites: [name: string, attacks: Attack[]][] = [
   ['files', FILES],
   ['requests', REQUESTS],
   ['identity', IDENTITY],
   ['main', MAIN],
+  ['frames', FRAMES],
+  ['resources', RESOURCES],
 ]
 
 for (const [name, attacks] of suites) {
@@ -16,6 +19,7 @@ for (const [name, attacks] of suites) {
     let room: AttackRoom
     before(async () => {
       room = await AttackRoom.create({ after: (end) => ends.unshift(end) })
+      await room.client.setGroup({ target: EVE, config: SMALL })
     })
     after(async () => {
       for (const end of ends) await end()
@@ -25,6 +29,7 @@ for (const [name, attacks] of suites) {
         const printed = await room.shell(attack.inMain ? 'main' : EVE, attack.script)
         if (attack.prints) assert.match(printed, attack.prints)
         if (attack.never) assert.doesNotMatch(printed, attack.never)
+        if (attack.isFlood) await room.isEnded(EVE)
         await room.requestsAreDone(EVE)
         await room.isUnharmed()
       })

@@ -1,5 +1,13 @@
 /** One attack: a script that runs in the container of the hostile group, and what it must, or must never, print. */
-export type Attack = { name: string; script: string; prints?: RegExp; never?: RegExp; inMain?: true }
+export type Attack = {
+  name: string
+  script: string
+  prints?: RegExp
+  never?: RegExp
+  inMain?: true
+  /** The host ends the container for it, without being asked. */
+  isFlood?: true
+}
 
 const GROUP = '/workspace/group'
 const WRITABLE = [GROUP, '/workspace/ipc/messages', '/workspace/ipc/tasks', '/workspace/ipc/files', '/home/node/.claude']

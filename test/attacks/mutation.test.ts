@@ -24,7 +24,7 @@ after(() => {
 function pass(tests: string[]): Promise<boolean> {
   const { NODE_TEST_CONTEXT: _, ...env } = process.env
   return new Promise((resolve) => {
-    execFile(process.execPath, ['--test', ...tests], { cwd: copy, env, timeout: 120_000 }, (error) => resolve(error === null))
+    execFile(process.execPath, ['--test', ...tests], { cwd: copy, env, timeout: 600_000 }, (error) => resolve(error === null))
   })
 }
 

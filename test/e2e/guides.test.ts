@@ -303,7 +303,7 @@ function shows(name: string, shown: RegExp, options: { todo?: string } = {}): vo
 /** The result that a manual run prints as its only line, without what differs from run to run. */
 function resultOf(stdout: string) {
   assert.match(stdout, /^.*\n$/, 'it is one line')
-  const { newSessionId, consumed, usage, ...result } = JSON.parse(stdout)
+  const { newSessionId, answerId, consumed, usage, ...result } = JSON.parse(stdout)
   assert.match(newSessionId, /^[0-9a-f-]{36}$/)
   return result
 }

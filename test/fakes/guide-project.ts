@@ -14,6 +14,7 @@ const CLONED = [
   '.npmrc',
   'container',
   'nanoclaw',
+  'optional',
   'package.json',
   'package-lock.json',
   'protocol',
@@ -168,7 +169,7 @@ function readersEnvironment(home: string): NodeJS.ProcessEnv {
 }
 
 /** Where a container on the bridge reaches this machine. Docker leaves the gateway out where it is the subnet's first address. */
-function bridgeAddress(): string {
+export function bridgeAddress(): string {
   const [{ Subnet, Gateway }] = JSON.parse(docker('network', 'inspect', 'bridge', '--format', '{{json .IPAM.Config}}'))
   const gateway: string = Gateway ?? String(Subnet).replace(/\d+\/\d+$/, '1')
   const own = Object.values(os.networkInterfaces()).flatMap((addresses) => addresses ?? [])

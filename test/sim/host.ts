@@ -7,8 +7,7 @@ import { Courier } from '../../src/app/outbox.ts'
 import { Scheduler } from '../../src/app/scheduler.ts'
 import { TaskBook } from '../../src/app/tasks.ts'
 import { TurnDesk } from '../../src/app/turn-desk.ts'
-import { AgentRun } from '../../src/container/agent-run.ts'
-import type { RunLog } from '../../src/container/run-log.ts'
+import { AgentRun, type RunTrail } from '../../src/container/agent-run.ts'
 import type { StartRequest } from '../../src/container-runner.ts'
 import type { Clock } from '../../src/domain/clock.ts'
 import { AppError } from '../../src/domain/errors.ts'
@@ -16,7 +15,7 @@ import { SimAgent } from './agent.ts'
 import { HostDied, type Sent, storeOfHost, type World } from './world.ts'
 
 const QUIET = { debug() {}, info() {}, warn() {}, error() {} }
-const NO_LOG = { section() {}, line() {}, close() {} } as unknown as RunLog
+const NO_LOG: RunTrail = { section() {}, line() {}, redact: (text) => text, close() {} }
 
 type Start = { request: StartRequest; end(run: AgentRun): void; fail(error: Error): void }
 
@@ -44,7 +43,7 @@ export class SimHost {
     const clock = this.#clock()
     const feed = new Feed()
     const rules = { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 3, installId: 'sim' }
-    this.#desk = new TurnDesk({ store, feed, now: clock.now }, rules)
+    this.#desk = new TurnDesk({ store, feed, now: clock.now, loginChanges: () => this.#login.changes }, rules)
     const channels = world.platforms.map((platform) => platform.seenBy(this.#life))
     const channelOf = (jid: string) => channels.find((channel) => channel.owns(jid))
     this.#courier = new Courier({ store, clock, channelOf, random: world.random.next, forget: () => {}, log: QUIET })

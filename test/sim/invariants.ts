@@ -66,9 +66,13 @@ function toldBefore(world: World, turn: number): boolean {
   )
 }
 
-/** No mark is answered twice in a chat, but by sessions that know nothing of each other; answers stand in the order of what they answer. */
+/**
+ * No mark is answered twice in a chat, but by sessions that know nothing of each other, or when its turn is asked anew while an
+ * answer to its older words was also one to another turn. Answers stand in the order of what they answer.
+ */
 function answersAreOnceAndInOrder(world: World): string[] {
   const rows = messages(world)
+  const anew = askedAnew(world)
   return CHATS.flatMap(({ jid }) => {
     const answers = rows.filter((row) => row.jid === jid && row.bot === 1 && row.text.startsWith('answer to'))
     const marks = answers.flatMap(({ text }) => messageMarks(text))
@@ -78,7 +82,7 @@ function answersAreOnceAndInOrder(world: World): string[] {
     const order = numbers.every((n, at) => at === 0 || n > (numbers[at - 1] ?? 0))
     return [
       ...first
-        .filter((mark) => times(mark) > sessionsThatAnswered(world, mark))
+        .filter((mark) => times(mark) > sessionsThatAnswered(world, mark) + (anew.has(mark) ? 1 : 0))
         .map((mark) => `${mark} was answered twice in ${jid}`),
       ...(order ? [] : [`${jid} was answered out of order: ${marks.join(' ')}`]),
     ]
@@ -146,10 +150,7 @@ function outOfOrder(jid: string, { world, rows }: { world: World; rows: OutboxRo
 
 /** No message stands twice as a prompt in one session, unless its turn is asked anew because something of it was changed. */
 function modelWasAskedOnce(world: World): string[] {
-  const asked = world.database.rows<{ id: string }>(
-    'SELECT m.id FROM messages m JOIN turns t ON t.id = m.turn_id WHERE t.stale_tries > 0',
-  )
-  const anew = new Set(asked.map(({ id }) => id))
+  const anew = askedAnew(world)
   return [...world.transcripts.values()].flatMap(({ id, entries }) => {
     const marks = entries.flatMap((entry) =>
       (entry.type === 'prompt' && !entry.continued) || entry.type === 'folded' ? messageMarks(entry.marks.join(' ')) : [],
@@ -158,6 +159,14 @@ function modelWasAskedOnce(world: World): string[] {
       .filter((mark, at) => marks.indexOf(mark) !== at && !anew.has(mark))
       .map((mark) => `${mark} was asked twice in ${id}`)
   })
+}
+
+/** Messages of turns whose tries before a change do not count. */
+function askedAnew(world: World): Set<string> {
+  const rows = world.database.rows<{ id: string }>(
+    'SELECT m.id FROM messages m JOIN turns t ON t.id = m.turn_id WHERE t.stale_tries > 0',
+  )
+  return new Set(rows.map(({ id }) => id))
 }
 
 /** The last word on a turn once, and at most one word before it; that it waits for a person is told of the chat. */

@@ -14,11 +14,12 @@ process.on('uncaughtException', (error) => {
 })
 
 const database = new Database()
-const totals = { schedules: 0, messages: 0, commits: 0, crashes: 0 }
+const totals = { schedules: 0, messages: 0, commits: 0, crashes: 0, answers: 0 }
 for (let seed = first; seed < first + schedules; seed++) {
-  const { violations, trace, commits, crashes, messages } = await simulate(seed, database)
+  const { violations, trace, commits, crashes, messages, answers } = await simulate(seed, database)
   totals.schedules++
   totals.messages += messages
+  totals.answers += answers
   totals.commits += commits
   totals.crashes += crashes
   if (violations.length === 0) continue

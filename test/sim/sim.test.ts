@@ -12,5 +12,9 @@ test(`in ${SCHEDULES} schedules with crashes at any write nothing is lost, said 
     Array.from({ length: workers }, (_, n) => runSchedules({ from: 1 + n * share, schedules: share, signal: t.signal })),
   )
   for (const { code, output } of runs) assert.equal(code, 0, output)
-  for (const { output } of runs) t.diagnostic(output.trim())
+  for (const { output } of runs) {
+    t.diagnostic(output.trim())
+    const { answers, messages } = JSON.parse(output)
+    assert.ok(answers > messages / 2, 'the schedules are of agents that answer')
+  }
 })

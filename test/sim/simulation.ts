@@ -3,7 +3,15 @@ import { SimHost } from './host.ts'
 import { violations } from './invariants.ts'
 import { CHATS, type Database, type Sent, World } from './world.ts'
 
-export type Outcome = { seed: number; violations: string[]; trace: string[]; commits: number; crashes: number; messages: number }
+export type Outcome = {
+  seed: number
+  violations: string[]
+  trace: string[]
+  commits: number
+  crashes: number
+  messages: number
+  answers: number
+}
 
 const FEWEST_STEPS = 8
 const MOST_STEPS = 45
@@ -48,8 +56,8 @@ class Simulation {
     } catch (error) {
       problems.push(error instanceof Error ? (error.stack ?? error.message) : String(error))
     }
-    const { trace, commits, crashes, sent } = this.#world
-    return { seed: this.#seed, violations: problems, trace, commits, crashes, messages: sent.length }
+    const { trace, commits, crashes, sent, answers } = this.#world
+    return { seed: this.#seed, violations: problems, trace, commits, crashes, messages: sent.length, answers: answers.length }
   }
 
   #live(): SimHost | undefined {

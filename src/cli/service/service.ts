@@ -1,0 +1,22 @@
+/** How the service stands, as far as this machine tells. */
+export type ServiceState = {
+  manager: 'systemd' | 'launchd'
+  file: string
+  installed: boolean
+  running: boolean
+  /** In the manager's own words. */
+  detail: string
+  /** What somebody should know or do. */
+  notes: string[]
+}
+
+/** The service of this user (or machine) at whatever keeps it running. Each rejects with an AppError that says why not. */
+export interface Service {
+  /** Writes it, has it started now and at every boot; lines for the person. */
+  install(): Promise<string[]>
+  uninstall(): Promise<string[]>
+  start(): Promise<void>
+  stop(): Promise<void>
+  restart(): Promise<void>
+  state(): Promise<ServiceState>
+}
