@@ -108,7 +108,10 @@ export class ContainerRunner {
     const run = path.join(this.#settings.runs, runId)
     const model = new ModelWitness()
     let log: RunLog | undefined
-    const onEgress = (record: EgressRecord) => log?.line('egress', egressLine(record))
+    const onEgress = (record: EgressRecord) => {
+      log?.line('egress', egressLine(record))
+      if (record.refused) this.#noteRefusal(request.group, record)
+    }
     const stamp = this.#ports.mountRulesStamp()
     const verdicts = await this.#judgeMounts(request.group)
     const extras = verdicts.filter((verdict) => verdict.type === 'allowed')
@@ -154,6 +157,10 @@ export class ContainerRunner {
 
   #noteMount({ folder }: Group, note: Pick<AuditNote, 'subject' | 'outcome' | 'detail'>): void {
     this.#ports.audit({ by: 'host', folder, act: 'mount', ...note })
+  }
+
+  #noteRefusal({ folder }: Group, { host, port, why }: EgressRecord): void {
+    this.#ports.audit({ by: 'agent', folder, act: 'egress', subject: `${host}:${port}`, outcome: 'refused', detail: why ?? '' })
   }
 
   async #run({ spec, log, signal }: { spec: ContainerSpec; log: RunLog; signal: AbortSignal | undefined }) {

@@ -27,6 +27,8 @@ import { makeCommands, makeIpc, makeRegistry, makeTasks } from './host/requests.
 import { RunLogPruning } from './host/run-logs.ts'
 import { controlApi } from './web/api.ts'
 import { serveControl } from './web/control-server.ts'
+import { metricsApi } from './web/metrics.ts'
+import { serveMetrics } from './web/metrics-server.ts'
 
 /** A running host. */
 export type Host = {
@@ -70,14 +72,17 @@ async function startServices(base: Base): Promise<Host> {
     const text = callsForPerson(channel, state)
     if (text === undefined) return
     log.error(text)
-    tellMain(notices, text, (jid) => !channel.owns(jid))
+    tellMain(notices, log.redact(text), (jid) => !channel.owns(jid))
   }
   const wakeAll = () => {
     for (const { folder } of store.groups.all()) queue.wake(folder)
   }
-  const login = makeLoginWatch(base, () => {
-    audit.note({ by: 'host', folder: null, act: 'login', subject: 'model', outcome: 'done', detail: 'another login is used' })
-    wakeAll()
+  const login = makeLoginWatch(base, {
+    wakeAll: () => {
+      audit.note({ by: 'host', folder: null, act: 'login', subject: 'model', outcome: 'done', detail: 'another login is used' })
+      wakeAll()
+    },
+    tell: (text) => tellMain(notices, text, () => true),
   })
   const desk = makeDesk({ base, feed, loginChanges: () => login.changes })
   const snapshots = new Snapshots({ store, root: config.root, now: systemClock.now, log })
@@ -87,7 +92,6 @@ async function startServices(base: Base): Promise<Host> {
   }
   const registry = makeRegistry({ base, queue: () => queue, changed })
   const mounts = new MountAdmin(mountRules(config))
-  const owner = new OwnerDesk({ store, registry, mounts, audit: (note) => audit.note(note) })
   const folders = new FolderLimits({
     ...{ store, log, root: config.root, now: systemClock.now },
     measure: measureInThread,
@@ -95,6 +99,7 @@ async function startServices(base: Base): Promise<Host> {
   })
   const runner = makeRunner({ base, gateway, budgets: makeBudgets(base), snapshots, folders })
   const { scheduler, tasks } = makeTasks({ base, queue: () => queue, courier, snapshots })
+  const owner = new OwnerDesk({ store, registry, mounts, tasks, audit: (note) => audit.note(note) })
   const { ipc, questions } = makeIpc({ base, feed, desk, courier, files, registry, tasks, snapshots, channels })
   const queue: GroupQueue = makeQueue({ base, registry, feed, desk, courier, runner, showWork, ipc, folders })
   const commands = makeCommands({ base, desk, queue, courier, troubles: () => status().troubles })
@@ -125,6 +130,7 @@ async function startServices(base: Base): Promise<Host> {
     const troubles = backups.troubles()
     return hostStatus({ store, queue, channels: inUse, since, now, root: config.root, version, ready, troubles })
   }
+  const measured = metricsApi({ store, status, lastBackup: () => backups.lastDone(), now: systemClock.now })
   const api = controlApi({
     registry: owner,
     tasks,
@@ -134,10 +140,14 @@ async function startServices(base: Base): Promise<Host> {
     feed,
     receive,
     status,
+    audit: (note) => audit.note(note),
+    redact: log.redact,
     stopTurn: (jid) => queue.stopTurn(jid),
     now: systemClock.now,
-  })
+  }).route('/', measured)
 
+  const metrics = config.metricsPort === undefined ? undefined : await serveMetrics({ api: measured, port: config.metricsPort })
+  if (metrics) log.info(`Metrics are on http://127.0.0.1:${metrics.port}/metrics`)
   for (const channel of channels) await channel.start(inbox, life.signal)
   const unfinished = desk.recover() + courier.recover()
   registry.settle()
@@ -179,6 +189,7 @@ async function startServices(base: Base): Promise<Host> {
     await courier.stop()
     for (const channel of channels) await channel.stop?.()
     await control.close()
+    metrics?.close()
     await gateway.close()
     base.release()
     log.info('Stopped')

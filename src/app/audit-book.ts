@@ -5,18 +5,18 @@ import type { Store } from '../store/store.ts'
 export type AuditPorts = { store: Pick<Store, 'audit'>; now(): Instant; redact(text: string): string }
 
 const HOUR_MS = 60 * 60_000
-/** So many refusals of one group are written one by one in an hour; of the rest, the number. */
+/** So many different refusals of one act of one group are written one by one in an hour; of the rest, the number. */
 const REFUSALS_PER_HOUR = 30
 const LONGEST_SUBJECT = 500
 const LONGEST_DETAIL = 1_000
 const KEPT_MS = 367 * 24 * HOUR_MS
 
 /** An hour of one kind of entries; `more` holds those that are counted only, by act, each with its newest words. */
-type Window = { until: Instant; written: number; more: Map<string, { note: AuditNote; count: number }> }
+type Window = { until: Instant; written: Set<string>; more: Map<string, { note: AuditNote; count: number }> }
 
 /**
  * Writes down what was decided or refused for safety's sake. Whatever asks in a loop fills a counter, not the disk: of the
- * owner every entry is kept; of all others every deed that differs from those before it, and the first refusals of an hour.
+ * owner every entry is kept; of all others, for an hour, what differs from what was written before, and so many refusals at most.
  */
 export class AuditBook {
   readonly #ports: AuditPorts
@@ -29,14 +29,15 @@ export class AuditBook {
   /** In the transaction of what it is about, where there is one. */
   note(note: AuditNote): void {
     if (note.by === 'owner') return this.#write(note, 1)
-    const key = JSON.stringify(note.outcome === 'refused' ? [note.by, note.folder] : note)
-    const window = this.#window(key)
-    if (window.written < (note.outcome === 'refused' ? REFUSALS_PER_HOUR : 1)) {
-      window.written++
+    const words = JSON.stringify(note)
+    const key = note.outcome === 'refused' ? JSON.stringify([note.by, note.folder, note.act]) : words
+    const { written, more } = this.#window(key)
+    if (written.size < REFUSALS_PER_HOUR && !written.has(words)) {
+      written.add(words)
       return this.#write(note, 1)
     }
-    const { count } = window.more.get(note.act) ?? { count: 0 }
-    window.more.set(note.act, { note, count: count + 1 })
+    const { count } = more.get(note.act) ?? { count: 0 }
+    more.set(note.act, { note, count: count + 1 })
   }
 
   #window(key: string): Window {
@@ -44,7 +45,7 @@ export class AuditBook {
     const open = this.#windows.get(key)
     if (open && open.until > now) return open
     if (open) this.#close(open)
-    const window = { until: now + HOUR_MS, written: 0, more: new Map() }
+    const window = { until: now + HOUR_MS, written: new Set<string>(), more: new Map() }
     this.#windows.set(key, window)
     return window
   }

@@ -34,7 +34,7 @@ export class FolderLimits {
 
   /** As it was measured last. */
   isOver(folder: string): boolean {
-    return this.#ports.store.facts.get(factOf(folder)) === 'over'
+    return isFolderOver(this.#ports.store, folder)
   }
 
   /** The group worked: its folder is measured, unless that was done a short while ago. Never rejects. */
@@ -68,6 +68,11 @@ export class FolderLimits {
     log.warn(`Group ${folder}: ${text}`)
     deliver()
   }
+}
+
+/** As it was measured last, by whichever host. */
+export function isFolderOver({ facts }: Pick<Store, 'facts'>, folder: string): boolean {
+  return facts.get(factOf(folder)) === 'over'
 }
 
 /** What is read of a group's folder is its own; run logs are the host's, and count against nobody. */

@@ -151,7 +151,8 @@ export class GroupQueue {
   #pump(): void {
     let [free, coming] = [this.#freePlaces(), this.#leaving]
     for (const lane of this.#waiting) {
-      const hasOwn = lane.warm || this.#hasOwnPlace(lane)
+      // A container that is still leaving keeps its place for its own lane.
+      const hasOwn = lane.run !== undefined || this.#hasOwnPlace(lane)
       if (hasOwn || free > 0) {
         if (!hasOwn) free--
         this.#begin(lane)
@@ -233,7 +234,7 @@ export class GroupQueue {
   /** A warm container stays when those that wait have places without it. */
   #mayStay(lane: Lane): boolean {
     if (this.#hasOwnPlace(lane)) return true
-    return [...this.#waiting].every((other) => other !== lane && (other.warm || this.#hasPlace(other)))
+    return [...this.#waiting].every((other) => other !== lane && (other.run !== undefined || this.#hasPlace(other)))
   }
 
   #free(lane: Lane): void {

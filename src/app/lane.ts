@@ -40,6 +40,8 @@ export class Lane {
   #sessionsInode: number | undefined
   readonly #inFlight: ClaimedTurn[] = []
   #stopWanted = false
+  /** The container has the turn that is worked on. Until then it may be the last turn's, on its way out. */
+  #live = false
   #worn: AgentRun | undefined
 
   constructor({ folder, name, ports, rules }: { folder: string; name: TurnLane; ports: LanePorts; rules: LaneRules }) {
@@ -66,7 +68,9 @@ export class Lane {
 
   /** The running turn could take what its chat says now. A task's run takes nothing: its answer is not for them. */
   get takesFollowUps(): boolean {
-    return this.claimed !== undefined && !this.claimed.task && !this.#stopWanted && (this.#run?.takesFollowUps ?? false)
+    return (
+      this.#live && this.claimed !== undefined && !this.claimed.task && !this.#stopWanted && (this.#run?.takesFollowUps ?? false)
+    )
   }
 
   /**
@@ -80,16 +84,19 @@ export class Lane {
       const run = await this.#runFor(claimed)
       if (this.#stopWanted) return yield this.#finishAll({ type: 'stopped', text: null })
       run.push(this.#request(claimed))
+      this.#live = true
       this.#ports.onLive(this)
       while (this.#inFlight.length > 0) {
         const { uuids, outcome } = await run.settled()
         yield { turns: this.#inFlight.splice(0, uuids.length), outcome }
       }
     } catch (error) {
+      this.#live = false
       // What it was asked already would be answered to nobody, in a container that nobody ends.
       await this.#run?.kill()
       yield this.#finishAll({ type: 'failed', reason: reasonOf(error), detail: errorText(error) })
     } finally {
+      this.#live = false
       if (this.name === 'isolated') await this.close()
     }
   }

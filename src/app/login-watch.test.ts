@@ -10,7 +10,7 @@ test('what waits for a login is taken up when the login changes, and only then',
   store.chats.park('local:main', 7)
   let login = 'none'
   let wakes = 0
-  const watch = new LoginWatch({ store, fingerprint: async () => login, wakeAll: () => wakes++ })
+  const watch = new LoginWatch({ store, login: async () => ({ fingerprint: login }), wakeAll: () => wakes++ })
   const parked = () => store.chats.cursors('local:main').parkedSeq
   await watch.check()
   await watch.check()
@@ -25,7 +25,7 @@ test('a change that could not be acted on is acted on later', async (t) => {
   const { store } = storeWith(t, ['main'])
   store.chats.park('local:main', 7)
   let login = 'none'
-  const watch = new LoginWatch({ store, fingerprint: async () => login, wakeAll: () => {} })
+  const watch = new LoginWatch({ store, login: async () => ({ fingerprint: login }), wakeAll: () => {} })
   await watch.check()
   login = 'another'
   const { mock } = t.mock.method(store.chats, 'unparkAll', () => {
@@ -40,7 +40,7 @@ test('a change that could not be acted on is acted on later', async (t) => {
 test('what was refused for a login that has changed meanwhile does not wait for another one', async (t) => {
   const { store } = storeWith(t, ['main'])
   let login = 'none'
-  const watch = new LoginWatch({ store, fingerprint: async () => login, wakeAll: () => {} })
+  const watch = new LoginWatch({ store, login: async () => ({ fingerprint: login }), wakeAll: () => {} })
   const rules = { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 5, installId: 'test' }
   const desk = new TurnDesk({ store, feed: new Feed(), now: () => 1_000, loginChanges: () => watch.changes }, rules)
   const refuse = () => {
@@ -57,4 +57,24 @@ test('what was refused for a login that has changed meanwhile does not wait for 
   refuse()()
   assert.equal(store.outbox.counts().pending, 1, 'the new one is not accepted either')
   assert.equal(desk.claim('main', 'chat'), undefined)
+})
+
+test('the owner hears once that a login ends soon, and of the next one again', async (t) => {
+  const { store } = storeWith(t, ['main'])
+  const HOUR = 60 * 60_000
+  const told: number[] = []
+  let [now, expiresAt] = [0, 8 * HOUR]
+  const ports = { store, login: async () => ({ fingerprint: 'x', expiresAt }), wakeAll: () => {}, now: () => now }
+  const watch = () => new LoginWatch({ ...ports, onExpiring: (at) => told.push(at) })
+  const checks = async () => {
+    await watch().check()
+    return told.splice(0)
+  }
+  assert.deepEqual(await checks(), [])
+  now = 7 * HOUR
+  assert.deepEqual([await checks(), await checks()], [[8 * HOUR], []])
+  expiresAt = 16 * HOUR
+  assert.deepEqual(await checks(), [])
+  now = 15.5 * HOUR
+  assert.deepEqual(await checks(), [16 * HOUR])
 })

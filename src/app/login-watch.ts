@@ -1,11 +1,19 @@
+import type { Instant } from '../domain/clock.ts'
 import type { Store } from '../store/store.ts'
 
 export type LoginWatchPorts = {
-  store: Pick<Store, 'chats'>
-  /** Changes when the login does, and tells nothing of it. */
-  fingerprint(): Promise<string>
+  store: Pick<Store, 'chats' | 'facts'>
+  /** `fingerprint` changes when the login does, and tells nothing of it; when it ends, where that is known. */
+  login(): Promise<{ fingerprint: string; expiresAt?: Instant | undefined }>
   wakeAll(): void
+  /** Tells the owner that the login ends soon. */
+  onExpiring?(at: Instant): void
+  now?(): Instant
 }
+
+/** So long before its end the owner hears of it; the logins of Claude Code last some hours. */
+const NOTICE_MS = 60 * 60_000
+const TOLD = 'login_expiry_told'
 
 /** Messages that wait for a login are taken up again when there is another one. */
 export class LoginWatch {
@@ -24,8 +32,9 @@ export class LoginWatch {
 
   /** Called at the start, when the login's file changes, and now and then. */
   async check(): Promise<void> {
-    const { store, fingerprint, wakeAll } = this.#ports
-    const current = await fingerprint()
+    const { store, login, wakeAll } = this.#ports
+    const { fingerprint: current, expiresAt } = await login()
+    if (expiresAt !== undefined) this.#tellOfEnd(expiresAt)
     const changed = this.#known !== undefined && this.#known !== current
     if (changed) {
       this.#changes++
@@ -33,5 +42,13 @@ export class LoginWatch {
     }
     this.#known = current
     if (changed) wakeAll()
+  }
+
+  /** Once for each login, also by a host that was started again since. */
+  #tellOfEnd(at: Instant): void {
+    const { store, onExpiring = () => {}, now = Date.now } = this.#ports
+    if (at - now() > NOTICE_MS || store.facts.get(TOLD) === String(at)) return
+    store.facts.set(TOLD, String(at))
+    onExpiring(at)
   }
 }

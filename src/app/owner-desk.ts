@@ -1,14 +1,17 @@
+import type { TaskDeed } from '@nanoclaw/protocol'
 import type { AuditNote } from '../domain/audit.ts'
 import type { Registration } from '../domain/registration.ts'
 import type { Store } from '../store/store.ts'
 import type { GroupChange, GroupSettings } from './group-change.ts'
 import type { GroupRegistry } from './groups.ts'
 import type { MountAdmin, RootWish } from './mount-admin.ts'
+import { changeTask, type TaskBook } from './tasks.ts'
 
 export type OwnerPorts = {
-  store: Pick<Store, 'tx'>
+  store: Pick<Store, 'tx' | 'tasks'>
   registry: GroupRegistry
   mounts: MountAdmin
+  tasks: TaskBook
   audit(note: AuditNote): void
 }
 
@@ -47,6 +50,13 @@ export class OwnerDesk {
 
   removeMount(path: string): GroupChange {
     return this.#noted({ act: 'remove-mount', subject: path }, () => this.#ports.mounts.remove(path))
+  }
+
+  changeTask({ id, deed }: { id: string; deed: TaskDeed }): GroupChange {
+    const { store, tasks } = this.#ports
+    const folder = store.tasks.find(id)?.folder
+    const what = { act: `${deed}-task`, subject: id, ...(folder === undefined ? {} : { folder }) }
+    return this.#noted(what, () => changeTask(tasks, { id, deed }))
   }
 
   #noted({ act, subject, folder, more }: What, change: () => GroupChange): GroupChange {

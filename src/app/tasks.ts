@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import type { Change, TaskDeed } from '@nanoclaw/protocol'
+import type { TaskDeed } from '@nanoclaw/protocol'
 import type { Instant } from '../domain/clock.ts'
-import { AppError } from '../domain/errors.ts'
 import { localTime } from '../domain/prompt.ts'
 import type { WrittenSchedule } from '../domain/schedule.ts'
 import type { Store } from '../store/store.ts'
 import type { Task, TaskRun } from '../store/tasks.ts'
+import type { GroupChange } from './group-change.ts'
 import { beginRun, homeProblem, nextOf, pauseTask } from './task-run.ts'
 
 export type TaskPatch = {
@@ -210,10 +210,9 @@ export function newTaskId(): string {
   return `task-${randomBytes(6).toString('hex')}`
 }
 
-/** The owner's deeds. What is refused is an error; with `input.`, the command line ends with 2. */
-export function changeTask(book: TaskBook, { id, deed }: { id: string; deed: TaskDeed }): Change {
+/** The owner's deeds. */
+export function changeTask(book: TaskBook, { id, deed }: { id: string; deed: TaskDeed }): GroupChange {
   const deeds = { pause: book.pause, resume: book.resume, cancel: book.cancel, run: book.runNow }
   const change = deeds[deed].call(book, id)
-  if (change.type === 'refused') throw new AppError({ code: 'input.task', fault: 'user', message: change.why })
-  return { text: change.text, notes: [] }
+  return change.type === 'done' ? { type: 'done', text: change.text, notes: [] } : { type: 'refused', why: change.why }
 }

@@ -1,16 +1,20 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
+import { AuditBook } from '../app/audit-book.ts'
 import { Feed } from '../app/feed.ts'
 import { ensureMain } from '../app/groups.ts'
 import { Inbox } from '../app/inbox.ts'
-import { type Config, PROJECT } from '../config.ts'
+import { type Config, PROJECT, policyFile } from '../config.ts'
 import { containerUser } from '../container/folders.ts'
+import type { AuditNote } from '../domain/audit.ts'
 import { AppError } from '../domain/errors.ts'
 import { makeWhatsApp } from '../host/channels.ts'
 import { prepareRoot } from '../project.ts'
+import { Secrets } from '../secrets.ts'
+import { SenderAllowlist } from '../sender-allowlist.ts'
 import { HostLock } from '../store/lock.ts'
 import { Store } from '../store/store.ts'
-import { loginEvents } from '../web/channels-api.ts'
+import { linkNote, loginEvents, noting } from '../web/channels-api.ts'
 import { type Linking, unknownChannel } from './channels.ts'
 import { ControlClient } from './control-client.ts'
 
@@ -49,17 +53,29 @@ async function withoutHost({ config, say }: Where, use: (linking: Linking) => Pr
   const store = Store.open(paths.database, say)
   const life = new AbortController()
   const log = { debug() {}, info: say, warn: say, error: say }
-  const whatsapp = makeWhatsApp({ config, store, log })
+  const book = new AuditBook({ store, now: Date.now, redact: new Secrets(config).redact })
+  const audit = (note: AuditNote) => book.note(note)
+  const senders = new SenderAllowlist({ file: policyFile(config.userHome, 'sender-allowlist.json'), onBroken: say })
+  const whatsapp = makeWhatsApp({ config, store, senders, log })
   try {
     ensureMain(store, Date.now())
     await whatsapp.start(
-      new Inbox({ store, feed: new Feed(), wake: () => {}, deliver: () => {}, takeCommand: () => undefined }),
+      new Inbox({
+        store,
+        feed: new Feed(),
+        wake: () => {},
+        deliver: () => {},
+        takeCommand: () => undefined,
+        judge: senders.judge,
+      }),
       life.signal,
     )
     await use({
-      login: ({ phone, signal }) => loginEvents((tell) => whatsapp.login({ phone, tell, signal })),
+      login: ({ name, phone, signal }) =>
+        loginEvents((tell) => whatsapp.login({ phone, tell: noting({ tell, audit, name }), signal })),
       logout: async (name) => {
         await whatsapp.logout()
+        audit(linkNote({ act: 'unlink-channel', name, detail: 'no longer linked' }))
         return { text: `${name} is no longer linked.` }
       },
     })

@@ -3,7 +3,7 @@ import type { GroupChange } from '../app/group-change.ts'
 import { ensureMain, GroupRegistry } from '../app/groups.ts'
 import { MountAdmin } from '../app/mount-admin.ts'
 import { OwnerDesk } from '../app/owner-desk.ts'
-import { changeTask, newTaskId, TaskBook } from '../app/tasks.ts'
+import { newTaskId, TaskBook } from '../app/tasks.ts'
 import { type Config, mountRules, PROJECT } from '../config.ts'
 import { containerUser } from '../container/folders.ts'
 import { AppError } from '../domain/errors.ts'
@@ -68,8 +68,8 @@ function adminOf(store: Store, config: Config): GroupAdmin {
   const registry = new GroupRegistry({ store, now: Date.now, release: () => {}, changed: () => {} }, config)
   const audit = new AuditBook({ store, now: Date.now, redact: new Secrets(config).redact })
   const mounts = new MountAdmin(mountRules(config))
-  const desk = new OwnerDesk({ store, registry, mounts, audit: (note) => audit.note(note) })
   const tasks = new TaskBook({ store, now: Date.now, newId: newTaskId, wake: () => {}, changed: () => {} }, config)
+  const desk = new OwnerDesk({ store, registry, mounts, tasks, audit: (note) => audit.note(note) })
   return {
     registerChat: async (wish) => answer(desk.register(wish)),
     setGroup: async (settings) => answer(desk.set(settings)),
@@ -77,7 +77,7 @@ function adminOf(store: Store, config: Config): GroupAdmin {
     clearSession: async (folder) => answer(desk.clearSession(folder)),
     allowMount: async (wish) => answer(desk.allowMount(wish)),
     removeMount: async (target) => answer(desk.removeMount(target)),
-    changeTask: async (id, deed) => changeTask(tasks, { id, deed }),
+    changeTask: async (id, deed) => answer(desk.changeTask({ id, deed })),
   }
 }
 

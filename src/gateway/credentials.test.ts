@@ -37,6 +37,7 @@ test('the login of this machine is read anew each time', async (t) => {
     kind: 'oauth',
     value: 'sk-ant-oat01-login',
     source: '~/.claude/.credentials.json',
+    expiresAt: NOW + 1,
   })
 })
 

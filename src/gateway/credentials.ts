@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 
 /** What opens the model API. `source` says for a person where it came from; `value` never leaves the host process. */
-export type Credential = { kind: 'api-key' | 'oauth'; value: string; source: string }
+export type Credential = { kind: 'api-key' | 'oauth'; value: string; source: string; expiresAt?: number }
 /** `why` is for a person: what is missing and what to do. */
 export type NoCredential = { kind: 'none'; why: string }
 
@@ -65,7 +65,8 @@ export class HostCredentials implements CredentialSource {
     if (login === undefined)
       return { kind: 'none', why: `The login in ~/.claude/.credentials.json cannot be read. ${WHAT_TO_DO}` }
     if (login.expiresAt <= this.#now()) return { kind: 'none', why: expired(login.expiresAt) }
-    return usable({ kind: 'oauth', value: login.accessToken, source: '~/.claude/.credentials.json' })
+    const { accessToken: value, expiresAt } = login
+    return usable({ kind: 'oauth', value, source: '~/.claude/.credentials.json', expiresAt })
   }
 }
 
@@ -74,9 +75,20 @@ export class HostCredentials implements CredentialSource {
  * left to Claude Code, and its file is read again for each request.
  */
 function expired(at: number): string {
-  const when = `${new Date(at).toISOString().slice(0, 16).replace('T', ' ')} UTC`
-  return `The login in ~/.claude/.credentials.json expired at ${when}. Run claude once on this machine, which renews it; where nobody does, put the token that \`claude setup-token\` prints into .env as CLAUDE_CODE_OAUTH_TOKEN: it lasts a year.`
+  return `The login in ~/.claude/.credentials.json expired at ${utc(at)}. ${HOW_TO_RENEW}`
 }
+
+/** For whoever can renew it before it happens. */
+export function expires(at: number): string {
+  return `The login in ~/.claude/.credentials.json expires at ${utc(at)}, and nobody is answered after that. ${HOW_TO_RENEW}`
+}
+
+function utc(at: number): string {
+  return `${new Date(at).toISOString().slice(0, 16).replace('T', ' ')} UTC`
+}
+
+const HOW_TO_RENEW =
+  'Run claude once on this machine, which renews it; where nobody does, put the token that `claude setup-token` prints into .env as CLAUDE_CODE_OAUTH_TOKEN: it lasts a year.'
 
 /** A value that cannot stand in a header would fail later, in every request, with a worse message. */
 function usable(credential: Credential): Credential | NoCredential {

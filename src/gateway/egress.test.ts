@@ -85,7 +85,7 @@ test('a request is passed on as it is, without what concerns the proxy alone', a
     [undefined, undefined, 'c=d'],
   )
   assert.deepEqual(dialled, ['1.2.3.4:80'])
-  assert.deepEqual(await ended, { host: 'example.com', port: 80, address: '1.2.3.4', up: 4, down: 8, why: null })
+  assert.deepEqual(await ended, { host: 'example.com', port: 80, address: '1.2.3.4', up: 4, down: 8, refused: false, why: null })
 })
 
 test('a tunnel carries bytes both ways and is recorded when it ends', async (t) => {
@@ -95,7 +95,7 @@ test('a tunnel carries bytes both ways and is recorded when it ends', async (t) 
   socket.end('ping')
   assert.equal(await text(socket), 'ping')
   assert.deepEqual(dialled, ['1.2.3.4:443'])
-  assert.deepEqual(await ended, { host: 'example.com', port: 443, address: '1.2.3.4', up: 4, down: 4, why: null })
+  assert.deepEqual(await ended, { host: 'example.com', port: 443, address: '1.2.3.4', up: 4, down: 4, refused: false, why: null })
 })
 
 test('what is no public name is refused before anything is resolved or dialled', async (t) => {
@@ -105,7 +105,7 @@ test('what is no public name is refused before anything is resolved or dialled',
   for (const authority of ['169.254.169.254:80', '[::1]:443', 'example.com:22', 'example.com'])
     assert.equal((await tunnel(port, authority)).status, 403, authority)
   assert.deepEqual(dialled, [])
-  assert.ok(records.length === 9 && records.every(({ why }) => why !== null))
+  assert.ok(records.length === 9 && records.every(({ refused, why }) => refused && why !== null))
 })
 
 test('a name with one address that is not public is refused, and the container is told no address', async (t) => {

@@ -7,8 +7,16 @@ import { pipeline } from 'node:stream/promises'
 import { type Bandwidth, Bucket, Meter } from './bucket.ts'
 import { type EgressPolicy, policyProblem, type Target, targetOf } from './egress-target.ts'
 
-/** One connection of a container to the world, after its end. `why` is there when it was refused or broke. */
-export type EgressRecord = { host: string; port: number; address: string | null; up: number; down: number; why: string | null }
+/** One connection of a container to the world, after its end. `why` is there when it was refused, by our rules, or broke. */
+export type EgressRecord = {
+  host: string
+  port: number
+  address: string | null
+  up: number
+  down: number
+  refused: boolean
+  why: string | null
+}
 
 export type EgressPorts = {
   /** All addresses of a name; none, or a rejection, when it has none. */
@@ -89,7 +97,7 @@ export class Egress {
       await Promise.allSettled([pipeline(client, up, server), pipeline(server, down, client)])
       Object.assign(trace, { up: up.bytes + head.length, down: down.bytes })
     } catch (error) {
-      trace.why = error instanceof Error ? error.message : String(error)
+      Object.assign(trace, failureOf(error))
       client.end(refusalHead(error))
     } finally {
       this.#ports.onEnd(trace)
@@ -108,7 +116,7 @@ export class Egress {
       const down = new Meter(this.#bucket)
       await pipeline(answer, down, response).finally(() => (trace.down = down.bytes))
     } catch (error) {
-      trace.why = error instanceof Error ? error.message : String(error)
+      Object.assign(trace, failureOf(error))
       refuseRequest(response, error)
     } finally {
       this.#ports.onEnd(trace)
@@ -129,7 +137,7 @@ export class Egress {
   }
 
   #trace(authority: string): EgressRecord {
-    return { host: authority.slice(0, 260), port: 0, address: null, up: 0, down: 0, why: null }
+    return { host: authority.slice(0, 260), port: 0, address: null, up: 0, down: 0, refused: false, why: null }
   }
 
   async #connect(authority: string, trace: EgressRecord, defaultPort?: number): Promise<net.Socket> {
@@ -178,6 +186,13 @@ async function connected(socket: net.Socket, { host }: Target): Promise<void> {
 function endToEnd(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
   const named = (headers.connection ?? '').split(',').map((name) => name.trim().toLowerCase())
   return Object.fromEntries(Object.entries(headers).filter(([name]) => !HOP_BY_HOP.includes(name) && !named.includes(name)))
+}
+
+function failureOf(error: unknown): Pick<EgressRecord, 'refused' | 'why'> {
+  return {
+    refused: error instanceof Refusal && error.status === 403,
+    why: error instanceof Error ? error.message : String(error),
+  }
 }
 
 const REASONS = { 403: 'Forbidden', 502: 'Bad Gateway', 504: 'Gateway Timeout' }

@@ -1,16 +1,18 @@
 import path from 'node:path'
+import { isFolderOver } from '../app/folder-limits.ts'
 import { Courier } from '../app/outbox.ts'
 import type { OutgoingFiles } from '../app/outgoing-files.ts'
 import type { Channel, ChannelState } from '../channels/contract.ts'
 import { WhatsAppChannel } from '../channels/whatsapp/channel.ts'
 import type { ChannelLog } from '../channels/whatsapp/ports.ts'
 import { systemClock } from '../domain/clock.ts'
+import type { Speaker } from '../domain/senders.ts'
 import { transcriber } from '../transcription.ts'
 import type { Base } from './base.ts'
 
-type WhatsAppWiring = Pick<Base, 'config' | 'store'> & { log: ChannelLog; onState?: (state: ChannelState) => void }
+type WhatsAppWiring = Pick<Base, 'config' | 'store' | 'senders'> & { log: ChannelLog; onState?: (state: ChannelState) => void }
 
-export function makeWhatsApp({ config, store, log, onState }: WhatsAppWiring): WhatsAppChannel {
+export function makeWhatsApp({ config, store, senders, log, onState }: WhatsAppWiring): WhatsAppChannel {
   const { root, assistantName, hasOwnNumber, whatsapp, transcription } = config
   const authFolder = path.join(root, 'store', 'auth')
   const attachmentsFolder = path.join(root, 'data', 'attachments')
@@ -20,8 +22,22 @@ export function makeWhatsApp({ config, store, log, onState }: WhatsAppWiring): W
   }
   const settings = { authFolder, attachmentsFolder, assistantName, hasOwnNumber, ...whatsapp }
   const transcribe = transcription && transcriber(transcription)
-  const ports = { clock: systemClock, random: Math.random, log, registration, transcribe }
+  const ports = {
+    clock: systemClock,
+    random: Math.random,
+    log,
+    registration,
+    refuseFile: (said: Speaker) => fileRefusal({ store, senders }, said),
+    transcribe,
+  }
   return new WhatsAppChannel({ settings, ports, onState })
+}
+
+/** What the host does not keep, no channel fetches: files of people who are dropped, and of groups with too much already. */
+export function fileRefusal({ store, senders }: Pick<Base, 'store' | 'senders'>, said: Speaker): string | undefined {
+  const group = store.groups.find(store.groups.chat(said.jid)?.folder ?? '')
+  if (group && senders.judge(said, group).type === 'dropped') return 'its sender is not heard here'
+  return group && isFolderOver(store, group.folder) ? "the group's folder is full" : undefined
 }
 
 /** What only a person can put right about a channel, in words; undefined for what passes by itself. */

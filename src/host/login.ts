@@ -2,8 +2,9 @@ import { type FSWatcher, watch } from 'node:fs'
 import path from 'node:path'
 import { LoginWatch } from '../app/login-watch.ts'
 import type { Config } from '../config.ts'
+import { systemClock } from '../domain/clock.ts'
 import { errorText } from '../domain/errors.ts'
-import { fingerprintOf, HostCredentials, placeholderEnv } from '../gateway/credentials.ts'
+import { expires, fingerprintOf, HostCredentials, placeholderEnv } from '../gateway/credentials.ts'
 import type { Base } from './base.ts'
 
 export function credentialsOf({ apiKey, oauthToken, userHome }: Config): HostCredentials {
@@ -21,10 +22,21 @@ export async function loginFile(config: Config): Promise<{ placeholder: string; 
 /** `changes`: see LoginWatch. */
 export type LoginChecks = { readonly changes: number; check(): void; close(): void }
 
+/** `tell`: something that the owner should know. */
+type Reaction = { wakeAll(): void; tell(text: string): void }
+
 /** A login that is renewed is noticed when its file changes, where the system can tell, and else by the sweep. */
-export function makeLoginWatch({ config, log, store }: Base, wakeAll: () => void): LoginChecks {
+export function makeLoginWatch({ config, log, store }: Base, { wakeAll, tell }: Reaction): LoginChecks {
   const credentials = credentialsOf(config)
-  const logins = new LoginWatch({ store, wakeAll, fingerprint: async () => fingerprintOf(await credentials.current()) })
+  const login = async () => {
+    const current = await credentials.current()
+    return { fingerprint: fingerprintOf(current), expiresAt: current.kind === 'none' ? undefined : current.expiresAt }
+  }
+  const onExpiring = (at: number) => {
+    log.warn(expires(at))
+    tell(expires(at))
+  }
+  const logins = new LoginWatch({ store, wakeAll, login, onExpiring, now: systemClock.now })
   const check = () => {
     logins.check().catch((error) => log.error(`The login could not be looked at: ${errorText(error)}`))
   }

@@ -18,7 +18,7 @@ function api(t: TestContext) {
     { store, feed, now: () => 1_000 },
     { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 5, installId: 'x' },
   )
-  const status = () => assert.fail('not asked for')
+  const status = () => assert.fail('not asked for, with s3cret')
   const registry = new GroupRegistry(
     { store, now: () => 0, release: () => {}, changed: () => {} },
     { root, assistantName: 'Andy' },
@@ -35,6 +35,8 @@ function api(t: TestContext) {
     receive: inbox.receive.bind(inbox),
     stopTurn: (jid) => jid === 'local:main',
     status,
+    audit: () => {},
+    redact: (text) => text.replaceAll('s3cret', '[redacted]'),
     now: () => 1_000,
   })
   const post = (path: string, body: unknown) => app.request(path, { method: 'POST', body: JSON.stringify(body) })
@@ -104,4 +106,12 @@ test('what cannot be used is answered with a status and a sentence', async (t) =
 test('stop says whether there was a turn to stop', async (t) => {
   const { post } = api(t)
   assert.deepEqual(await (await post('/api/chats/local:main/stop', {})).json(), { stopped: true })
+})
+
+test('what goes wrong is told without the secrets in it', async (t) => {
+  const answer = await api(t).app.request('/api/status')
+  assert.deepEqual(
+    [answer.status, await answer.json()],
+    [500, { error: { code: 'bug', message: 'not asked for, with [redacted]' } }],
+  )
 })

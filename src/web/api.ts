@@ -4,7 +4,8 @@ import { z } from 'zod'
 import type { Feed, FeedEvent } from '../app/feed.ts'
 import { outcomeOf } from '../app/outcome.ts'
 import { typedMessage } from '../channels/terminal.ts'
-import { AppError } from '../domain/errors.ts'
+import type { AuditNote } from '../domain/audit.ts'
+import { AppError, errorText } from '../domain/errors.ts'
 import type { IncomingMessage, Message } from '../domain/message.ts'
 import type { Store } from '../store/store.ts'
 import { channelsApi, type Linkable } from './channels-api.ts'
@@ -22,6 +23,9 @@ export type ApiPorts = {
   receive(message: IncomingMessage): number | undefined
   stopTurn(jid: string): boolean
   status(): HostStatus
+  audit(note: AuditNote): void
+  /** Takes secrets out of what is told of states and errors: words of libraries may hold them. */
+  redact(text: string): string
   now(): number
 }
 
@@ -32,12 +36,12 @@ const limit = z.coerce.number().int().min(1).max(500).default(50)
 export function controlApi(ports: ApiPorts): Hono {
   const { store, feed } = ports
   return new Hono()
-    .onError((error, c) => failure(c, error))
+    .onError((error, c) => failure({ c, error, redact: ports.redact }))
     .notFound((c) => c.json({ error: { code: 'api.unknown', message: `There is no ${c.req.method} ${c.req.path}.` } }, 404))
     .route('/', groupsApi(ports))
-    .route('/', channelsApi(ports.channels))
+    .route('/', channelsApi(ports.channels, ports.audit))
     .route('/', tasksApi(ports))
-    .get('/api/status', (c) => c.json(ports.status()))
+    .get('/api/status', (c) => c.body(ports.redact(JSON.stringify(ports.status())), 200, { 'content-type': 'application/json' }))
     .get('/api/chats/:jid/messages', (c) => {
       const messages = store.messages.latest(registered(store, c), limit.parse(c.req.query('limit')))
       return c.json({ messages: messages.map(chatMessage) })
@@ -74,14 +78,14 @@ function registered(store: Store, c: Context): string {
   })
 }
 
-function failure(c: Context, error: unknown): Response {
+function failure({ c, error, redact }: { c: Context; error: unknown; redact(text: string): string }): Response {
   if (error instanceof AppError)
-    return c.json({ error: { code: error.code, message: error.message } }, error.code === 'chat.unknown' ? 404 : 400)
+    return c.json({ error: { code: error.code, message: redact(error.message) } }, error.code === 'chat.unknown' ? 404 : 400)
   if (error instanceof z.ZodError || error instanceof SyntaxError) {
     const message = error instanceof z.ZodError ? error.issues.map((issue) => issue.message).join('; ') : 'the body is not JSON'
     return c.json({ error: { code: 'api.invalid', message } }, 400)
   }
-  return c.json({ error: { code: 'bug', message: error instanceof Error ? error.message : String(error) } }, 500)
+  return c.json({ error: { code: 'bug', message: redact(errorText(error)) } }, 500)
 }
 
 async function* chatEvents(events: AsyncIterable<FeedEvent>): AsyncGenerator<ChatEvent> {

@@ -1,16 +1,19 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { loginEvent } from '@nanoclaw/protocol'
+import type { AuditNote } from '../domain/audit.ts'
 import { channelsApi, type Linkable } from './channels-api.ts'
 
 function api(channel: Partial<Linkable>) {
   const errors: unknown[] = []
-  const app = channelsApi([{ name: 'terminal' }, { name: 'whatsapp', ...channel }]).onError((error, c) => {
+  const noted: string[] = []
+  const audit = ({ by, act, subject, detail }: AuditNote) => noted.push(`${by}: ${act} ${subject}: ${detail}`)
+  const app = channelsApi([{ name: 'terminal' }, { name: 'whatsapp', ...channel }], audit).onError((error, c) => {
     errors.push(error)
     return c.text('refused', 400)
   })
   const post = (path: string, body: unknown) => app.request(path, { method: 'POST', body: JSON.stringify(body) })
-  return { post, errors }
+  return { post, errors, noted }
 }
 
 const linesOf = async (response: Response) =>
@@ -32,6 +35,13 @@ test('a login is a stream of what to do, to its end', async () => {
     { type: 'code', code: 'for 491512345' },
     { type: 'online', account: 'me' },
   ])
+})
+
+test('linking and unlinking is in the audit', async () => {
+  const { post, noted } = api({ login: async ({ tell }) => tell({ type: 'online', account: 'me' }), logout: async () => {} })
+  await linesOf(await post('/api/channels/whatsapp/login', {}))
+  await post('/api/channels/whatsapp/logout', {})
+  assert.deepEqual(noted, ['owner: link-channel whatsapp: linked to me', 'owner: unlink-channel whatsapp: no longer linked'])
 })
 
 test('a login that breaks ends as one that failed', async () => {

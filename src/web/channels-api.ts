@@ -1,5 +1,6 @@
 import { type LoginEvent, loginRequest } from '@nanoclaw/protocol'
 import { Hono } from 'hono'
+import type { AuditNote } from '../domain/audit.ts'
 import { AppError, errorText } from '../domain/errors.ts'
 import { ndjson } from './ndjson.ts'
 
@@ -9,18 +10,35 @@ type LoginRequest = { phone?: string | undefined; tell(event: LoginEvent): void;
 export type Linkable = { name: string; login?(request: LoginRequest): Promise<void>; logout?(): Promise<void> }
 
 /** Linking and unlinking of channels (protocol/control.ts), to be mounted into the local API. */
-export function channelsApi(channels: readonly Linkable[]): Hono {
+export function channelsApi(channels: readonly Linkable[], audit: (note: AuditNote) => void): Hono {
   return new Hono()
     .post('/api/channels/:name/login', async (c) => {
       const { phone } = loginRequest.parse(await c.req.json())
       const channel = linkable(channels, c.req.param('name'))
-      return ndjson(c, (signal) => loginEvents((tell) => channel.login({ phone, tell, signal })))
+      return ndjson(c, (signal) =>
+        loginEvents((tell) => channel.login({ phone, tell: noting({ tell, audit, name: channel.name }), signal })),
+      )
     })
     .post('/api/channels/:name/logout', async (c) => {
       const { name, logout } = linkable(channels, c.req.param('name'))
       await logout()
+      audit(linkNote({ act: 'unlink-channel', name, detail: 'no longer linked' }))
       return c.json({ text: `${name} is no longer linked.`, notes: [] })
     })
+}
+
+type Teller = (event: LoginEvent) => void
+
+/** Who links a channel lets whoever writes there in. */
+export function noting({ tell, audit, name }: { tell: Teller; audit: (note: AuditNote) => void; name: string }): Teller {
+  return (event) => {
+    if (event.type === 'online') audit(linkNote({ act: 'link-channel', name, detail: `linked to ${event.account}` }))
+    tell(event)
+  }
+}
+
+export function linkNote({ act, name, detail }: { act: string; name: string; detail: string }): AuditNote {
+  return { by: 'owner', folder: null, act, subject: name, outcome: 'done', detail }
 }
 
 function linkable(channels: readonly Linkable[], name: string): Required<Linkable> {

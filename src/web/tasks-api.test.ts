@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { change, taskDetail, taskRun } from '@nanoclaw/protocol'
 import { storeWith } from '../../test/fakes/rooms.ts'
+import { OwnerDesk } from '../app/owner-desk.ts'
 import { TaskBook } from '../app/tasks.ts'
+import type { AuditNote } from '../domain/audit.ts'
 import { AppError } from '../domain/errors.ts'
 import { tasksApi } from './tasks-api.ts'
 
@@ -11,7 +13,9 @@ test('tasks are listed and changed as the contract says, and what is refused is 
   const ports = { store, now: () => 0, newId: () => 'a/b', wake: () => {}, changed: () => {} }
   const tasks = new TaskBook(ports, { timeZone: 'UTC' })
   const errors: unknown[] = []
-  const api = tasksApi({ store, tasks }).onError((error, c) => {
+  const audit = (note: AuditNote) => store.audit.add({ ...note, at: 0, count: 1 })
+  const registry = new OwnerDesk({ store, tasks, audit, registry: {} as never, mounts: {} as never })
+  const api = tasksApi({ store, tasks, registry }).onError((error, c) => {
     errors.push(error)
     return c.text('refused', 400)
   })
@@ -35,5 +39,9 @@ test('tasks are listed and changed as the contract says, and what is refused is 
   assert.deepEqual(
     errors.map((error) => (error instanceof AppError ? error.code : 'not the contract')),
     ['input.task', 'not the contract', 'not the contract'],
+  )
+  assert.deepEqual(
+    store.audit.latest({ limit: 9 }).map(({ by, folder, act, subject, outcome }) => [by, folder, act, subject, outcome].join()),
+    ['pause', 'resume', 'run', 'cancel'].map((deed) => `owner,main,${deed}-task,a/b,done`).concat('owner,,run-task,a/b,refused'),
   )
 })

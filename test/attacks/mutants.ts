@@ -152,8 +152,12 @@ export const MUTANTS: Mutant[] = [
     [
       ["if (note.by === 'owner') return this.#write(note, 1)", ''],
       ['const detail = redact(note.detail)', 'const detail = note.detail'],
-      ["note.outcome === 'refused' ? [note.by, note.folder] : note", '[note.by, note.folder]'],
-      ["note.outcome === 'refused' ? REFUSALS_PER_HOUR : 1", 'Number.MAX_SAFE_INTEGER'],
+      [
+        "note.outcome === 'refused' ? JSON.stringify([note.by, note.folder, note.act]) : words",
+        'JSON.stringify([note.by, note.folder])',
+      ],
+      ['written.size < REFUSALS_PER_HOUR && ', ''],
+      [' && !written.has(words)', ''],
     ],
   ),
   ...of('src/app/folder-limits.ts', ['src/app/folder-limits.test.ts'], [["size === 'over' ? 'over' : 'within'", "'within'"]]),

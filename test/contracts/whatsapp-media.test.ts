@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { proto } from 'baileys'
@@ -66,6 +66,14 @@ test("files that come in lie in the group's attachments, and the message says wh
   assert.equal(text, `[Image: /workspace/attachments/${id}/image.png, image/png, 50 KB] @Andy what is this?`)
   assert.ok(triggerOf('@Andy')(text))
   assert.deepEqual(readFileSync(path.join(world.folder, 'data/attachments/family', id, 'image.png')), PNG)
+})
+
+test('a file that the host would not keep is not fetched, and the message says why', async (t) => {
+  const world = await withMedia(t, { refuseFile: () => 'it is too much' })
+  const { imageMessage } = await sendFile(world, { name: 'a.png', mimeType: 'image/png', content: PNG })
+  await world.server.writeToGroup(world.bob, FAMILY, { imageMessage: { ...imageMessage, caption: 'look' } })
+  assert.equal((await world.heard('look')).text, '[Image: it was not kept, it is too much] look')
+  assert.ok(!existsSync(path.join(world.folder, 'data/attachments/family')))
 })
 
 test('a document keeps its name, and a voice note tells how long it is', async (t) => {

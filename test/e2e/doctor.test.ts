@@ -5,7 +5,9 @@ import os from 'node:os'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { Report } from '../../src/cli/doctor/doctor.ts'
+import { startDemoModel } from '../../src/demo/server.ts'
 import { Store } from '../../src/store/store.ts'
+import { bridgeAddress } from '../fakes/guide-project.ts'
 import { TestHost } from '../fakes/host-process.ts'
 
 /** As of the guide's diagnostic script, in its order. */
@@ -79,6 +81,27 @@ test('what an agent put into its folders leads nowhere', async (t) => {
   const { report } = await examined(host)
   assert.equal(statusOf(report, 'sessions'), 'warn', 'the transcript outside is none of this group')
   assert.equal(find(report, 'run-logs').what, 'No container has run yet')
+})
+
+test('without an engine that is the finding, and what needs one is left out', async (t) => {
+  const host = await TestHost.create(t, { HOME: home(t), DOCKER_HOST: 'unix:///nowhere.sock' })
+  const { code, report } = await examined(host)
+  assert.equal(code, 1)
+  assert.match(find(report, 'engine').why, /nowhere\.sock/)
+  for (const id of ['runc', 'isolation', 'image', 'gateway']) assert.equal(statusOf(report, id), 'skip', id)
+})
+
+test('a group on the bridge network has its way out tried', async (t) => {
+  const outside = await startDemoModel({ host: bridgeAddress() })
+  t.after(() => outside.close())
+  const host = await TestHost.create(t, { HOME: home(t), NETWORK: 'bridge', ANTHROPIC_BASE_URL: outside.url })
+  const store = Store.open(path.join(host.root, 'store', 'messages.db'))
+  store.groups.add({ folder: 'main', name: 'Main', isMain: true, config: {} }, 0)
+  store.close()
+  const firewall = async () => find((await examined(host)).report, 'firewall')
+  assert.equal((await firewall()).status, 'ok')
+  await outside.close()
+  assert.match((await firewall()).what, /reach nothing outside/)
 })
 
 test('settings that cannot be used are the finding', async (t) => {

@@ -78,7 +78,8 @@ export function office(t: TestContext, groups: readonly string[] = ['main', 'fam
     files: new OutgoingFiles(root),
     refreshGroups: async () => void refreshes.push('refreshed'),
   }
-  const watcher = new IpcWatcher({ desk: new IpcDesk(ports), clock, log }, root)
+  const ipcDesk = new IpcDesk(ports)
+  const watcher = new IpcWatcher({ desk: ipcDesk, clock, log }, root)
   t.after(() => watcher.stop())
   const inbox = new Inbox({ deliver: () => {}, store, feed, wake: () => {}, takeCommand: (stored) => questions.take(stored) })
   const boxOf = (folder: string, box = 'tasks') => {
@@ -113,7 +114,7 @@ export function office(t: TestContext, groups: readonly string[] = ['main', 'fam
   }
   const outbox = () => store.outbox.due(Number.MAX_SAFE_INTEGER)
   return {
-    ...{ store, root, clock, feed, logged, posted, tasks, refreshes, watcher, desk, questions, inbox },
+    ...{ store, root, clock, feed, logged, posted, tasks, refreshes, watcher, ipcDesk, desk, questions, inbox },
     boxOf,
     drop,
     attach,

@@ -64,7 +64,10 @@ export function addressForms(random: Random): void {
 }
 
 function randomIpv4(random: Random): number {
-  const near = [0x0a000000, 0x7f000000, 0xa9fea9fe, 0xac100000, 0xac1fffff, 0xc0a80000, 0x64400000, 0xe0000000, 0, 0xffffffff]
+  const near = [
+    0x0a000000, 0x7f000000, 0xa9fea9fe, 0xac100000, 0xac1fffff, 0xc0a80000, 0xc0000200, 0xc63364ff, 0xcb007100, 0x64400000,
+    0xe0000000, 0, 0xffffffff,
+  ]
   return (random.chance(0.5) ? random.pick(near) + random.below(9) - 4 : random.below(0x1_0000_0000)) >>> 0
 }
 
@@ -82,7 +85,10 @@ const NOT_PUBLIC: [number, number][] = [
     [0xc0000000, 0xc00000ff],
   ] as [number, number][]),
   ...([
+    [0xc0000200, 0xc00002ff],
     [0xc0586300, 0xc05863ff],
+    [0xc6336400, 0xc63364ff],
+    [0xcb007100, 0xcb0071ff],
     [0xc0a80000, 0xc0a8ffff],
     [0xc6120000, 0xc613ffff],
   ] as [number, number][]),

@@ -2,7 +2,10 @@ import { Random } from '../../src/cli/bench/random.ts'
 import { addressForms, hostForms } from './addresses.ts'
 import { answers } from './answers.ts'
 import { bodies, routes } from './bodies.ts'
+import { frames, lineForms } from './frames.ts'
+import { configs, openHome } from './mounts.ts'
 import { openProxy } from './proxy.ts'
+import { openDesk } from './requests.ts'
 
 /** `weight`: how many rounds it gets beside the others; those over a socket are slow. */
 export type Target = {
@@ -11,7 +14,7 @@ export type Target = {
   open(): Promise<{ round(random: Random): void | Promise<void>; close?(): Promise<void> }>
 }
 
-/** The parsers of hostile input on the way of a container out. A round throws where one of them is wrong. */
+/** The parsers of hostile input: on the way of a container out, and of what its agent, or somebody for it, asks of the host. A round throws where one of them is wrong. */
 export const TARGETS: readonly Target[] = [
   { name: 'host forms', weight: 1, open: async () => ({ round: hostForms }) },
   { name: 'address forms', weight: 1, open: async () => ({ round: addressForms }) },
@@ -19,6 +22,11 @@ export const TARGETS: readonly Target[] = [
   { name: 'routes', weight: 1, open: async () => ({ round: routes }) },
   { name: 'answers', weight: 0.5, open: async () => ({ round: answers }) },
   { name: 'proxy requests', weight: 0.2, open: openProxy },
+  { name: 'lines', weight: 0.5, open: async () => ({ round: lineForms }) },
+  { name: 'frames', weight: 0.2, open: async () => ({ round: frames }) },
+  { name: 'requests', weight: 0.1, open: openDesk },
+  { name: 'mounts', weight: 0.1, open: openHome },
+  { name: 'settings of groups', weight: 0.2, open: async () => ({ round: configs }) },
 ]
 
 /** Runs rounds from a seed on; rejects with the seed of the first that fails, which alone repeats it. */

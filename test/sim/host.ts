@@ -70,8 +70,8 @@ export class SimHost {
     const newId = () => world.newId('task')
     const changed = () => later(() => this.#scheduler.wake())
     this.#tasks = new TaskBook({ store, now: clock.now, newId, wake: (folder) => later(() => wake(folder)), changed }, zone)
-    const fingerprint = async () => String(world.logins)
-    this.#login = new LoginWatch({ store, fingerprint, wakeAll: () => this.#begin(() => this.#wakeAll()) })
+    const login = async () => ({ fingerprint: String(world.logins) })
+    this.#login = new LoginWatch({ store, login, wakeAll: () => this.#begin(() => this.#wakeAll()) })
     this.#begin(() => {
       this.#desk.recover()
       this.#courier.recover()

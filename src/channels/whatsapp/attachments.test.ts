@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
@@ -64,11 +64,15 @@ test('what is too large, too slow or altered is not kept, and the text says why'
 
 test('when the attachments take too much room, the oldest go', async (t) => {
   const { root, keep } = cupboard(t)
-  for (const message of ['M1', 'M2', 'M3']) await keep(Buffer.alloc(9_000, message), {}, message)
+  // A name says nothing of age, and neither does a moment that several files share.
+  t.mock.method(Date, 'now', () => 1_000)
+  for (const message of ['M3', 'M1', 'M2']) await keep(Buffer.alloc(9_000, message), {}, message)
   assert.deepEqual(
     readdirSync(path.join(root, 'family')).filter((name) => existsSync(path.join(root, 'family', name, 'image.txt'))),
-    ['M2', 'M3'],
+    ['M1', 'M2'],
   )
+  const dates = ['M1', 'M2'].map((name) => Math.round(statSync(path.join(root, 'family', name, 'image.txt')).mtimeMs))
+  assert.deepEqual(dates, [1_001, 1_002])
 })
 
 test('names are plain on every system', () => {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
 import path from 'node:path'
 import { type Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -43,6 +43,7 @@ type Download = Pick<Incoming, 'sha256' | 'fetch' | 'signal'> & { partial: strin
 export class Attachments {
   readonly #root: string
   readonly #limits: AttachmentLimits
+  #lastKeptAt = 0
 
   constructor(root: string, limits: AttachmentLimits = ATTACHMENT_LIMITS) {
     this.#root = root
@@ -52,7 +53,7 @@ export class Attachments {
   /** Rejects only when `signal` aborts. */
   async keep(incoming: Incoming): Promise<Kept> {
     const { media } = incoming
-    const what = media.seconds === undefined ? WORDS[media.kind] : `${WORDS[media.kind]} of ${media.seconds} s`
+    const what = labelOf(media)
     try {
       if (media.bytes > this.#limits.fileBytes) throw tooLarge(this.#limits.fileBytes)
       const kept = await this.#store(incoming)
@@ -73,6 +74,7 @@ export class Attachments {
       const bytes = await this.#download({ partial, ...source })
       const type = await typeOf(partial)
       const name = nameFor(media, type)
+      await this.#date(partial)
       const file = path.join(target, name)
       await rename(partial, file)
       return { file, path: `${safeName(message)}/${name}`, bytes, type }
@@ -80,6 +82,12 @@ export class Attachments {
       await rm(target, { recursive: true, force: true })
       throw error
     }
+  }
+
+  /** Dates of file systems are coarse, so files that come together may have one; ours tell which came first. */
+  async #date(file: string): Promise<void> {
+    this.#lastKeptAt = Math.max(Date.now(), this.#lastKeptAt + 1)
+    await utimes(file, this.#lastKeptAt / 1_000, this.#lastKeptAt / 1_000)
   }
 
   async #download({ partial, sha256, fetch, signal: stopped }: Download): Promise<number> {
@@ -120,6 +128,11 @@ export class Attachments {
     }
     return [...folders.values()]
   }
+}
+
+/** `Image`, `Voice note of 3 s`. */
+export function labelOf({ kind, seconds }: Media): string {
+  return seconds === undefined ? WORDS[kind] : `${WORDS[kind]} of ${seconds} s`
 }
 
 async function typeOf(file: string): Promise<FileType> {

@@ -3,7 +3,7 @@ import { AppError, errorText } from '../../domain/errors.ts'
 import type { IncomingMessage } from '../../domain/message.ts'
 import type { Sink } from '../contract.ts'
 import { type Addresses, userOf } from './addresses.ts'
-import type { Attachments } from './attachments.ts'
+import { type Attachments, labelOf } from './attachments.ts'
 import type { AuthState } from './auth-state.ts'
 import { BoundedCache } from './bounded-cache.ts'
 import { type Content, contentOf, excerptOf, type Media, plain } from './content.ts'
@@ -197,6 +197,8 @@ export class Intake {
     const { attachments, downloads, ports } = this.#parts
     const folder = ports.registration(said.jid)?.folder
     if (folder === undefined) return ''
+    const refusal = ports.refuseFile?.(said)
+    if (refusal !== undefined) return `[${labelOf(media)}: it was not kept, ${refusal}]`
     const source = await downloads.of(said.message)
     const { about, file } = await attachments.keep({ folder, message: said.id, media, ...source })
     if (media.kind !== 'voice' || file === undefined) return `[${about}]`

@@ -53,6 +53,7 @@ export type WorldOptions = ServerOptions & {
   clock?: Clock
   random?: () => number
   registered?: Record<string, { folder: string; trigger: string }>
+  refuseFile?: (sender: string) => string | undefined
   transcribe?: WhatsAppPorts['transcribe']
 }
 
@@ -106,6 +107,7 @@ export class World {
       random: this.#options.random ?? (() => 0),
       log: { debug: note, info: note, warn: note, error: note },
       registration: (jid) => this.registered[jid],
+      refuseFile: ({ sender }) => this.#options.refuseFile?.(sender),
       transcribe: this.#options.transcribe,
     }
     const settings = {
