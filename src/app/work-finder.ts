@@ -63,14 +63,16 @@ export class WorkFinder {
 
   /** A chat whose turn runs has no work of its own: what it says joins that turn, or waits for its end. */
   #workOf(group: Group, chat: RegisteredChat): Work[] {
-    const runs = this.#store.turns.openOf(chat.jid).some(({ turn }) => turn.state === 'running')
-    return runs ? [] : [this.ofChat(group, chat) ?? []].flat()
+    const open = this.#store.turns.openOf(chat.jid)
+    if (open.some(({ turn }) => turn.state === 'running')) return []
+    const work = this.ofChat(group, chat, open)
+    return work ? [work] : []
   }
 
   /** The one thing a chat waits for: its oldest pending turn, or else a turn to be made of its unanswered messages. */
-  ofChat(group: Group, chat: RegisteredChat): Work | undefined {
+  ofChat(group: Group, chat: RegisteredChat, open = this.#store.turns.openOf(chat.jid)): Work | undefined {
     const { jid } = chat
-    const pending = this.#store.turns.openOf(jid).find(({ turn }) => turn.state === 'pending')?.turn
+    const pending = open.find(({ turn }) => turn.state === 'pending')?.turn
     const asked = pending ? this.#store.messages.ofTurn(pending.id) : []
     if (pending && asked.length === 0) return { type: 'void', jid, at: this.#now(), turn: pending.id }
     const parked = this.#isParked(group, chat)

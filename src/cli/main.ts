@@ -16,6 +16,8 @@ import { sessionsCommand } from './sessions.ts'
 import { personAt } from './setup/person.ts'
 import { mayInstall, type SetupState, setup } from './setup/setup.ts'
 import { tasksCommand } from './tasks.ts'
+import { uninstallCommand } from './uninstall/command.ts'
+import { updateCommands } from './update/command.ts'
 import { usageCommand } from './usage.ts'
 
 const { env } = process
@@ -64,6 +66,8 @@ function commands(done: (code: ExitCode) => void): Command {
   doctorCommand(program, { env, print, say, done })
   logsCommand(program, { env, print, say, done })
   backupCommands(program, { env, print, say, done })
+  updateCommands(program, { env, print, say, done })
+  uninstallCommand(program, { env, print, say, done })
   add('build', 'write dist/index.js, which service units of v1 start').action(async () => {
     const { writeDist } = await import('./setup/build.ts')
     say(`Wrote ${writeDist(PROJECT)}`)

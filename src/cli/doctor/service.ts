@@ -39,7 +39,7 @@ export const linger: Check = {
   },
   repair: async ({ env, run }) => {
     const { user } = serviceFacts(env)
-    const { code, stderr } = await run(['loginctl', 'enable-linger', user.name])
+    const { code, stderr } = await run(['loginctl', '--no-ask-password', 'enable-linger', user.name])
     return code === 0 ? 'The service stays when you log out.' : `loginctl refuses: ${stderr.trim()}`
   },
 }

@@ -24,7 +24,7 @@ const HIDDEN = ['.ssh', '.gnupg', '.aws', '.azure', '.config/gcloud', '.kube', '
 
 /** What any description of the service says about this installation. */
 export function installationParts({ config, env }: { config: Config; env: Environment }) {
-  const { root, userHome } = config
+  const { root, userHome, backup } = config
   const inHome = (...names: string[]) => path.join(userHome, ...names)
   return {
     launcher: path.join(PROJECT, 'nanoclaw'),
@@ -41,6 +41,7 @@ export function installationParts({ config, env }: { config: Config; env: Enviro
         '/tmp',
         '/var/tmp',
         runtimeFolder(env, process.getuid?.() ?? 0),
+        ...(backup.folder === undefined ? [] : [backup.folder]),
       ]),
     ],
     hidden: HIDDEN.map((name) => inHome(name)),

@@ -108,7 +108,7 @@ export class SystemdService implements Service {
   /** An ordinary user's service ends with his last session, unless systemd is told to keep it. */
   async #stayWithoutLogin(): Promise<string[]> {
     if (this.#scope === 'system') return []
-    await this.#run(['loginctl', 'enable-linger', this.#user.name])
+    await this.#run(['loginctl', '--no-ask-password', 'enable-linger', this.#user.name])
     return this.#lingerNotes()
   }
 
