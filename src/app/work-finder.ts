@@ -7,7 +7,7 @@ import { everybody, mayDo, type SenderJudge } from '../domain/senders.ts'
 import type { TurnId } from '../domain/turn.ts'
 import type { Store } from '../store/store.ts'
 import type { Task } from '../store/tasks.ts'
-import type { TurnLane } from '../store/turns.ts'
+import type { StoredTurn, TurnLane } from '../store/turns.ts'
 
 /** What could be made a running turn from `at` on. `turn` is there where the turn is, and only waits. */
 export type Work = { jid: string; at: Instant } & (
@@ -42,14 +42,14 @@ export class WorkFinder {
   next(folder: string, lane: TurnLane): NextWork {
     const group = this.#store.groups.find(folder)
     if (!group) return { type: 'nothing' }
-    const tasks = this.#store.turns.pendingTasks(folder, lane).map((stored) => this.#taskWork(stored))
-    const works = [...tasks, ...(lane === 'chat' ? this.#messageWorks(group) : [])]
+    const task = this.#store.turns.nextTask({ folder, lane, now: this.#now() })
+    const works = [...(task ? [this.#taskWork(task)] : []), ...(lane === 'chat' ? this.#messageWorks(group) : [])]
     const due = works.find((work) => work.at <= this.#now())
     if (due) return { type: 'work', work: due }
     return works.length > 0 ? { type: 'wait', at: Math.min(...works.map((work) => work.at)) } : { type: 'nothing' }
   }
 
-  #taskWork({ turn, jid, runId }: ReturnType<Store['turns']['pendingTasks']>[number]): Work {
+  #taskWork({ turn, jid, runId }: StoredTurn): Work {
     const at = turn.state === 'pending' ? turn.notBefore : this.#now()
     const task = runId === null ? undefined : this.#store.tasks.taskOfRun(runId)
     if (runId === null || !task) return { type: 'void', jid, at, turn: turn.id }

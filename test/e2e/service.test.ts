@@ -12,6 +12,7 @@ const image = process.env.CONTAINER_IMAGE ?? 'nanoclaw-agent:latest'
 describe('the service under systemd', () => {
   before(async () => {
     await machine.boot({ env: `ANTHROPIC_API_KEY=${DUMMY_KEY}\nCONTAINER_IMAGE=${image}\n` })
+    await machine.asRoot('install -d -o ada /srv/backups')
     await machine.asUser('mkdir -m 700 ~/.ssh')
   })
   after(() => machine.remove())
@@ -40,6 +41,7 @@ systemctl --user daemon-reload && systemctl --user start nanoclaw`)
     await machine.asUser(
       `mkdir ~/.config/systemd/user/nanoclaw.service.d && printf '${shorter}' >~/.config/systemd/user/nanoclaw.service.d/test.conf`,
     )
+    await machine.asUser('echo BACKUP_FOLDER=/srv/backups >>.env')
     const { code, stderr } = await service('install')
     assert.equal(code, 0, stderr)
     assert.match(stderr, /is kept as .*nanoclaw\.service\.before/)
@@ -65,6 +67,10 @@ systemctl --user daemon-reload && systemctl --user start nanoclaw`)
     assert.match((await asHost('touch /home/ada/probe')).stderr, /Read-only file system/)
     assert.match((await asHost('ls /home/ada/.ssh')).stderr, /Permission denied/)
     assert.match((await machine.asUser('./nanoclaw chat --once "run: echo still here"')).stdout, /still here/)
+  })
+
+  test('the daily backup gets out of the sandbox', async () => {
+    await until(async () => (await machine.asUser('ls /srv/backups')).stdout.includes('.tar.gz'), 'there is a backup')
   })
 
   test('a host that is killed is started again', async () => {

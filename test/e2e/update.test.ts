@@ -11,7 +11,7 @@ import { until } from '../fakes/host-process.ts'
 import { keptHost, Releases } from '../fakes/releases.ts'
 import { temporaryFolder } from '../fakes/rooms.ts'
 
-const PATIENCE_MS = 90_000
+const PATIENCE_MS = 180_000
 
 /** A clone of 0.1.0 whose host runs and has something in its database. */
 async function installation(t: TestContext) {
@@ -23,7 +23,7 @@ async function installation(t: TestContext) {
   t.after(() => keeper.stop())
   await keeper.start()
   const socketPath = config.paths.controlSocket
-  await until(async () => (await healthOf(socketPath))?.ready ?? false, 'the host is ready')
+  await until(async () => (await healthOf(socketPath))?.ready ?? false, 'the host is ready', PATIENCE_MS)
   query((db) => db.exec("INSERT INTO router_state VALUES ('mine', 'kept')"))
   function query<T>(use: (db: SQLite.Database) => T): T {
     const db = new SQLite(config.paths.database)
