@@ -7,6 +7,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  realpathSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -53,6 +54,7 @@ export class SystemdMachine {
       `${this.#folder}:${this.#folder}`,
       `${socketPath}:/run/docker.sock`,
       `${process.execPath}:${NODE}:ro`,
+      `${dockerCommand()}:/usr/bin/docker:ro`,
       `${path.join(PROJECT, 'node_modules')}:${SHARED}/node_modules:ro`,
       `${path.join(PROJECT, 'protocol')}:${SHARED}/protocol:ro`,
     ]
@@ -100,6 +102,8 @@ export class SystemdMachine {
 
   #clone(): void {
     for (const name of [
+      '.dockerignore',
+      '.npmrc',
       'nanoclaw',
       'package.json',
       'package-lock.json',
@@ -167,6 +171,10 @@ function baseImage(): string {
     base_image`
   const env = { ...process.env, BASE_IMAGE: process.env.BASE_IMAGE ?? '' }
   return execFileSync('/bin/sh', ['-c', script], { cwd: PROJECT, env, encoding: 'utf8' }).trim()
+}
+
+function dockerCommand(): string {
+  return realpathSync(execFileSync('/bin/sh', ['-c', 'command -v docker'], { encoding: 'utf8' }).trim())
 }
 
 function docker(...args: string[]): string {

@@ -24,7 +24,7 @@ const key = { kind: 'api-key' as const, value: 'sk-ant-api03-x', source: 'ANTHRO
 const login = (answer: ModelAnswer) => judgeLogin({ credential: key, answer, api: 'api.anthropic.com' })
 const answered = (status: number) => login({ type: 'answered', status, date: undefined })
 const image = { name: 'agent', made: 0, inputs: 'abc', current: 'abc', now: DAY }
-const inside = { uid: '1000', owners: 'node', claude: '2.1.329 (Claude Code)', gateway: 'reached' }
+const inside = { uid: '1000', owners: 'node', claude: '2.1.329 (Claude Code)', gateway: 'reached', bypassed: false }
 const policy = { file: '/p', state: 'read' as const, why: '', mode: 0o600, without: 'nothing' }
 const service = {
   manager: 'systemd' as const,
@@ -97,6 +97,7 @@ const table: [what: string, finding: Finding, status: Status, says?: RegExp][] =
   ['an image of root', judgeInside({ ...inside, owners: 'node root' }), 'fail', /node root/],
   ['an image without Claude', judgeInside({ ...inside, claude: '' }), 'fail'],
   ['a container that reaches nobody', judgeInside({ ...inside, gateway: 'EACCES' }), 'fail', /EACCES/],
+  ['a container that needs no gateway', judgeInside({ ...inside, gateway: 'EACCES', bypassed: true }), 'ok', /by itself/],
   ['a bridge to the world', judgeFirewall({ bridged: ['a'], reaches: true, firewall: 'ufw' }), 'ok'],
   ['a bridge that ends at ufw', judgeFirewall({ bridged: ['a'], reaches: false, firewall: 'ufw' }), 'warn', /ufw route allow/],
   ['a bridge that ends somewhere', judgeFirewall({ bridged: ['a'], reaches: false, firewall: undefined }), 'warn', /DOCKER-USER/],
