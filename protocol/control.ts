@@ -8,6 +8,7 @@ import { z } from 'zod'
  * GET  /api/chats/{jid}/events           -> NDJSON of ChatEvent, from now on, until either side closes
  * GET  /api/chats/{jid}/outcome?seq=N    -> NDJSON: activity lines, then one answer or failure, then the end
  * POST /api/chats/{jid}/stop             -> { stopped }                     interrupts the running turn
+ * GET  /metrics, /healthz, /readyz       -> text for monitors: docs/metrics.md
  * Errors are { error: { code, message } } with a 4xx or 5xx status.
  */
 export const chatMessage = z.object({

@@ -135,6 +135,36 @@ test('a folder that is swapped for a link while files are read never shows what 
   assert.ok(!seen.has(SECRET))
 })
 
+test('a folder that is swapped for a link before it is entered is refused, and the rest is walked', async (t) => {
+  const { root, base, at } = tree(t)
+  mkdirSync(at('way'))
+  mkdirSync(at('other'))
+  writeFileSync(at('other', 'file'), '')
+  const seen: string[] = []
+  for await (const entry of walk(base, { maxEntries: 100, deep: true })) {
+    seen.push(`${entry.type} ${entry.parts.join('/')}`)
+    if (entry.name !== 'way' || entry.type !== 'folder') continue
+    renameSync(at('way'), path.join(root, 'way'))
+    symlinkSync(root, at('way'))
+  }
+  assert.deepEqual(seen.sort(), ['file other/file', 'folder other', 'folder way', 'refused way'])
+})
+
+test('links come with what they say only where that was asked for', async (t) => {
+  const { base, at, secret } = tree(t)
+  symlinkSync(secret, at('link'))
+  const found = async (links: boolean) => {
+    const entries: Entry[] = []
+    for await (const entry of walk(base, { maxEntries: 100, links })) entries.push(entry)
+    return entries
+  }
+  assert.deepEqual(await found(true), [{ parts: ['link'], name: 'link', type: 'link', target: secret }])
+  assert.deepEqual(
+    (await found(false)).map((entry) => entry.type),
+    ['refused'],
+  )
+})
+
 test('names that lead elsewhere or cannot be shown are refused', async (t) => {
   const { at, base, read } = tree(t)
   writeFileSync(at('two\nlines'), '')

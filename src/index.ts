@@ -27,6 +27,8 @@ import { makeCommands, makeIpc, makeRegistry, makeTasks } from './host/requests.
 import { RunLogPruning } from './host/run-logs.ts'
 import { controlApi } from './web/api.ts'
 import { serveControl } from './web/control-server.ts'
+import { metricsApi } from './web/metrics.ts'
+import { serveMetrics } from './web/metrics-server.ts'
 
 /** A running host. */
 export type Host = {
@@ -128,6 +130,7 @@ async function startServices(base: Base): Promise<Host> {
     const troubles = backups.troubles()
     return hostStatus({ store, queue, channels: inUse, since, now, root: config.root, version, ready, troubles })
   }
+  const measured = metricsApi({ store, status, lastBackup: () => backups.lastDone(), now: systemClock.now })
   const api = controlApi({
     registry: owner,
     tasks,
@@ -141,8 +144,10 @@ async function startServices(base: Base): Promise<Host> {
     redact: log.redact,
     stopTurn: (jid) => queue.stopTurn(jid),
     now: systemClock.now,
-  })
+  }).route('/', measured)
 
+  const metrics = config.metricsPort === undefined ? undefined : await serveMetrics({ api: measured, port: config.metricsPort })
+  if (metrics) log.info(`Metrics are on http://127.0.0.1:${metrics.port}/metrics`)
   for (const channel of channels) await channel.start(inbox, life.signal)
   const unfinished = desk.recover() + courier.recover()
   registry.settle()
@@ -184,6 +189,7 @@ async function startServices(base: Base): Promise<Host> {
     await courier.stop()
     for (const channel of channels) await channel.stop?.()
     await control.close()
+    metrics?.close()
     await gateway.close()
     base.release()
     log.info('Stopped')

@@ -20,7 +20,7 @@ export const ERROR_LOG: LogLimits = {
 
 export type KeptFile = { name: string; bytes: number; changedAt: number }
 
-/** What is too much, oldest last in, first out. The newest stays, however large and old it is. */
+/** What is too much: the oldest go first, and the newest stays, however large and old it is. */
 export function surplus(files: readonly KeptFile[], { keep, now }: { keep: KeepLimits; now: number }): string[] {
   const newestFirst = files.toSorted((a, b) => b.changedAt - a.changedAt || b.name.localeCompare(a.name))
   let bytes = 0

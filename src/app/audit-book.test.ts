@@ -39,20 +39,18 @@ test('what one group is refused in a loop becomes a number, and others stand bes
 
 test('a flood of refusals hides no deed and no refusal of another act, and what is the same again is counted', (t) => {
   const { audit, counts } = book(t)
-  for (let n = 0; n < 100; n++) audit.note(refusal)
-  audit.note({ ...refusal, subject: 'tg:2' })
-  audit.note({ ...refusal, act: 'egress' })
+  for (let n = 0; n < 100; n++) audit.note({ ...refusal, subject: `tg:${n}` })
+  for (let n = 0; n < 5; n++) audit.note({ ...refusal, act: 'egress' })
   const deed: AuditNote = { ...refusal, act: 'register_group', outcome: 'done' }
   for (let n = 0; n < 3; n++) audit.note(deed)
   audit.note({ ...deed, subject: 'tg:2' })
   audit.settle({ all: true })
-  assert.deepEqual(counts(), [
-    ['message', 1],
-    ['message', 1],
+  assert.deepEqual(counts().slice(30), [
     ['egress', 1],
     ['register_group', 1],
     ['register_group', 1],
-    ['message', 99],
+    ['message', 70],
+    ['egress', 4],
     ['register_group', 2],
   ])
 })

@@ -67,12 +67,9 @@ test('a task begins at its moment: the run is on record, its turn waits, and the
   clock.advance(1)
   assert.deepEqual(runs(), [[1, 'running', null]])
   assert.equal(find().nextRun, NOW + 2 * HOUR)
-  const turns = store.turns.pendingTasks('family', 'isolated')
-  assert.deepEqual(
-    turns.map(({ jid, runId }) => [jid, runId]),
-    [['local:family', store.tasks.history('t1', 1)[0]?.id]],
-  )
-  assert.deepEqual(events, ['changed family', 'wake family', 'deliver'])
+  const turn = store.turns.nextTask({ folder: 'family', lane: 'isolated', now: clock.now() })
+  assert.deepEqual([turn?.jid, turn?.runId], ['local:family', store.tasks.history('t1', 1)[0]?.id])
+  assert.deepEqual(events, ['wake family', 'deliver', 'changed family'])
 })
 
 test("a task of the group's conversation waits in the lane of its chat", (t) => {
@@ -80,7 +77,7 @@ test("a task of the group's conversation waits in the lane of its chat", (t) => 
   add({ contextMode: 'group' })
   scheduler.start()
   clock.advance(HOUR)
-  assert.equal(store.turns.pendingTasks('family', 'chat').length, 1)
+  assert.ok(store.turns.nextTask({ folder: 'family', lane: 'chat', now: clock.now() }))
 })
 
 test('a once task is completed by its one run', (t) => {
@@ -241,7 +238,7 @@ test('nothing happens after the stop', (t) => {
 })
 
 test('more tasks than fit one look all begin, and a timer stands only at the next moment', (t) => {
-  const { store, clock, scheduler, add } = office(t)
+  const { store, clock, scheduler, add, events } = office(t)
   store.tx(() => {
     for (let n = 0; n < 250; n++) add({ id: `t${n}` })
   })
@@ -253,8 +250,13 @@ test('more tasks than fit one look all begin, and a timer stands only at the nex
   }
   scheduler.start()
   clock.advance(HOUR)
-  assert.equal(store.turns.pendingTasks('family', 'isolated').length, 250)
+  assert.equal(store.turns.counts().pending, 250)
   assert.equal(alarms, 4, 'one at the start, one after each look')
+  assert.deepEqual(
+    events.filter((event) => event.startsWith('changed')),
+    ['changed family'],
+    'however many they are, who shows them is told once',
+  )
 })
 
 test('a task that cannot be claimed holds no other up, and is tried again in a minute', (t) => {
@@ -396,7 +398,7 @@ test('however clocks move and hosts die, no moment is run twice and none that is
     life.wake()
     for (const one of tasks) checkHistory(life, one, `seed ${seed}, task ${one.id}`)
     const begun = tasks.flatMap(({ id }) => life.store.tasks.history(id, 10_000).filter(({ status }) => status !== 'skipped'))
-    assert.equal(life.store.turns.pendingTasks('main', 'isolated').length, begun.length, 'each run has one turn')
+    assert.equal(life.store.turns.counts().pending, begun.length, 'each run has one turn')
     life.store.close()
   }
 })

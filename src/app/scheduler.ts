@@ -34,6 +34,7 @@ const SET_BACK_MS = 5_000
 export class Scheduler {
   readonly #ports: SchedulerPorts
   readonly #zone: string
+  readonly #changed = new Set<string>()
   #started = false
   /** When it looked last; before the first look, any clock counts as set back. */
   #seen: Instant = Number.POSITIVE_INFINITY
@@ -64,7 +65,9 @@ export class Scheduler {
       if (now < this.#seen - SET_BACK_MS) this.#realign()
       this.#seen = now
       const failed = this.#actOn(store.tasks.due({ now, limit: BATCH }), now)
-      this.#arm(failed ? now + AFTER_FAILURE_MS : store.tasks.nextDue())
+      const next = failed ? now + AFTER_FAILURE_MS : store.tasks.nextDue()
+      if (next === undefined || next > now) this.#tellChanges()
+      this.#arm(next)
     } catch (error) {
       log.error(`The tasks could not be looked at, and are in a minute: ${errorText(error)}`)
       this.#arm(now + AFTER_FAILURE_MS)
@@ -80,11 +83,17 @@ export class Scheduler {
   #actOn(due: readonly Task[], now: Instant): boolean {
     const failed = !this.#claimed(due, now) && due.filter((task) => !this.#claimed([task], now)).length > 0
     for (const folder of new Set(due.map((task) => task.folder))) {
-      this.#ports.changed(folder)
+      this.#changed.add(folder)
       this.#ports.wake(folder)
     }
     if (due.length > 0) this.#ports.deliver()
     return failed
+  }
+
+  /** Once for all batches of a moment: whoever is told looks at all tasks of the group. */
+  #tellChanges(): void {
+    for (const folder of this.#changed) this.#ports.changed(folder)
+    this.#changed.clear()
   }
 
   /** One transaction is many times faster than one each; where it fails, each is tried alone, so that none holds others up. */

@@ -7,7 +7,7 @@ import { everybody, mayDo, type SenderJudge } from '../domain/senders.ts'
 import type { TurnId } from '../domain/turn.ts'
 import type { Store } from '../store/store.ts'
 import type { Task } from '../store/tasks.ts'
-import type { TurnLane } from '../store/turns.ts'
+import type { StoredTurn, TurnLane } from '../store/turns.ts'
 
 /** What could be made a running turn from `at` on. `turn` is there where the turn is, and only waits. */
 export type Work = { jid: string; at: Instant } & (
@@ -42,14 +42,14 @@ export class WorkFinder {
   next(folder: string, lane: TurnLane): NextWork {
     const group = this.#store.groups.find(folder)
     if (!group) return { type: 'nothing' }
-    const tasks = this.#store.turns.pendingTasks(folder, lane).map((stored) => this.#taskWork(stored))
-    const works = [...tasks, ...(lane === 'chat' ? this.#messageWorks(group) : [])]
+    const task = this.#store.turns.nextTask({ folder, lane, now: this.#now() })
+    const works = [...(task ? [this.#taskWork(task)] : []), ...(lane === 'chat' ? this.#messageWorks(group) : [])]
     const due = works.find((work) => work.at <= this.#now())
     if (due) return { type: 'work', work: due }
     return works.length > 0 ? { type: 'wait', at: Math.min(...works.map((work) => work.at)) } : { type: 'nothing' }
   }
 
-  #taskWork({ turn, jid, runId }: ReturnType<Store['turns']['pendingTasks']>[number]): Work {
+  #taskWork({ turn, jid, runId }: StoredTurn): Work {
     const at = turn.state === 'pending' ? turn.notBefore : this.#now()
     const task = runId === null ? undefined : this.#store.tasks.taskOfRun(runId)
     if (runId === null || !task) return { type: 'void', jid, at, turn: turn.id }
@@ -63,14 +63,16 @@ export class WorkFinder {
 
   /** A chat whose turn runs has no work of its own: what it says joins that turn, or waits for its end. */
   #workOf(group: Group, chat: RegisteredChat): Work[] {
-    const runs = this.#store.turns.openOf(chat.jid).some(({ turn }) => turn.state === 'running')
-    return runs ? [] : [this.ofChat(group, chat) ?? []].flat()
+    const open = this.#store.turns.openOf(chat.jid)
+    if (open.some(({ turn }) => turn.state === 'running')) return []
+    const work = this.ofChat(group, chat, open)
+    return work ? [work] : []
   }
 
   /** The one thing a chat waits for: its oldest pending turn, or else a turn to be made of its unanswered messages. */
-  ofChat(group: Group, chat: RegisteredChat): Work | undefined {
+  ofChat(group: Group, chat: RegisteredChat, open = this.#store.turns.openOf(chat.jid)): Work | undefined {
     const { jid } = chat
-    const pending = this.#store.turns.openOf(jid).find(({ turn }) => turn.state === 'pending')?.turn
+    const pending = open.find(({ turn }) => turn.state === 'pending')?.turn
     const asked = pending ? this.#store.messages.ofTurn(pending.id) : []
     if (pending && asked.length === 0) return { type: 'void', jid, at: this.#now(), turn: pending.id }
     const parked = this.#isParked(group, chat)

@@ -238,6 +238,16 @@ test('a crash is told with the last words of stderr, and memory and engine as wh
   assert.deepEqual(await engine, { type: 'failed', reason: 'engine', detail: 'the engine went away' })
 })
 
+test('what is wrong with the container is told also when its program finds it before a turn comes', async (t) => {
+  const { run, container } = start(t)
+  const wrong = { status: 'error', errorClass: 'setup', error: '/workspace/extra/app is another' } as const
+  container.result(wrong)
+  await new Promise(setImmediate)
+  const outcome = ask(run, request)
+  container.exit({ code: 1 })
+  assert.deepEqual(await outcome, { type: 'failed', reason: 'setup', detail: '/workspace/extra/app is another' })
+})
+
 test('an API error ends the run: the next turn gets a fresh container', async (t) => {
   const { run, container } = start(t)
   const outcome = ask(run, request)

@@ -119,6 +119,7 @@ export class AgentRun {
   #printedAt: number
   #flooded = false
   #lastError = ''
+  #wrongSetup: (TurnOutcome & { type: 'failed' }) | undefined
 
   constructor({ name, container, clock, log, listener, limit, ...rest }: RunParts) {
     this.name = name
@@ -338,16 +339,23 @@ export class AgentRun {
   }
 
   #takeResult(frame: ResultFrame): void {
+    if (frame.errorClass === 'setup') this.#takeWrongSetup(frame)
     const head = this.#inFlight[0]
     const ended = frame.status === 'error' ? this.#inFlight.length : this.#consumedBy(frame)
     if (!head || ended === 0 || !this.#mayEnd(frame)) return this.#note('a result for a turn that is not running was ignored')
     if (frame.newSessionId) this.#named(frame.newSessionId)
-    if (frame.errorClass === 'setup') this.#onWrongSetup((frame.error ?? '').slice(0, 1_000))
     // After an error the runner ends; the next turn gets a fresh container.
     if (frame.status === 'error' && frame.errorClass !== 'interrupted') this.#over = true
     const outcome = outcomeOf({ frame, ending: head.ending, limit: this.#limit() })
     if (outcome.type === 'failed' && outcome.reason === 'crash') head.crashed = outcome
     else this.#settle(ended, outcome)
+  }
+
+  /** Known as soon as the program in the container looks, which may be before the first turn goes in. */
+  #takeWrongSetup({ error = '' }: ResultFrame): void {
+    if (this.#wrongSetup) return
+    this.#wrongSetup = { type: 'failed', reason: 'setup', detail: error.slice(0, 1_000) }
+    this.#onWrongSetup(this.#wrongSetup.detail)
   }
 
   /** How many of the oldest turns in flight a result names: a later one never ends before an earlier one. */
@@ -377,6 +385,7 @@ export class AgentRun {
     if (head?.ending === 'timeout') return { type: 'failed', reason: 'timeout', detail: 'it was killed after its time was over' }
     if (exit instanceof Error) return { type: 'failed', reason: 'engine', detail: exit.message }
     if (exit.oomKilled) return { type: 'failed', reason: 'oom', detail: 'out of memory' }
+    if (this.#wrongSetup) return this.#wrongSetup
     if (head?.crashed) return head.crashed
     return { type: 'failed', reason: 'crash', detail: this.#lastError || `the container ended with exit code ${exit.code}` }
   }

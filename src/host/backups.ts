@@ -61,6 +61,11 @@ export class Backups {
     })
   }
 
+  /** When the last one was made, in ms since the epoch. */
+  lastDone(): Instant | undefined {
+    return this.#past()?.doneAt ?? undefined
+  }
+
   troubles(): Trouble[] {
     const { folder } = this.#ports.config.backup
     const failing = this.#past()?.failing

@@ -109,6 +109,19 @@ test("a chat's later delivery waits for its earlier ones; a key is delivered onc
   )
 })
 
+test('of the runs of tasks that wait, the oldest that is due is next, or else the first to be due, each in its lane', (t) => {
+  const store = open(t)
+  store.groups.add({ folder: 'family', name: 'family', isMain: false, config: {} }, 0)
+  store.chats.see({ jid: 'tg:1' })
+  const add = (at: number, lane: 'chat' | 'isolated' = 'chat') =>
+    store.turns.addTask({ folder: 'family', jid: 'tg:1', lane, runId: at, at })
+  for (const at of [30, 20, 10]) add(at)
+  add(5, 'isolated')
+  const next = (now: number) => store.turns.nextTask({ folder: 'family', lane: 'chat', now })?.runId
+  assert.deepEqual([next(0), next(10), next(20), next(99)], [10, 10, 20, 30])
+  assert.equal(store.turns.nextTask({ folder: 'work', lane: 'chat', now: 99 }), undefined)
+})
+
 test('a transaction that throws leaves nothing', (t) => {
   const store = open(t)
   assert.throws(

@@ -4,6 +4,7 @@ import { Chats } from './chats.ts'
 import { openDatabase } from './database.ts'
 import { toldAsDisk } from './disk.ts'
 import { Facts } from './facts.ts'
+import { Figures } from './figures.ts'
 import { Groups } from './groups.ts'
 import { History } from './history.ts'
 import { IpcRequests } from './ipc-requests.ts'
@@ -30,6 +31,7 @@ export class Store {
   readonly turns: Turns
   readonly usage: Usage
   readonly facts: Facts
+  readonly figures: Figures
   readonly #db: SQLite.Database
 
   constructor(db: SQLite.Database) {
@@ -47,6 +49,7 @@ export class Store {
     this.turns = new Turns(db)
     this.usage = new Usage(db)
     this.facts = new Facts(db)
+    this.figures = new Figures(db)
   }
 
   /** `note` hears what a person should know of a migration. */

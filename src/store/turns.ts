@@ -46,7 +46,8 @@ export class Turns {
   readonly #running: Statement
   readonly #addTask: Statement
   readonly #openOfChat: Statement
-  readonly #openTasks: Statement
+  readonly #dueTask: Statement
+  readonly #laterTask: Statement
   readonly #hasOpen: Statement
   readonly #lastFailure: Statement
   readonly #noteAnswer: Statement
@@ -83,9 +84,9 @@ export class Turns {
     this.#openOfChat = db.prepare(
       `SELECT ${COLUMNS} FROM turns WHERE chat_jid = ? AND ${open} AND task_run_id IS NULL ORDER BY id`,
     )
-    this.#openTasks = db.prepare(`
-      SELECT ${COLUMNS} FROM turns
-      WHERE group_folder = ? AND lane = ? AND ${open} AND state = 'pending' AND task_run_id IS NOT NULL ORDER BY id`)
+    const waiting = `group_folder = :folder AND lane = :lane AND ${open} AND state = 'pending' AND task_run_id IS NOT NULL`
+    this.#dueTask = db.prepare(`SELECT ${COLUMNS} FROM turns WHERE ${waiting} AND not_before <= :now ORDER BY id LIMIT 1`)
+    this.#laterTask = db.prepare(`SELECT ${COLUMNS} FROM turns WHERE ${waiting} ORDER BY not_before, id LIMIT 1`)
     this.#hasOpen = db
       .prepare(`SELECT EXISTS (SELECT 1 FROM turns WHERE chat_jid = ? AND ${open} AND (state = 'running' OR reason IS NULL))`)
       .pluck()
@@ -177,9 +178,10 @@ export class Turns {
     return this.#hasOpen.get(jid) === 1
   }
 
-  /** The runs of a group's tasks that wait in a lane, oldest first. */
-  pendingTasks(folder: string, lane: TurnLane): StoredTurn[] {
-    return this.#openTasks.all(folder, lane).map(toTurn)
+  /** The run of a task that a lane takes up next: the oldest that is due, or else the one that is due first. */
+  nextTask({ now, ...where }: { folder: string; lane: TurnLane; now: number }): StoredTurn | undefined {
+    const found = this.#dueTask.get({ ...where, now }) ?? this.#laterTask.get(where)
+    return found === undefined ? undefined : toTurn(found)
   }
 
   /** A follow-up went into the run of an earlier turn. */

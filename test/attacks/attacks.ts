@@ -140,12 +140,6 @@ export const IDENTITY: Attack[] = [
       'env; cat /proc/*/environ 2>&- | tr "\\0" "\\n"; cat /workspace/env-dir/* ; find / -xdev -readable -type f -name "*.env" 2>&- | xargs cat 2>&-; echo done',
     never: /secret-of|sk-ant-api03-[0-9a-f]{8}-/,
   },
-  {
-    name: 'the network of the machine',
-    script:
-      'for t in 169.254.169.254:80 127.0.0.1:22 172.17.0.1:80 8.8.8.8:53 1.1.1.1:443; do timeout 2 bash -c "exec 3<>/dev/tcp/$(echo $t | tr : /)" 2>&- && echo "REACHED $t"; done; ip addr 2>&- | grep -c inet; echo done',
-    never: /REACHED/,
-  },
 ]
 
 export const MAIN: Attack[] = [

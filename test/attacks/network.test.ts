@@ -172,4 +172,11 @@ test('an agent does not reach the metadata service, nor neighbours in private ne
   ]),
 )
 
+test('the owner can see what was refused, and a flood of it is a number', { skip, timeout: 150_000 }, async () => {
+  const { stdout } = await room.host.run(['audit', '--group', EVE, '--refused', '--json'])
+  const refused = (JSON.parse(stdout) as { act: string; subject: string }[]).filter(({ act }) => act === 'egress')
+  assert.ok(refused.length > 0 && refused.length <= 30, `${refused.length} entries`)
+  assert.equal(new Set(refused.map(({ subject }) => subject)).size, refused.length)
+})
+
 test('nothing was harmed by it', { skip, timeout: 150_000 }, () => room.isUnharmed())

@@ -29,6 +29,7 @@ test('a backup made under load brings the same conversation back after everythin
   await until(
     () => host.model.requests.some((request) => JSON.stringify(request.body).includes('!slow 50')),
     'the long answer is under way',
+    240_000,
   )
   const saved = await host.run(['backup', file, '--encrypt'])
   assert.equal(saved.code, 0, saved.stderr)
@@ -42,7 +43,11 @@ test('a backup made under load brings the same conversation back after everythin
   assert.equal(restored.code, 0, restored.stderr)
 
   await host.start()
-  await until(() => query(host, "SELECT 1 FROM turns WHERE state IN ('pending', 'running')").length === 0, 'all is answered')
+  await until(
+    () => query(host, "SELECT 1 FROM turns WHERE state IN ('pending', 'running')").length === 0,
+    'all is answered',
+    240_000,
+  )
   assert.equal((await host.status()).groups[0].sessionId, sessionId, 'the same session')
   assert.match(await host.say('!history'), /the first of all/, 'the agent remembers')
   assert.equal((await host.status()).groups[0].sessionId, sessionId)
@@ -66,7 +71,7 @@ test('the host makes a backup a day by itself, and one that fails is in its stat
   const host = await TestHost.create(t, { HOME: folder, BACKUP_FOLDER: backups })
   await host.start()
   const troubles = async () => (await host.status()).troubles.filter((trouble: { kind: string }) => trouble.kind === 'backup')
-  await until(async () => (await troubles()).length === 1, 'the failure is in the status')
+  await until(async () => (await troubles()).length === 1, 'the failure is in the status', 240_000)
   const [{ where, why }] = await troubles()
   assert.equal(where, backups)
   assert.match(why, /daily backup fails/)
@@ -79,6 +84,6 @@ test('the host makes a backup a day by itself, and one that fails is in its stat
   facts.close()
   await host.start()
   const names = () => readdirSync(backups).filter((name) => /^nanoclaw-\d{8}-\d{6}\.tar\.gz$/.test(name))
-  await until(() => names().length === 1, 'a backup is made')
+  await until(() => names().length === 1, 'a backup is made', 240_000)
   await until(async () => (await troubles()).length === 0, 'the trouble is over')
 })

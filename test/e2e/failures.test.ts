@@ -126,7 +126,7 @@ test('a session that is lost is started afresh, once, with a line in the answer'
 })
 
 test('a turn over its time is interrupted, told at once, and tried once more', async (t) => {
-  const host = await TestHost.create(t, { CONTAINER_TIMEOUT: '3000' })
+  const host = await TestHost.create(t, { CONTAINER_TIMEOUT: '10000' })
   const { stderr, code } = await host.run(['chat', '--once', '!tool Bash {"command":"tail -f /dev/null"}'])
   assert.equal(code, 0, stderr)
   assert.equal(told(host).length, 1)

@@ -7,6 +7,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  realpathSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -15,11 +16,15 @@ import os from 'node:os'
 import path from 'node:path'
 import { PROJECT } from '../../src/config.ts'
 import { type DemoModel, startDemoModel } from '../../src/demo/server.ts'
+import { findEngine } from '../../src/runtimes/find-engine.ts'
 import { bridgeAddress } from './guide-project.ts'
 import { until } from './host-process.ts'
 
 const RECIPE = path.join(import.meta.dirname, 'systemd')
 const USER = 'ada'
+/** Where the machine finds what this project has installed; out here that may be in a folder closed to others. */
+const SHARED = '/opt/nanoclaw'
+export const NODE = `${SHARED}/bin/node`
 /** Enough for systemd as PID 1, its user managers and their sandboxes. */
 const POWERS = [
   ...['SYS_ADMIN', 'NET_ADMIN', 'SYS_PTRACE'].flatMap((name) => ['--cap-add', name]),
@@ -35,7 +40,7 @@ export type Said = { code: number; stdout: string; stderr: string }
  */
 export class SystemdMachine {
   readonly #name = `nanoclaw-test-systemd-${randomUUID().slice(0, 8)}`
-  readonly #folder = mkdtempSync(path.join(os.tmpdir(), 'nanoclaw-systemd-'))
+  readonly #folder = path.join(os.tmpdir(), this.#name)
   readonly project = path.join(this.#folder, 'project')
   #model: DemoModel | undefined
 
@@ -44,14 +49,17 @@ export class SystemdMachine {
     this.#model = await startDemoModel({ host: bridgeAddress() })
     this.#clone()
     writeFileSync(path.join(this.project, '.env'), `ANTHROPIC_BASE_URL=${this.#model.url}\n${env}`, { mode: 0o600 })
-    const node = path.dirname(path.dirname(process.execPath))
-    const readable = [node, path.join(PROJECT, 'node_modules'), path.join(PROJECT, 'protocol')]
-    docker(
-      ...['run', '--detach', '--name', this.#name, ...POWERS],
-      ...['--volume', `${this.#folder}:${this.#folder}`, '--volume', '/var/run/docker.sock:/run/docker.sock'],
-      ...readable.flatMap((folder) => ['--volume', `${folder}:${folder}:ro`]),
-      machineImage(),
-    )
+    const { socketPath } = await findEngine({ env: process.env, homedir: os.homedir() })
+    const shared = [
+      `${this.#folder}:${this.#folder}`,
+      `${socketPath}:/run/docker.sock`,
+      `${process.execPath}:${NODE}:ro`,
+      `${dockerCommand()}:/usr/bin/docker:ro`,
+      `${path.join(PROJECT, 'node_modules')}:${SHARED}/node_modules:ro`,
+      `${path.join(PROJECT, 'protocol')}:${SHARED}/protocol:ro`,
+    ]
+    const volumes = shared.flatMap((volume) => ['--volume', volume])
+    docker('run', '--detach', '--name', this.#name, ...POWERS, ...volumes, machineImage())
     await this.#booted()
     await this.asRoot(`chown -R ${USER} ${this.#folder} && loginctl enable-linger ${USER}`)
     await this.#userManagerRuns()
@@ -78,9 +86,9 @@ export class SystemdMachine {
 
   /** In the project's folder, by a shell that knows the groups of now. */
   asUser(command: string): Promise<Said> {
-    const path_ = `${path.dirname(process.execPath)}:/usr/bin:/bin`
+    const programs = `${path.dirname(NODE)}:/usr/bin:/bin`
     return this.#exec(
-      ['--user', USER, '--workdir', this.project, '--env', `PATH=${path_}`, '--env', 'XDG_RUNTIME_DIR=/run/user/1000'],
+      ['--user', USER, '--workdir', this.project, '--env', `PATH=${programs}`, '--env', 'XDG_RUNTIME_DIR=/run/user/1000'],
       command,
     )
   }
@@ -94,6 +102,8 @@ export class SystemdMachine {
 
   #clone(): void {
     for (const name of [
+      '.dockerignore',
+      '.npmrc',
       'nanoclaw',
       'package.json',
       'package-lock.json',
@@ -111,7 +121,7 @@ export class SystemdMachine {
     const modules = path.join(this.project, 'node_modules')
     mkdirSync(modules)
     for (const name of readdirSync(path.join(PROJECT, 'node_modules'))) {
-      if (!name.startsWith('.')) symlinkSync(path.join(PROJECT, 'node_modules', name), path.join(modules, name))
+      if (!name.startsWith('.')) symlinkSync(path.join(SHARED, 'node_modules', name), path.join(modules, name))
     }
     copyFileSync(path.join(PROJECT, 'package-lock.json'), path.join(modules, '.installed-all'))
   }
@@ -161,6 +171,10 @@ function baseImage(): string {
     base_image`
   const env = { ...process.env, BASE_IMAGE: process.env.BASE_IMAGE ?? '' }
   return execFileSync('/bin/sh', ['-c', script], { cwd: PROJECT, env, encoding: 'utf8' }).trim()
+}
+
+function dockerCommand(): string {
+  return realpathSync(execFileSync('/bin/sh', ['-c', 'command -v docker'], { encoding: 'utf8' }).trim())
 }
 
 function docker(...args: string[]): string {

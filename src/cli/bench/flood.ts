@@ -9,9 +9,10 @@ import { pause, Stand } from './stand.ts'
 const TASKS = 10_000
 const REQUESTS = 1_000
 const ANSWERS = 30
-/** Until then host and container of the quiet group are up. */
+/** Until then the host and both groups' containers are up, and the quiet one is measured. */
 const DUE_AFTER_MS = 30_000
 const QUIET = 'local:quiet'
+const FLOODED = 'local:flood'
 const PROMPT = '!echo ok'
 
 /** Durations in ms, from the moment the flood begins. */
@@ -26,12 +27,13 @@ export async function flood({ env, say }: FloodOptions): Promise<FloodReport> {
   const stand = await Stand.create({ env })
   try {
     await stand.start()
-    for (const folder of ['quiet', 'flood']) await stand.openGroup({ jid: `local:${folder}`, folder })
+    await stand.openGroup({ jid: QUIET, folder: 'quiet' })
+    await stand.openGroup({ jid: FLOODED, folder: 'flood' })
     await stand.kill()
     const due = Date.now() + DUE_AFTER_MS
     plantTasks(stand, due)
     await stand.start()
-    await stand.answer(QUIET, PROMPT)
+    for (const jid of [QUIET, FLOODED]) await stand.answer(jid, PROMPT)
     say('Answers of a quiet group, alone ...')
     const alone = await timings(ANSWERS, () => stand.answer(QUIET, PROMPT))
     say(`The same, while ${TASKS} tasks are due and ${REQUESTS} requests are dropped in another ...`)
@@ -56,7 +58,7 @@ function plantTasks({ root }: Stand, due: number): void {
   store.tx(() => {
     for (let n = 0; n < TASKS; n++)
       store.tasks.add({
-        ...{ id: `flood-${n}`, folder: 'flood', jid: 'local:flood', prompt: PROMPT, script: null },
+        ...{ id: `flood-${n}`, folder: 'flood', jid: FLOODED, prompt: PROMPT, script: null },
         ...{ schedule: { type: 'once', value: new Date(due).toISOString() }, contextMode: 'group', catchUp: 'once' },
         ...{ status: 'active', reason: null, nextRun: due, lastRun: null, lastResult: null, createdAt: due },
       })

@@ -1,4 +1,5 @@
 import { errorText } from '../../domain/errors.ts'
+import { backups } from './backups.ts'
 import { clock, zone } from './clock.ts'
 import { continuity } from './continuity.ts'
 import { database } from './database.ts'
@@ -22,7 +23,7 @@ export const CHECKS: readonly Check[] = [
   ...[node, root, home, disk, inodes, memory, clock, zone, wsl],
   ...[login, envFile, secrets, mountList, senderList],
   ...[engine, runc, isolation, ports, image, inside, firewall],
-  ...[database, groups, sessionMount, sessions, continuity, runLogs],
+  ...[database, groups, sessionMount, sessions, continuity, runLogs, backups],
   ...[host, channels, troubles, service, linger],
 ]
 

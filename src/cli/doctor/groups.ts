@@ -43,7 +43,7 @@ export function judgeGroups(found: readonly { folder: string; kind: 'folder' | '
     })
   }
   const missing = [...new Set(found.filter(({ kind }) => kind === 'missing').map(({ folder }) => `groups/${folder}`))]
-  if (missing.length === 0) return ok(`${new Set(found.map(({ folder }) => folder)).size - 1} groups have their folders`)
+  if (missing.length === 0) return ok(`Folders are there, of groups: ${new Set(found.map(({ folder }) => folder)).size - 1}`)
   return warn({
     what: `Missing: ${missing.join(', ')}`,
     why: 'It is made again, empty, when the group works.',
@@ -104,7 +104,7 @@ async function hasTranscript(
 export function judgeSessions(stored: readonly Session[]): Finding {
   const stale = stored.filter(({ kept }) => !kept).map(({ folder }) => folder)
   if (stale.length === 0)
-    return ok(stored.length === 0 ? 'No conversation has begun yet' : `${stored.length} conversations can go on`)
+    return ok(stored.length === 0 ? 'No conversation has begun yet' : `Conversations that can go on: ${stored.length}`)
   const why = 'The next message begins a new conversation there.'
   return warn({
     what: `The transcript is gone in: ${stale.join(', ')}`,

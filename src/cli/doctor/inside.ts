@@ -19,8 +19,8 @@ echo $(stat -c %U /app /workspace | sort -u)
 echo $(claude --version 2>/dev/null | head -n 1)
 node -e "${CONNECT}"`
 
-/** What a container said of itself. */
-export type Inside = { uid: string; owners: string; claude: string; gateway: string }
+/** What a container said of itself. `bypassed`: it has the login and a network of its own, and so does not need the gateway. */
+export type Inside = { uid: string; owners: string; claude: string; gateway: string; bypassed: boolean }
 
 /** A container like an agent's, but without one: what is in it, and does it reach a socket of the host? */
 export const inside: Check = {
@@ -29,11 +29,12 @@ export const inside: Check = {
     const found = await reached(patient)
     if (found.type === 'none') return skip('No engine was there to ask')
     if ((await found.runtime.imageId(patient.config.image)) === undefined) return skip('There is no image to try')
-    return judgeInside(await askContainer(patient, found))
+    const { credentials, network } = patient.config
+    return judgeInside({ ...(await askContainer(patient, found)), bypassed: credentials === 'mount' && network === 'bridge' })
   },
 }
 
-export function judgeInside({ uid, owners, claude, gateway }: Inside): Finding {
+export function judgeInside({ uid, owners, claude, gateway, bypassed }: Inside): Finding {
   const rebuild = './container/build.sh --no-cache'
   if (uid === '0')
     return fail({ what: 'Agents would be root in their container', why: 'Claude Code refuses that.', fix: rebuild })
@@ -46,16 +47,17 @@ export function judgeInside({ uid, owners, claude, gateway }: Inside): Finding {
   }
   if (!/\d+\.\d+/.test(claude))
     return fail({ what: 'Claude Code does not start in the image', why: 'Every turn would fail.', fix: rebuild })
+  if (bypassed) return ok(`A container has Claude Code ${claude}, and goes to the model by itself`)
   if (gateway === GREETING) return ok(`A container has Claude Code ${claude}, and reaches the gateway`)
   return fail({
     what: `A container does not reach a socket of the host (${gateway || 'it said nothing'})`,
     why: 'That is the only way of an agent to the model.',
-    fix: 'The engine has to share unix sockets with containers: use one of this machine, and keep NANOCLAW_HOME on a local disk',
+    fix: 'The engine has to share unix sockets with containers: use one of this machine, and keep NANOCLAW_HOME on a local disk. A way without is in docs/macos.md',
   })
 }
 
 /** The socket is made as the gateway makes its own, and beside them. */
-async function askContainer({ config }: Patient, { runtime }: FoundRuntime): Promise<Inside> {
+async function askContainer({ config }: Patient, { runtime }: FoundRuntime): Promise<Omit<Inside, 'bypassed'>> {
   const parent = path.dirname(config.paths.runs)
   const folder = mkdtempSync(path.join(existsSync(parent) ? parent : os.tmpdir(), 'doctor-'))
   const server = net.createServer((socket) => socket.end(GREETING))

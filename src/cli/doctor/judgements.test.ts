@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { judgeBackups } from './backups.ts'
 import { judgeClock, judgeZone } from './clock.ts'
 import { judgeContinuity } from './continuity.ts'
 import { judgeDatabase } from './database.ts'
@@ -23,9 +24,17 @@ const key = { kind: 'api-key' as const, value: 'sk-ant-api03-x', source: 'ANTHRO
 const login = (answer: ModelAnswer) => judgeLogin({ credential: key, answer, api: 'api.anthropic.com' })
 const answered = (status: number) => login({ type: 'answered', status, date: undefined })
 const image = { name: 'agent', made: 0, inputs: 'abc', current: 'abc', now: DAY }
-const inside = { uid: '1000', owners: 'node', claude: '2.1.329 (Claude Code)', gateway: 'reached' }
+const inside = { uid: '1000', owners: 'node', claude: '2.1.329 (Claude Code)', gateway: 'reached', bypassed: false }
 const policy = { file: '/p', state: 'read' as const, why: '', mode: 0o600, without: 'nothing' }
-const service = { manager: 'systemd' as const, file: '/u', installed: true, running: true, detail: 'active', notes: [] }
+const service = {
+  manager: 'systemd' as const,
+  file: '/u',
+  installed: true,
+  running: true,
+  detail: 'active',
+  notes: [],
+  closed: [] as string[],
+}
 const linger = { name: 'ada', uid: 1000, lingers: true, stale: false }
 const channel = (state: string) => judgeChannels([{ name: 'whatsapp', state, detail: null, since: 0 }])
 const sessionLines = (...ids: string[]) => ids.map((id) => `INFO  Group main: Session initialized: ${id}\n`).join('')
@@ -89,6 +98,7 @@ const table: [what: string, finding: Finding, status: Status, says?: RegExp][] =
   ['an image of root', judgeInside({ ...inside, owners: 'node root' }), 'fail', /node root/],
   ['an image without Claude', judgeInside({ ...inside, claude: '' }), 'fail'],
   ['a container that reaches nobody', judgeInside({ ...inside, gateway: 'EACCES' }), 'fail', /EACCES/],
+  ['a container that needs no gateway', judgeInside({ ...inside, gateway: 'EACCES', bypassed: true }), 'ok', /by itself/],
   ['a bridge to the world', judgeFirewall({ bridged: ['a'], reaches: true, firewall: 'ufw' }), 'ok'],
   ['a bridge that ends at ufw', judgeFirewall({ bridged: ['a'], reaches: false, firewall: 'ufw' }), 'warn', /ufw route allow/],
   ['a bridge that ends somewhere', judgeFirewall({ bridged: ['a'], reaches: false, firewall: undefined }), 'warn', /DOCKER-USER/],
@@ -132,6 +142,11 @@ const table: [what: string, finding: Finding, status: Status, says?: RegExp][] =
   ['a service', judgeService(service), 'ok'],
   ['no service', judgeService({ ...service, installed: false }), 'warn', /service install/],
   ['a service that does not run', judgeService({ ...service, running: false }), 'warn', /service start/],
+  ['a service that is kept from its backups', judgeService({ ...service, closed: ['/srv'] }), 'fail', /\/srv/],
+  ['no backups', judgeBackups({ folder: undefined, newest: undefined, now: 0 }), 'warn', /BACKUP_FOLDER/],
+  ['an empty folder for backups', judgeBackups({ folder: '/b', newest: undefined, now: 0 }), 'warn', /no backup in/],
+  ['a backup of yesterday', judgeBackups({ folder: '/b', newest: 0, now: 1.5 * DAY }), 'ok'],
+  ['an old backup', judgeBackups({ folder: '/b', newest: 0, now: 5 * DAY }), 'warn', /5 days/],
   ['a user who lingers', judgeLinger(linger), 'ok'],
   ['a user who does not', judgeLinger({ ...linger, lingers: false }), 'warn', /enable-linger ada/],
   ['a stale group', judgeLinger({ ...linger, stale: true }), 'fail', /user@1000/],

@@ -3,23 +3,31 @@ import { serviceOf } from '../service/command.ts'
 import { serviceFacts, textOf } from '../service/facts.ts'
 import { beganBeforeDocker, lingers } from '../service/login-facts.ts'
 import type { ServiceState } from '../service/service.ts'
+import { closedTo } from '../service/systemd-unit.ts'
 import { type Check, type Finding, fail, ok, skip, warn } from './finding.ts'
 
 export const service: Check = {
   id: 'service',
-  look: async ({ env }) => {
+  look: async ({ env, config: { root, backup } }) => {
     try {
-      return judgeService(await serviceOf(env, process.getuid?.() === 0).state())
+      const state = await serviceOf(env, process.getuid?.() === 0).state()
+      const needed = backup.folder === undefined ? [root] : [root, backup.folder]
+      return judgeService({ ...state, closed: closedTo(textOf(state.file), needed) })
     } catch (error) {
       return skip(`There is no service here: ${errorText(error).split('\n')[0]}`)
     }
   },
 }
 
-export function judgeService({ installed, running, detail }: ServiceState): Finding {
+/** `closed`: folders that it needs, and its sandbox keeps it from writing in. */
+export function judgeService({ installed, running, detail, closed }: ServiceState & { closed: readonly string[] }): Finding {
   if (!installed) {
     const why = 'It ends with this terminal, and does not start with the machine.'
     return warn({ what: 'NanoClaw is no service', why, fix: './nanoclaw service install' })
+  }
+  if (closed.length > 0) {
+    const why = 'Its unit was written before that folder was chosen, and its sandbox keeps it closed.'
+    return fail({ what: `The service may not write in ${closed.join(', ')}`, why, fix: './nanoclaw service install' })
   }
   if (running) return ok(`The service runs: ${detail}`)
   return warn({ what: `The service does not run: ${detail}`, why: 'Nobody is answered.', fix: './nanoclaw service start' })
@@ -39,7 +47,7 @@ export const linger: Check = {
   },
   repair: async ({ env, run }) => {
     const { user } = serviceFacts(env)
-    const { code, stderr } = await run(['loginctl', 'enable-linger', user.name])
+    const { code, stderr } = await run(['loginctl', '--no-ask-password', 'enable-linger', user.name])
     return code === 0 ? 'The service stays when you log out.' : `loginctl refuses: ${stderr.trim()}`
   },
 }

@@ -53,6 +53,18 @@ export function serviceOf(env: Environment, system = false): Service {
   return new SystemdService({ scope: manager.scope, user: facts.user, parts, run })
 }
 
+/** Those that this machine could have: of this user, and of the whole machine; none where nothing can keep a host running. */
+export function servicesOf(env: Environment): Service[] {
+  return [false, true].flatMap((system) => {
+    try {
+      return [serviceOf(env, system)]
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'input.service') return []
+      throw error
+    }
+  })
+}
+
 export function renderState({ installed, file, detail, notes }: ServiceState): string {
   const head = installed ? [`nanoclaw: ${detail}`, `  ${file}`] : ['There is no service yet: ./nanoclaw service install']
   return `${[...head, ...notes].join('\n')}\n`

@@ -24,25 +24,16 @@ const HIDDEN = ['.ssh', '.gnupg', '.aws', '.azure', '.config/gcloud', '.kube', '
 
 /** What any description of the service says about this installation. */
 export function installationParts({ config, env }: { config: Config; env: Environment }) {
-  const { root, userHome } = config
+  const { root, userHome, backup } = config
   const inHome = (...names: string[]) => path.join(userHome, ...names)
+  // npm and programs that turn speech into text keep things at home.
+  const caches = [inHome('.config', 'nanoclaw'), inHome('.npm'), inHome('.cache')]
+  const runtime = runtimeFolder(env, process.getuid?.() ?? 0)
   return {
     launcher: path.join(PROJECT, 'nanoclaw'),
     root,
     environment: serviceEnvironment({ config, env }),
-    // npm and programs that turn speech into text keep caches at home.
-    writable: [
-      ...new Set([
-        root,
-        PROJECT,
-        inHome('.config', 'nanoclaw'),
-        inHome('.npm'),
-        inHome('.cache'),
-        '/tmp',
-        '/var/tmp',
-        runtimeFolder(env, process.getuid?.() ?? 0),
-      ]),
-    ],
+    writable: [...new Set([root, PROJECT, ...caches, '/tmp', '/var/tmp', runtime, ...(backup.folder ? [backup.folder] : [])])],
     hidden: HIDDEN.map((name) => inHome(name)),
   }
 }

@@ -1,3 +1,5 @@
+import { textOf } from './facts.ts'
+
 /** How the service stands, as far as this machine tells. */
 export type ServiceState = {
   manager: 'systemd' | 'launchd'
@@ -19,4 +21,10 @@ export interface Service {
   stop(): Promise<void>
   restart(): Promise<void>
   state(): Promise<ServiceState>
+}
+
+/** Is it the service of the program in this folder? All have one name, so another clone may have it. */
+export function isServiceOf({ file, installed }: ServiceState, project: string): boolean {
+  const text = textOf(file).replaceAll('%%', '%').replaceAll('$$', '$')
+  return installed && text.includes(`${project}/`)
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { systemdUnit, type UnitParts } from './systemd-unit.ts'
+import { closedTo, systemdUnit, type UnitParts } from './systemd-unit.ts'
 
 const parts: UnitParts = {
   scope: 'user',
@@ -57,4 +57,10 @@ test('without a sandbox the unit says so', () => {
   const unit = systemdUnit({ ...parts, sandbox: false })
   assert.match(unit, /^# No sandbox/m)
   assert.doesNotMatch(unit, /Protect|PrivateUsers/)
+})
+
+test('a unit tells which paths it leaves closed', () => {
+  const paths = ['/home/ada/nanoclaw', '/srv/backups']
+  assert.deepEqual(closedTo(systemdUnit(parts), paths), ['/srv/backups'])
+  assert.deepEqual(closedTo(systemdUnit({ ...parts, sandbox: false }), paths), [])
 })

@@ -97,6 +97,12 @@ function hardening({ scope, writable, hidden }: UnitParts): string[] {
   ]
 }
 
+/** Which of these paths a unit of ours leaves closed to the host. One without a sandbox closes none. */
+export function closedTo(unit: string, paths: readonly string[]): string[] {
+  const line = /^ReadWritePaths=(.*)$/m.exec(unit)?.[1]
+  return line === undefined ? [] : paths.filter((one) => !line.includes(optional(one)))
+}
+
 /** A path that is not there at the start is passed over. */
 function optional(path: string): string {
   return quoted(`-${path}`)

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import path from 'node:path'
-import { AppError } from '../../domain/errors.ts'
+import { AppError, errorText } from '../../domain/errors.ts'
 import { writeFileDurably } from '../../files.ts'
 import { commandLine } from '../setup/command.ts'
 import type { Scope, ServiceFacts } from './choose.ts'
@@ -41,13 +41,19 @@ export class SystemdService implements Service {
   async install(): Promise<string[]> {
     const sandbox = await this.#sandboxWorks()
     const kept = this.#keepForeignUnit()
-    // What is not there when the service starts stays closed to it.
-    for (const folder of [path.dirname(this.#file), ...this.#parts.writable]) mkdirSync(folder, { recursive: true, mode: 0o700 })
+    const closed = this.#parts.writable.flatMap(makeWritable)
+    mkdirSync(path.dirname(this.#file), { recursive: true })
     const text = systemdUnit({ ...this.#parts, scope: this.#scope, sandbox, systemdVersion: await this.#version() })
     writeFileDurably(this.#file, { text, mode: 0o644 })
     await this.#systemctl('daemon-reload')
     await this.#systemctl('enable', UNIT)
-    const lines = [`Wrote ${this.#file}`, ...kept, ...(sandbox ? [] : [NO_SANDBOX]), ...(await this.#stayWithoutLogin())]
+    const lines = [
+      `Wrote ${this.#file}`,
+      ...kept,
+      ...closed,
+      ...(sandbox ? [] : [NO_SANDBOX]),
+      ...(await this.#stayWithoutLogin()),
+    ]
     await this.restart()
     return [...lines, 'NanoClaw runs, and starts with this machine.']
   }
@@ -108,7 +114,7 @@ export class SystemdService implements Service {
   /** An ordinary user's service ends with his last session, unless systemd is told to keep it. */
   async #stayWithoutLogin(): Promise<string[]> {
     if (this.#scope === 'system') return []
-    await this.#run(['loginctl', 'enable-linger', this.#user.name])
+    await this.#run(['loginctl', '--no-ask-password', 'enable-linger', this.#user.name])
     return this.#lingerNotes()
   }
 
@@ -173,6 +179,16 @@ export class SystemdService implements Service {
 
 const NO_SANDBOX =
   '! This machine gives an ordinary user no sandbox (user namespaces are refused), so the service runs without: what it may write is what you may write.'
+
+/** What is not there when the service starts stays closed to it. */
+function makeWritable(folder: string): string[] {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    return []
+  } catch (error) {
+    return [`! The service will not write in ${folder}: ${errorText(error)}`]
+  }
+}
 
 function failed(message: string): AppError {
   return new AppError({ code: 'service.failed', fault: 'user', message })

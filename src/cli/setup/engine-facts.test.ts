@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
-import { tmpdir } from 'node:os'
+import { homedir, tmpdir } from 'node:os'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { enginePlaces } from '../../runtimes/find-engine.ts'
 import { askSockets, engineSockets, isListed } from './engine-facts.ts'
 
 async function engine(t: TestContext, answer: RequestListener): Promise<string> {
@@ -49,4 +50,15 @@ test('membership is read from the file of groups, whole names only', () => {
   assert.equal(isListed({ user: 'ada', groups }), true)
   assert.equal(isListed({ user: 'ad', groups }), false)
   assert.equal(isListed({ user: 'ada', groups: 'docker:x:999:\n' }), false)
+})
+
+test('an engine is looked for wherever the host would find one', () => {
+  for (const CONTAINER_RUNTIME of ['docker', 'podman']) {
+    const env = { CONTAINER_RUNTIME, DOCKER_CONFIG: '/nonexistent', XDG_RUNTIME_DIR: '/run/user/7' }
+    const places = enginePlaces({ env, homedir: homedir() }).map(({ socketPath }) => socketPath)
+    assert.deepEqual(
+      places.filter((place) => !engineSockets(env).includes(place)),
+      [],
+    )
+  }
 })

@@ -51,7 +51,10 @@ function textOf(file: string): string {
 /** Where engines listen: the one that the environment names, else the usual places. */
 export function engineSockets(env: Environment): string[] {
   if (env.DOCKER_HOST) return env.DOCKER_HOST.startsWith('unix://') ? [env.DOCKER_HOST.slice('unix://'.length)] : []
-  const docker = ['/var/run/docker.sock', ...inHome('.docker/run/docker.sock', '.docker/desktop/docker.sock')]
+  const docker = [
+    '/var/run/docker.sock',
+    ...inHome('.docker/run/docker.sock', '.docker/desktop/docker.sock', '.colima/default/docker.sock'),
+  ]
   const rootless = env.XDG_RUNTIME_DIR ? [path.join(env.XDG_RUNTIME_DIR, 'docker.sock')] : []
   const podman = [
     ...(env.XDG_RUNTIME_DIR ? [path.join(env.XDG_RUNTIME_DIR, 'podman/podman.sock')] : []),
