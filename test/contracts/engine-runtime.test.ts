@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, watch, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, watch, writeFileSync } from 'node:fs'
 import net, { type Socket } from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
@@ -48,7 +48,9 @@ function engineTests(real: RealEngine): void {
       tmpfs: [{ target: '/mnt/memory', options: 'rw,exec,nosuid,nodev,size=1m,mode=700,uid=1000,gid=1000' }],
     })
     assert.equal(await text(container.stdout), EXPECTED_CONFINEMENT)
-    assert.equal(readFileSync(path.join(open, 'note'), 'utf8'), 'written\n')
+    const note = path.join(open, 'note')
+    assert.equal(readFileSync(note, 'utf8'), 'written\n')
+    assert.equal(statSync(note).uid, info?.rootless ? process.getuid?.() : 1000, 'rootless, it belongs to who runs the engine')
   })
 
   // Podman does not tell of it.
