@@ -1,6 +1,6 @@
 // What the documents name is there, and what is there they name.
 import assert from 'node:assert/strict'
-import { globSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, test } from 'node:test'
 import type { Command } from 'commander'
@@ -96,3 +96,22 @@ describe('commands', () => {
     return /^\[?[a-z|]+\]?$/.test(word) ? word.replaceAll(/[[\]]/g, '').split('|') : ['']
   }
 })
+
+test('each link leads to a file and a heading that are there', () => {
+  const anchors = (file: string) => [...read(file).matchAll(/^#+ (.*)$/gm)].map((match) => anchorOf(match[1] ?? ''))
+  const dead = TEXTS.flatMap(({ file, text }) =>
+    [...text.matchAll(/\]\((?!\w+:)([^)#]*)(?:#([^)]*))?\)/g)].flatMap(([link, target = '', anchor]) => {
+      const to = target === '' ? file : path.join(path.dirname(file), target)
+      const found = existsSync(path.join(PROJECT, to)) && (anchor === undefined || anchors(to).includes(anchor))
+      return found ? [] : [`${file}: ${link}`]
+    }),
+  )
+  assert.deepEqual(dead, [])
+})
+
+function anchorOf(heading: string): string {
+  return heading
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+    .replaceAll(' ', '-')
+}

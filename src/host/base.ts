@@ -36,6 +36,9 @@ export type Base = Required<HostParts> & {
   release(): void
 }
 
+const NO_LIMITS =
+  'This engine enforces no limits: an agent can take all memory of this machine. Rootless Podman needs cgroups v2 (./nanoclaw doctor).'
+
 /** Root, lock, engine, orphans, store: in this order, so that a second host or a missing engine changes nothing. */
 export async function openBase({ config, log, runtime, secrets, channels = [] }: HostParts): Promise<Base> {
   const { root, paths } = config
@@ -48,6 +51,7 @@ export async function openBase({ config, log, runtime, secrets, channels = [] }:
     const install = installId(root)
     const engine = await runtime.info()
     log.info(`NanoClaw ${packageJson.version} starts on ${root}, with ${engine.name} ${engine.version}`)
+    if (!engine.enforcesLimits) log.warn(NO_LIMITS)
     await removeOrphans({ runtime, installId: install, root, log })
     rmSync(paths.runs, { recursive: true, force: true })
     const notes: string[] = []

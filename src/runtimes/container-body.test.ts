@@ -76,7 +76,7 @@ test('Podman is told the owner of a memory file system in its own words', () => 
   assert.deepEqual(hostConfig({ name: 'podman', rootless: false }).Tmpfs, { '/tmp': 'rw,exec,size=1g,U' })
 })
 
-test('rootless Podman maps the user to itself, so that the files of its mounts are its own', () => {
-  assert.equal(hostConfig({ name: 'podman', rootless: true }).UsernsMode, 'keep-id')
+test('rootless Podman maps whoever runs it to the user of the container, so that the files of its mounts are its own', () => {
+  assert.equal(hostConfig({ name: 'podman', rootless: true }).UsernsMode, 'keep-id:uid=1000,gid=1000')
   assert.equal('UsernsMode' in hostConfig({ name: 'podman', rootless: false }), false)
 })

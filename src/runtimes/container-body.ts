@@ -1,4 +1,5 @@
 import type { ContainerSpec, EngineInfo, Mount } from './contract.ts'
+import { podmanProfile, podmanTmpfs } from './podman.ts'
 
 /** The body of `POST /containers/create`: the profile of every agent. Nothing in a spec can loosen it. */
 export function containerBody(spec: ContainerSpec, engine: Pick<EngineInfo, 'name' | 'rootless'>): Record<string, unknown> {
@@ -21,13 +22,15 @@ export function containerBody(spec: ContainerSpec, engine: Pick<EngineInfo, 'nam
 
 function hostConfig(spec: ContainerSpec, engine: Pick<EngineInfo, 'name' | 'rootless'>): Record<string, unknown> {
   const { memoryBytes, swapBytes, cpus, pids } = spec.limits
+  const { SecurityOpt = [], ...own } =
+    engine.name === 'podman' ? podmanProfile({ user: spec.user, rootless: engine.rootless }) : {}
   return {
     // The engine's own, so that nothing is left also when we are not there any more.
     AutoRemove: true,
     Init: true,
     Privileged: false,
     CapDrop: ['ALL'],
-    SecurityOpt: ['no-new-privileges'],
+    SecurityOpt: ['no-new-privileges', ...SecurityOpt],
     ...(spec.isolation && { Runtime: spec.isolation }),
     ReadonlyRootfs: true,
     IpcMode: 'private',
@@ -41,8 +44,10 @@ function hostConfig(spec: ContainerSpec, engine: Pick<EngineInfo, 'name' | 'root
     // A core dump would be written into the group's folder, as large as the memory limit.
     Ulimits: [{ Name: 'core', Soft: 0, Hard: 0 }],
     Mounts: spec.mounts.map(bindMount),
-    Tmpfs: Object.fromEntries(spec.tmpfs.map(({ target, options }) => [target, tmpfsOptions(options, engine)])),
-    ...(engine.name === 'podman' && engine.rootless && { UsernsMode: 'keep-id' }),
+    Tmpfs: Object.fromEntries(
+      spec.tmpfs.map(({ target, options }) => [target, engine.name === 'podman' ? podmanTmpfs(options) : options]),
+    ),
+    ...own,
   }
 }
 
@@ -52,12 +57,4 @@ function hostConfig(spec: ContainerSpec, engine: Pick<EngineInfo, 'name' | 'root
  */
 function bindMount({ source, target, readonly }: Mount): Record<string, unknown> {
   return { Type: 'bind', Source: source, Target: target, ReadOnly: readonly, BindOptions: { NonRecursive: readonly } }
-}
-
-/** Podman (4.3 to 6) refuses `uid=` and `gid=`; its `U` gives the file system to the container's user. */
-function tmpfsOptions(options: string, { name }: Pick<EngineInfo, 'name'>): string {
-  if (name === 'docker') return options
-  const all = options.split(',')
-  const others = all.filter((option) => !/^[ug]id=/.test(option))
-  return (others.length < all.length ? [...others, 'U'] : others).join(',')
 }

@@ -53,6 +53,8 @@ export type EngineInfo = {
   rootless: boolean
   /** Names of the runtimes the engine can use, e.g. `runc`, `runsc`. */
   runtimes: string[]
+  /** False where the engine takes limits on memory, CPU and processes, and holds nobody to them. */
+  enforcesLimits: boolean
 }
 
 /** What the host needs from a container engine. Every method rejects with an `AppError` of fault `engine`. */

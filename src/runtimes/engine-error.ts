@@ -17,7 +17,7 @@ export function connectionError({ error, socketPath }: { error: unknown; socketP
     case 'unreachable':
       return engineError({ code, message: `Cannot reach ${place}: ${why}. ${HOW_TO_START}`, cause: error })
     case 'denied':
-      return engineError({ code, message: `Cannot use ${place}: ${why}. ${HOW_TO_BE_ALLOWED}`, cause: error })
+      return engineError({ code, message: `Cannot use ${place}: ${why}. ${howToBeAllowed(socketPath)}`, cause: error })
     case 'gone':
       return engineError({
         code,
@@ -27,7 +27,12 @@ export function connectionError({ error, socketPath }: { error: unknown; socketP
   }
 }
 
-const HOW_TO_BE_ALLOWED =
+function howToBeAllowed(socketPath: string): string {
+  return socketPath.endsWith('/podman.sock') ? HOW_TO_HAVE_A_PODMAN : HOW_TO_JOIN_DOCKER
+}
+
+const HOW_TO_HAVE_A_PODMAN = 'Podman gives every user a socket of their own. Run: systemctl --user enable --now podman.socket'
+const HOW_TO_JOIN_DOCKER =
   'If you were added to the group docker a short time ago: that counts from your next login, so log out and in again (or run: newgrp docker). Otherwise run: sudo usermod -aG docker $USER'
 
 /** What an aborted signal means: that there was no answer in time, or that nobody wants one any more. */

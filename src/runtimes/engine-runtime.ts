@@ -8,6 +8,7 @@ import type { ContainerRuntime, ContainerSpec, ContainerSummary, EngineInfo, Run
 import type { Answer, EngineClient } from './engine-client.ts'
 import { bodyOf, engineError, throwIfAborted, withMore } from './engine-error.ts'
 import { findEngine } from './find-engine.ts'
+import { installedRuntimes, refuseOldPodman } from './podman.ts'
 import { startContainer } from './running-container.ts'
 
 /** This machine's engine. Rejects with an `AppError` that says what to do when there is none we can use. */
@@ -21,6 +22,7 @@ export async function engineRuntime({
   const { client } = await findEngine({ env, homedir })
   const engine = await askInfo(client)
   if (engine.name === 'docker' && engine.rootless) throw rootlessDocker()
+  if (engine.name === 'podman') refuseOldPodman(engine.version)
   return new EngineRuntime({ client, engine })
 }
 
@@ -119,15 +121,30 @@ const infoAnswer = z.object({
   SecurityOptions: z.array(z.string()).nullish(),
   Rootless: z.boolean().optional(),
   Runtimes: z.record(z.string(), z.unknown()).nullish(),
+  CgroupVersion: z.string().optional(),
 })
 
 async function askInfo(client: EngineClient, signal?: AbortSignal): Promise<EngineInfo> {
   const answer = await client.send({ method: 'GET', path: '/info', signal })
-  const { ServerVersion, SecurityOptions, Rootless, Runtimes } = bodyOf({ answer, schema: infoAnswer, what: 'tell about itself' })
+  const {
+    ServerVersion: version,
+    SecurityOptions,
+    Rootless,
+    Runtimes,
+    CgroupVersion,
+  } = bodyOf({
+    answer,
+    schema: infoAnswer,
+    what: 'tell about itself',
+  })
   const { name, apiVersion } = client.engine
   // Docker has it among the options, Podman has a field of its own.
   const rootless = Rootless ?? SecurityOptions?.some((option) => option.split(',').includes('name=rootless')) ?? false
-  return { name, version: ServerVersion, apiVersion, rootless, runtimes: Object.keys(Runtimes ?? {}) }
+  const known = Object.keys(Runtimes ?? {})
+  const runtimes = name === 'podman' ? installedRuntimes(known) : known
+  // Nobody but root may limit anything on cgroups v1; the engine claims to do it all the same.
+  const enforcesLimits = !(rootless && CgroupVersion === '1')
+  return { name, version, apiVersion, rootless, runtimes, enforcesLimits }
 }
 
 const imageAnswer = z.object({

@@ -63,7 +63,14 @@ export class FakeEngine implements ContainerRuntime {
 
   async info(): Promise<EngineInfo> {
     this.#throwIfDown()
-    return { name: 'docker', version: '0.0.0-fake', apiVersion: '1.44', rootless: false, runtimes: ['fake'] }
+    return {
+      name: 'docker',
+      version: '0.0.0-fake',
+      apiVersion: '1.44',
+      rootless: false,
+      runtimes: ['fake'],
+      enforcesLimits: true,
+    }
   }
 
   async imageId(image: string): Promise<string | undefined> {

@@ -27,8 +27,9 @@ function judgeNoEngine(why: string): Finding {
 }
 
 /** Docker 23 is the oldest that still gets fixes from distributions; 20.10 lives on in Debian 12. */
-export function judgeEngine({ name, version }: Pick<EngineInfo, 'name' | 'version'>): Finding {
+export function judgeEngine({ name, version, enforcesLimits }: Pick<EngineInfo, 'name' | 'version' | 'enforcesLimits'>): Finding {
   const what = `${name === 'docker' ? 'Docker' : 'Podman'} ${version} answers`
+  if (!enforcesLimits) return judgeNoLimits(what)
   const old = name === 'docker' ? isBefore(version, '20.10.0') : isBefore(version, '4.3.0')
   if (!old) return ok(what)
   return warn({
@@ -36,6 +37,12 @@ export function judgeEngine({ name, version }: Pick<EngineInfo, 'name' | 'versio
     why: 'It gets no fixes any more, and it is what keeps agents in.',
     fix: 'Update it from your distribution or docs.docker.com/engine/install',
   })
+}
+
+function judgeNoLimits(what: string): Finding {
+  const why = 'It enforces no limits, so an agent can take all memory of this machine: it is rootless, and this is cgroups v1.'
+  const fix = 'Boot with cgroups v2 (kernel parameter systemd.unified_cgroup_hierarchy=1), or use Docker'
+  return fail({ what: `${what}, without limits`, why, fix })
 }
 
 export const runc: Check = {

@@ -123,7 +123,8 @@ function planStart(facts: EngineFacts, dockerd: string): EnginePlan {
 }
 
 function planPodman({ platform, programs, systemd, user }: EngineFacts): EnginePlan {
-  if (!programs.podman) return tell('Podman is wanted (CONTAINER_RUNTIME) but not installed:', '  sudo apt-get install podman')
+  if (!programs.podman)
+    return tell('Podman is wanted (CONTAINER_RUNTIME) but not installed:', '  sudo apt-get install podman uidmap slirp4netns')
   if (platform === 'darwin') return tell('Podman is not running. Start it with:', '  podman machine start')
   const why = 'Podman is here, but its API socket is not open.'
   if (!systemd) return tell(`${why} Open it with:`, '  podman system service --time=0 &')
