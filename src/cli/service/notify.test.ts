@@ -8,7 +8,8 @@ import { beatMs, Supervisor } from './notify.ts'
 
 test('systemd hears of ready, of a beat as often as it asks for, and of the end with the time it takes', async (t) => {
   const { env, heard } = systemd(t)
-  const supervisor = new Supervisor({ env: { ...env, WATCHDOG_USEC: '60000' }, say: assert.fail })
+  const failed: string[] = []
+  const supervisor = new Supervisor({ env: { ...env, WATCHDOG_USEC: '60000' }, say: (line) => failed.push(line) })
   supervisor.ready()
   await until(() => heard().filter((line) => line === 'WATCHDOG=1').length >= 2, 'it beats')
   supervisor.stopping(20_000)
@@ -16,6 +17,8 @@ test('systemd hears of ready, of a beat as often as it asks for, and of the end 
   supervisor.close()
   assert.equal(heard()[0], '--ready --status=Ready')
   assert.ok(heard().includes('STOPPING=1 EXTEND_TIMEOUT_USEC=50000000 --status=Stopping'))
+  // A beat may be on its way still when the folder goes; what matters came through.
+  assert.deepEqual(failed, [])
 })
 
 test('who is no service tells nobody anything', (t) => {
