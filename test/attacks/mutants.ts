@@ -127,7 +127,7 @@ export const MUTANTS: Mutant[] = [
     ['src/runtimes/container-body.test.ts'],
     [
       ["CapDrop: ['ALL']", 'CapDrop: []'],
-      ["SecurityOpt: ['no-new-privileges']", 'SecurityOpt: []'],
+      ["SecurityOpt: ['no-new-privileges', ...SecurityOpt]", 'SecurityOpt'],
       ['ReadonlyRootfs: true', 'ReadonlyRootfs: false'],
       ["IpcMode: 'private'", "IpcMode: 'shareable'"],
       ["LogConfig: { Type: 'none' }", "LogConfig: { Type: 'json-file' }"],
