@@ -25,6 +25,7 @@ import { callsForPerson, makeCourier, makeWhatsApp } from './host/channels.ts'
 import { makeLoginWatch } from './host/login.ts'
 import { makeCommands, makeIpc, makeRegistry, makeTasks } from './host/requests.ts'
 import { RunLogPruning } from './host/run-logs.ts'
+import { startSweep } from './host/sweep.ts'
 import { controlApi } from './web/api.ts'
 import { serveControl } from './web/control-server.ts'
 import { metricsApi } from './web/metrics.ts'
@@ -39,8 +40,6 @@ export type Host = {
   stop(now: AbortSignal): Promise<void>
 }
 
-/** The backstop behind all events: whatever a missed one left lying is found after this. */
-const SWEEP_MS = 60_000
 /** A request of an agent is recognised for so long after its file was last seen. */
 const IPC_MEMORY_MS = 24 * 60 * 60_000
 
@@ -148,37 +147,37 @@ async function startServices(base: Base): Promise<Host> {
 
   const metrics = config.metricsPort === undefined ? undefined : await serveMetrics({ api: measured, port: config.metricsPort })
   if (metrics) log.info(`Metrics are on http://127.0.0.1:${metrics.port}/metrics`)
-  for (const channel of channels) await channel.start(inbox, life.signal)
+  // Before anything new can come: what runs now is no longer of the last run.
   const unfinished = desk.recover() + courier.recover()
+  if (unfinished > 0) log.info(`Going on with ${unfinished} turns and deliveries of the last run`)
+  for (const channel of channels) await channel.start(inbox, life.signal)
   registry.settle()
   snapshots.writeAll()
-  if (unfinished > 0) log.info(`Going on with ${unfinished} turns and deliveries of the last run`)
   const runLogs = new RunLogPruning({ root: config.root, store, log, now: systemClock.now })
-  const sweep = () => {
-    wakeAll()
-    scheduler.wake()
-    courier.deliver()
-    login.check()
-    ipc.sweep()
-    store.ipcRequests.prune(systemClock.now() - IPC_MEMORY_MS)
-    secrets.refresh()
-    base.senders.policy()
-    audit.settle()
-    runLogs.check()
-    backups.look()
-  }
   ipc.readAll(store.groups.all().map(({ folder }) => folder))
-  const sweeping = setInterval(sweep, SWEEP_MS)
   const control = await serveControl({ app: api, socket: config.paths.controlSocket })
   scheduler.start()
-  sweep()
+  const chores = [
+    wakeAll,
+    () => scheduler.wake(),
+    () => courier.deliver(),
+    () => login.check(),
+    () => ipc.sweep(),
+    () => store.ipcRequests.prune(systemClock.now() - IPC_MEMORY_MS),
+    () => secrets.refresh(),
+    () => base.senders.policy(),
+    () => audit.settle(),
+    () => runLogs.check(),
+    () => backups.look(),
+  ]
+  const stopSweep = startSweep(chores, log)
   ready = true
   log.info('Ready')
 
   const stop = async (now: AbortSignal) => {
     ready = false
     log.info('Stopping')
-    clearInterval(sweeping)
+    stopSweep()
     scheduler.stop()
     login.close()
     await backups.stop()

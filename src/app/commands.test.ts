@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { mkdirSync, readdirSync } from 'node:fs'
+import path from 'node:path'
 import { test } from 'node:test'
+import { until } from '../../test/fakes/host-process.ts'
 import { storeWith, type TestContext } from '../../test/fakes/rooms.ts'
 import { Commands } from './commands.ts'
 import { Feed } from './feed.ts'
@@ -24,7 +27,10 @@ function room(t: TestContext, { works = false, jid = JID } = {}) {
     worksFor: () => works,
     stateOf: () => (works ? ('running' as const) : ('idle' as const)),
     containers: () => [],
-    closeGroup: async (name: string) => void asked.push(`close ${name}`),
+    closeGroup: async (name: string) => {
+      asked.push(`close ${name}`)
+      store.sessions.set(name, 'begun by another chat while it was closed')
+    },
   }
   const log = { info() {}, error() {} }
   const commands = new Commands(
@@ -43,7 +49,7 @@ function room(t: TestContext, { works = false, jid = JID } = {}) {
     inbox.receive({ jid, id, sender: 'a', senderName: 'Ann', text, sentAt: 0, fromMe }) ?? assert.fail('not stored')
   const replies = () => store.outbox.due(Number.MAX_SAFE_INTEGER)
   const lastReply = () => store.messages.latest(jid, 1)[0]?.text ?? ''
-  return { store, desk, say, asked, replies, lastReply, troubles }
+  return { store, folder, desk, say, asked, replies, lastReply, troubles }
 }
 
 test('a command is answered by the host, never reaches the agent, and moves no cursor', (t) => {
@@ -123,4 +129,12 @@ test('/compact is a turn of its own, and what was said before it is answered fir
   assert.equal(second.prompt, '/compact')
   desk.finish([second], { type: 'answered', text: null, usage: undefined })
   assert.ok(desk.claim('main', 'chat')?.prompt.includes('>two<'))
+})
+
+test('a hard reset takes along what another chat of the group began while the containers left', async (t) => {
+  const { store, folder, say } = room(t)
+  mkdirSync(path.join(folder, 'data', 'sessions', 'main', '.claude'), { recursive: true })
+  say('/new hard')
+  await until(() => store.sessions.get('main') === undefined, 'the session is forgotten')
+  assert.deepEqual(readdirSync(path.join(folder, 'data', 'sessions', 'main')), [])
 })

@@ -94,7 +94,7 @@ export class Commands {
 
   /** The folder is moved away at once; what lies in it is the agent's, and is removed without following anything. */
   #reset({ folder, jid }: RegisteredChat): void {
-    const { queue, log, now } = this.#ports
+    const { store, queue, log, now } = this.#ports
     queue.stopTurn(jid)
     const sessions = path.join(this.#rules.root, 'data', 'sessions', folder)
     const old = path.join(sessions, `old-${now()}`)
@@ -102,6 +102,8 @@ export class Commands {
       .closeGroup(folder)
       .then(() => {
         renameSync(path.join(sessions, '.claude'), old)
+        // What another chat of the group began meanwhile went with it.
+        store.sessions.clear(folder)
         rmSync(old, { recursive: true, force: true })
       })
       .catch((error) => log.error(`Group ${folder}: its Claude folder could not be reset: ${errorText(error)}`))

@@ -29,16 +29,18 @@ function limits(t: TestContext) {
     clock.advance(TEN_MINUTES_MS)
   }
   const told = () => ({ times: delivered, text: store.outbox.due(Number.MAX_SAFE_INTEGER)[0]?.text ?? '' })
-  return { folders, look, told, asked: () => asked }
+  const said = () => store.messages.latest('local:main', 10).map(({ text }) => text)
+  return { folders, look, told, said, asked: () => asked }
 }
 
 test('a group that keeps too much is told once, and again only when it was within its limits meanwhile', async (t) => {
-  const { folders, look, told } = limits(t)
+  const { folders, look, told, said } = limits(t)
   await look({ bytes: 1, entries: 1 })
   assert.deepEqual([folders.isOver('main'), told().times], [false, 0])
   for (let n = 0; n < 3; n++) await look('over')
   assert.deepEqual([folders.isOver('main'), told().times], [true, 1])
   assert.match(told().text, /10240 MB, 500000 files/)
+  assert.deepEqual(said(), [told().text], 'also where what is said is read from the messages')
   await look({ bytes: 1, entries: 1 })
   assert.equal(folders.isOver('main'), false)
   await look('over')

@@ -5,9 +5,10 @@ import { errorText } from '../domain/errors.ts'
 import type { Group } from '../domain/group.ts'
 import type { Measure } from '../hostile-tree.ts'
 import type { Store } from '../store/store.ts'
+import { postNotice } from './notices.ts'
 
 export type FolderPorts = {
-  store: Pick<Store, 'groups' | 'facts' | 'outbox' | 'tx'>
+  store: Store
   root: string
   now(): Instant
   measure(folder: string, limits: TreeLimits): Promise<Measure>
@@ -62,7 +63,7 @@ export class FolderLimits {
       store.facts.set(factOf(folder), state)
       const [chat] = store.groups.chatsOf(folder)
       if (state === 'over' && chat)
-        store.outbox.add({ jid: chat.jid, text, key: `folder-${folder}-${now()}`, turnId: null, at: now() })
+        postNotice(store, { jid: chat.jid, text, key: `folder-${folder}-${now()}`, turnId: null, at: now() })
     })
     if (state === 'within') return
     log.warn(`Group ${folder}: ${text}`)

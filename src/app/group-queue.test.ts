@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { ManualClock } from '../../test/fakes/clock.ts'
 import { FakeContainer } from '../../test/fakes/container.ts'
-import { storeWith } from '../../test/fakes/rooms.ts'
+import { registerChat, storeWith } from '../../test/fakes/rooms.ts'
 import { AgentRun } from '../container/agent-run.ts'
 import { RunLog } from '../container/run-log.ts'
 import type { StartRequest } from '../container-runner.ts'
@@ -319,40 +319,84 @@ test("a task beside main's chats waits for a place like everybody's", async (t) 
   await settle(() => answers(store, 'main') === 2)
 })
 
+/** The first thing that the host writes to this container fails. */
+function breakFirstFrame(t: TestContext, container: FakeContainer | undefined): void {
+  const fails = () => {
+    throw new Error('broken')
+  }
+  t.mock.method(container?.stdin ?? assert.fail('there is no container'), 'write', fails, { times: 1 })
+}
+
 test('a turn that breaks within the host takes its container along, so that it holds no place', async (t) => {
   const { promise: started, resolve: release } = Promise.withResolvers<void>()
-  const { store, order, say } = office(t, { groups: ['a', 'b'], maxContainers: 1, started })
-  const { mock } = t.mock.method(store.turns, 'noteJoined', () => {
-    throw new Error('disk full')
-  })
+  const { store, order, containers, say } = office(t, { groups: ['a', 'b'], maxContainers: 1, started })
   say('a', 'hang')
   await settle(() => order.includes('start a'))
-  say('a', 'and this')
+  breakFirstFrame(t, containers[0])
   release()
   await settle(() => order.includes('gone a'))
-  mock.restore()
   say('b', 'hi')
   await settle(() => answers(store, 'b') === 1)
 })
 
 test('what is said while a broken container is still leaving goes into the next one', async (t) => {
   const { promise: started, resolve: release } = Promise.withResolvers<void>()
-  const { store, queue, clock, order, containers, say } = office(t, { groups: ['a'], maxContainers: 1, started })
-  const { mock } = t.mock.method(store.turns, 'noteJoined', () => {
-    throw new Error('disk full')
-  })
+  const { store, queue, order, containers, say } = office(t, { groups: ['a'], maxContainers: 1, started })
+  registerChat(store, { jid: 'local:other', folder: 'a' })
+  const sayInOther = (text: string) => {
+    store.messages.add({ jid: 'local:other', id: text, sender: 'a', senderName: 'Ann', text, sentAt: 0, fromMe: false })
+    queue.wake('a')
+  }
   say('a', 'one')
   await settle(() => order.includes('start a'))
-  say('a', 'two')
+  sayInOther('two')
   const broken = containers[0] ?? assert.fail('there is no container')
+  breakFirstFrame(t, broken)
   Object.assign(broken, { next: () => new Promise(() => {}), kill: async () => {} })
   release()
-  await settle(() => queue.idle)
-  mock.restore()
-  clock.advance(10_000)
-  await settle(() => queue.stateOf('a') === 'running')
-  say('a', 'three')
+  await settle(() => queue.worksFor('local:other'))
+  sayInOther('three')
   broken.exit()
   await settle(() => queue.idle)
-  assert.deepEqual(store.turns.openOf('local:a'), [])
+  assert.deepEqual(store.turns.openOf('local:other'), [])
+})
+
+test('work that cannot be taken up for a full disk is tried again after a pause, and holds nobody up', async (t) => {
+  const { store, queue, clock, say } = office(t, { groups: ['a', 'b'], maxContainers: 1 })
+  const add = store.turns.add.bind(store.turns)
+  const full = t.mock.method(store.turns, 'add', (turn: Parameters<typeof add>[0]) => {
+    if (turn.folder === 'b' || full.mock.callCount() > 100) return add(turn)
+    throw new Error('disk full')
+  })
+  say('a', 'hi')
+  await settle(() => queue.idle)
+  say('b', 'hi')
+  await settle(() => answers(store, 'b') === 1)
+  assert.equal(full.mock.calls.filter(({ arguments: [turn] }) => turn.folder === 'a').length, 1)
+  full.mock.restore()
+  clock.advance(5_000)
+  await settle(() => answers(store, 'a') === 1)
+})
+
+test('a place that cannot be told for a full disk harms nobody', async (t) => {
+  const { store, clock, order, say } = office(t, { groups: ['a', 'b'], maxContainers: 1 })
+  say('a', 'hang')
+  await settle(() => order.includes('turn a'))
+  say('b', 'hi')
+  const full = t.mock.method(store.outbox, 'add', () => {
+    throw new Error('disk full')
+  })
+  assert.doesNotThrow(() => clock.advance(30_000))
+  assert.equal(full.mock.callCount(), 1)
+})
+
+test('a container that takes no further turn, and does not leave by itself, gives up its place', async (t) => {
+  const { store, queue, order, containers, say } = office(t, { groups: ['a', 'b'], maxContainers: 1 })
+  say('a', 'hang')
+  await settle(() => order.includes('turn a'))
+  const uuid = queue.containers()[0]?.run.turn?.uuid ?? assert.fail('nothing runs')
+  containers[0]?.result({ status: 'error', errorClass: 'invalid-request', error: 'no', consumed: [uuid] })
+  await settle(() => queue.stateOf('a') === 'idle')
+  say('b', 'hi')
+  await settle(() => answers(store, 'b') === 1)
 })

@@ -1,5 +1,5 @@
 import type { AgentRun } from '../container/agent-run.ts'
-import type { Clock } from '../domain/clock.ts'
+import type { Clock, Instant } from '../domain/clock.ts'
 import { errorText } from '../domain/errors.ts'
 import type { TurnLane } from '../store/turns.ts'
 import { Lane, type LanePorts, type LaneRules } from './lane.ts'
@@ -21,8 +21,8 @@ export type QueueRules = LaneRules & { maxContainers: number; idleTimeoutMs: num
 
 /** A wait for a place that is shorter than this is not worth a word. */
 const SILENT_WAIT_MS = 30_000
-/** Between two tries to write a turn's end down, when the disk is full. */
-const COMMIT_RETRY_MS = 5_000
+/** Between two tries to write something down, when the disk is full. */
+const WRITE_RETRY_MS = 5_000
 
 const LANES: readonly TurnLane[] = ['chat', 'isolated']
 
@@ -56,7 +56,7 @@ export class GroupQueue {
 
   /** There may be work for this group. Called for every event; the store decides. */
   wake(folder: string): void {
-    for (const name of LANES) this.#wakeLane(folder, name)
+    for (const name of LANES) this.#attempt(folder, () => this.#wakeLane(folder, name))
   }
 
   #wakeLane(folder: string, name: TurnLane): void {
@@ -66,17 +66,27 @@ export class GroupQueue {
     const next = this.#ports.desk.look(folder, name)
     if (next.type === 'nothing') return
     const lane = known ?? this.#addLane(folder, name)
-    if (next.type === 'work') this.#waiting.add(lane)
-    else
-      this.#dueTimers.set(
-        lane,
-        this.#ports.clock.wakeAt(next.at, () => this.#wakeLane(folder, name)),
-      )
+    if (next.type === 'wait') return this.#wakeLaneAt(lane, next.at)
+    this.#waiting.add(lane)
     this.#pump()
   }
 
+  #wakeLaneAt(lane: Lane, at: Instant): void {
+    const wake = () => this.#attempt(lane.folder, () => this.#wakeLane(lane.folder, lane.name))
+    this.#dueTimers.set(lane, this.#ports.clock.wakeAt(at, wake))
+  }
+
+  /** Nobody waits for this, and what fails here is tried again: at the next event, or by the sweep. */
+  #attempt(folder: string, act: () => void): void {
+    try {
+      act()
+    } catch (error) {
+      this.#ports.log.error(`Group ${folder}: ${errorText(error)}`)
+    }
+  }
+
   #addLane(folder: string, name: TurnLane): Lane {
-    const ports = { ...this.#ports.lane, onLive: (lane: Lane) => this.#followUp(lane) }
+    const ports = { ...this.#ports.lane, onLive: (lane: Lane) => this.#attempt(folder, () => this.#followUp(lane)) }
     const lane = new Lane({ folder, name, ports, rules: this.#rules })
     this.#lanes.set(laneKey(folder, name), lane)
     return lane
@@ -175,10 +185,11 @@ export class GroupQueue {
   /** Who waits for long is told that it was heard, and how many are before it. */
   #tellPlaceLater(lane: Lane): void {
     const { clock, desk, deliver } = this.#ports
-    const tell = () => {
-      desk.tellPlace(lane.folder, [...this.#waiting].indexOf(lane) + 1)
-      deliver()
-    }
+    const tell = () =>
+      this.#attempt(lane.folder, () => {
+        desk.tellPlace(lane.folder, [...this.#waiting].indexOf(lane) + 1)
+        deliver()
+      })
     if (lane.name === 'chat') this.#placeTimers.set(lane, clock.wakeAt(clock.now() + SILENT_WAIT_MS, tell))
   }
 
@@ -215,7 +226,8 @@ export class GroupQueue {
 
   /** Works off what the lane has, until there is no more or others wait for its place. */
   async #work(lane: Lane): Promise<void> {
-    const { desk, log } = this.#ports
+    const { desk, clock, log } = this.#ports
+    let restUntil: Instant | undefined
     try {
       while (!this.#stopping) {
         const claimed = desk.claim(lane.folder, lane.name)
@@ -225,9 +237,10 @@ export class GroupQueue {
       }
       if (this.#waiting.size > 0 && !this.#mayStay(lane)) await lane.close()
     } catch (error) {
+      restUntil = clock.now() + WRITE_RETRY_MS
       log.error(`Group ${lane.folder}: ${errorText(error)}`)
     } finally {
-      this.#free(lane)
+      this.#free(lane, restUntil)
     }
   }
 
@@ -237,13 +250,21 @@ export class GroupQueue {
     return [...this.#waiting].every((other) => other !== lane && (other.run !== undefined || this.#hasPlace(other)))
   }
 
-  #free(lane: Lane): void {
+  #free(lane: Lane, restUntil?: Instant): void {
+    const { folder, name } = lane
     this.#busy.delete(lane)
     lane.idleSince = this.#ports.clock.now()
     if (this.#stopping) return
-    this.#wakeLane(lane.folder, lane.name)
-    if (lane.warm && !this.#busy.has(lane)) this.#closeWhenIdle(lane)
+    if (restUntil === undefined) this.#attempt(folder, () => this.#wakeLane(folder, name))
+    else this.#wakeLaneAt(lane, restUntil)
+    if (lane.run && !this.#busy.has(lane)) this.#keepOrEnd(lane)
     this.#pump()
+  }
+
+  /** A warm container waits for more to do; one that takes no further turn has no place to keep. */
+  #keepOrEnd(lane: Lane): void {
+    if (lane.warm) this.#closeWhenIdle(lane)
+    else void this.#leave(lane)
   }
 
   #closeWhenIdle(lane: Lane): void {
@@ -286,7 +307,7 @@ export class GroupQueue {
       } catch (error) {
         this.#ports.log.error(`An answer could not be stored, it is tried again: ${errorText(error)}`)
         if (this.#stopping) throw error
-        await new Promise<void>((resolve) => this.#ports.clock.wakeAt(this.#ports.clock.now() + COMMIT_RETRY_MS, resolve))
+        await new Promise<void>((resolve) => this.#ports.clock.wakeAt(this.#ports.clock.now() + WRITE_RETRY_MS, resolve))
       }
     }
   }

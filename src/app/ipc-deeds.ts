@@ -26,6 +26,25 @@ export function refused(text: string): IpcResult {
   return { status: 'refused', text }
 }
 
+const LONGEST_SHOWN = 2_000
+/** What a model can take in; half of what a line to its container may have. */
+const LARGEST_LIST_BYTES = 512 * 1024
+
+/** The beginning of a long text. */
+export function excerpt(text: string): string {
+  return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)} [...]` : text
+}
+
+/** The first of these, as many as an answer can hold. */
+export function fitting<T>(items: readonly T[]): T[] {
+  let bytes = 0
+  const tooMany = items.findIndex((item) => {
+    bytes += Buffer.byteLength(JSON.stringify(item))
+    return bytes > LARGEST_LIST_BYTES
+  })
+  return tooMany === -1 ? [...items] : items.slice(0, tooMany)
+}
+
 /** The chat that is meant, if the agent may speak there; or why not. */
 export function chatFor(
   store: Store,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
+import { MAX_FRAME_BYTES } from '@nanoclaw/protocol'
 import { office } from '../../test/fakes/ipc-office.ts'
 import { registerChat } from '../../test/fakes/rooms.ts'
 
@@ -279,4 +280,22 @@ test('a deed that fails leaves nothing half done, and the agent hears why', asyn
   assert.ok(logged.some((line) => line.includes('it broke')))
   mock.restore()
   assert.ok(existsSync(root))
+})
+
+test('a list that is too long for an answer begins with what concerns the group most, and says what is missing', async (t) => {
+  const { attach, ask, tasks } = office(t)
+  const add = (id: string, folder: string, status: string) =>
+    tasks.book.set(id, { ...(tasks.book.get('task-1') ?? assert.fail()), id, folder, status, prompt: 'é'.repeat(20_000) })
+  const run = attach('main')
+  await ask('main', run, SCHEDULE)
+  for (let n = 0; n < 300; n++) add(`family-${n}`, 'family', 'active')
+  for (const status of ['completed', 'active']) add(`main-${status}`, 'main', status)
+  const answer = await ask('main', run, { type: 'list_tasks' })
+  const listed = answer.tasks as { taskId: string }[]
+  assert.deepEqual(
+    listed.slice(0, 4).map(({ taskId }) => taskId),
+    ['task-1', 'main-active', 'main-completed', 'family-0'],
+  )
+  assert.equal(answer.text, `303 tasks; there is room for the first ${listed.length} only.`)
+  assert.ok(Buffer.byteLength(JSON.stringify(answer)) < MAX_FRAME_BYTES)
 })

@@ -7,7 +7,7 @@ import type { RegisteredChat } from '../domain/group.ts'
 import { localTime } from '../domain/prompt.ts'
 import type { Refusal } from '../hostile-tree.ts'
 import type { Store } from '../store/store.ts'
-import { type Asked, chatFor, type Deed, done, type RequestOf, refused } from './ipc-deeds.ts'
+import { type Asked, chatFor, type Deed, done, excerpt, type RequestOf, refused } from './ipc-deeds.ts'
 import { type GroupDeedPorts, groupDeed } from './ipc-groups.ts'
 import { messageText, type SpeechPorts, speak } from './ipc-speech.ts'
 import { type TaskPort, taskDeed } from './ipc-tasks.ts'
@@ -209,7 +209,7 @@ export class IpcDesk {
       time: localTime(sentAt, timeZone),
       chat,
       sender,
-      text: text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)} [...]` : text,
+      text: excerpt(text),
     }))
     return done(matches.length === 0 ? 'Nothing was found.' : `${matches.length} messages, newest first.`, { matches })
   }
@@ -223,8 +223,6 @@ function subjectOf(request: IpcRequest): string {
   return jid ?? target ?? targetJid ?? taskId ?? ''
 }
 
-/** A reply is a frame, and all its matches must fit. */
-const MAX_SHOWN = 2_000
 const LONGEST_LINE = 300
 
 type Read = { type: 'request'; request: IpcRequest } | { type: 'malformed'; why: string }

@@ -3,7 +3,7 @@ import { may, type Who } from '../domain/authority.ts'
 import type { Instant } from '../domain/clock.ts'
 import { localTime } from '../domain/prompt.ts'
 import type { Store } from '../store/store.ts'
-import { type Asked, chatFor, done, type RequestOf, refused } from './ipc-deeds.ts'
+import { type Asked, chatFor, done, excerpt, fitting, type RequestOf, refused } from './ipc-deeds.ts'
 
 /** A task as an agent sees it. */
 export type TaskView = {
@@ -110,9 +110,19 @@ function patchOf(
 
 function list({ tasks, timeZone }: TaskDeedPorts, who: Who): IpcResult {
   const visible = tasks.list(who.isMain ? undefined : who.folder).filter(({ folder }) => may(who, 'see-task', folder))
-  return done(visible.length === 0 ? 'There are no tasks.' : `${visible.length} tasks.`, {
-    tasks: visible.map((task) => shown(task, timeZone)),
-  })
+  const ranked = visible.sort((a, b) => rank(a, who) - rank(b, who))
+  const listed = fitting(ranked.map((task) => shown(task, timeZone)))
+  return done(counted({ all: visible.length, listed: listed.length }), { tasks: listed })
+}
+
+/** One's own before others', those that still run before those that are over. */
+function rank({ folder, status }: TaskView, who: Who): number {
+  return (folder === who.folder ? 0 : 2) + (status === 'completed' ? 1 : 0)
+}
+
+function counted({ all, listed }: { all: number; listed: number }): string {
+  if (all === 0) return 'There are no tasks.'
+  return listed < all ? `${all} tasks; there is room for the first ${listed} only.` : `${all} tasks.`
 }
 
 function history(
@@ -121,7 +131,13 @@ function history(
 ): IpcResult {
   const task = tasks.find(taskId)
   if (!task || !may(who, 'see-task', task.folder)) return unknownTask(taskId)
-  const runs = tasks.history(taskId, limit).map((run) => ({ ...run, at: localTime(run.at, timeZone) }))
+  const all = tasks.history(taskId, limit).map(({ at, result, error, ...run }) => ({
+    ...run,
+    at: localTime(at, timeZone),
+    result: result && excerpt(result),
+    error: error && excerpt(error),
+  }))
+  const runs = fitting(all)
   return done(runs.length === 0 ? 'It has not run yet.' : `The newest ${runs.length} runs.`, { taskId, runs })
 }
 
@@ -142,5 +158,6 @@ function shown(
 ): object {
   const local = (at: Instant | null) => (at === null ? null : localTime(at, timeZone))
   const times = { nextRun: local(nextRun), lastRun: local(lastRun) }
-  return { taskId: id, groupFolder: folder, chatJid: jid, prompt, schedule, contextMode, status, reason, ...times }
+  const text = { prompt: excerpt(prompt), schedule, contextMode, status, reason }
+  return { taskId: id, groupFolder: folder, chatJid: jid, ...text, ...times }
 }

@@ -35,7 +35,7 @@ function desk(t: { after(fn: () => void): void }, changes: Partial<Task> = {}) {
   return { store, desk, clock, due, say, claim, told, run }
 }
 
-const failed = (reason: 'login' | 'crash' | 'too-large') => ({ type: 'failed' as const, reason, detail: 'why' })
+const failed = (reason: 'login' | 'crash' | 'too-large' | 'session-lost') => ({ type: 'failed' as const, reason, detail: 'why' })
 
 test('a task that is due goes before messages, and its answer is posted and recorded', (t) => {
   const { store, desk: d, due, say, claim, run } = desk(t)
@@ -124,4 +124,38 @@ test('a run that broke off, and whose task was cancelled, ends with the next sta
   assert.deepEqual(store.turns.counts(), { pending: 0, running: 0, failed: 0 })
   assert.equal(run()?.error, 'the task was removed')
   assert.deepEqual(told(), [])
+})
+
+test('a moment that passes while a run goes on does not silence its failure', (t) => {
+  const { store, desk: d, due, claim, told, clock } = desk(t)
+  due()
+  const turn = claim()
+  store.tasks.skipRun({ taskId: 't1', at: clock.now(), dueAt: 3_600_000, note: 'the run before it was still going on' })
+  d.finish([turn], failed('too-large'))
+  assert.equal(told().length, 1)
+})
+
+test('moments that pass between runs do not make the same failure news', (t) => {
+  const { store, desk: d, due, claim, clock } = desk(t)
+  for (let n = 1; n < 4; n++) {
+    due()
+    d.finish([claim()], failed('too-large'))
+    store.tasks.skipRun({ taskId: 't1', at: clock.now(), dueAt: n * 3_600_000, note: 'the computer was off' })
+  }
+  assert.equal(store.outbox.counts().pending, 1)
+})
+
+test('a run that waits stays in its lane when its task is changed, and does not touch the conversation', (t) => {
+  const { store, desk: d, due } = desk(t, { contextMode: 'isolated' })
+  const change = (contextMode: 'group' | 'isolated') =>
+    store.tasks.save({ ...(store.tasks.find('t1') ?? assert.fail()), contextMode })
+  due()
+  change('group')
+  const turn = d.claim('main', 'isolated') ?? assert.fail('there is no work')
+  assert.deepEqual([turn.lane, turn.sessionId], ['isolated', undefined])
+  d.sessionNamed(turn, 'its own')
+  assert.equal(store.sessions.get('main'), undefined)
+  store.sessions.set('main', 'the conversation')
+  d.finish([turn], failed('session-lost'))
+  assert.equal(store.sessions.get('main'), 'the conversation')
 })

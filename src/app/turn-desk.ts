@@ -109,8 +109,8 @@ export class TurnDesk {
         this.#ledger.dropVoid(work)
         return undefined
       case 'task': {
-        const { task, runId } = work
-        const started = this.#started({ group, jid: work.jid, id: work.turn, lane: laneOf(task), runId })
+        const { task, runId, lane } = work
+        const started = this.#started({ group, jid: work.jid, id: work.turn, lane, runId })
         const prompt = this.#taskPrompt(task, started)
         return { ...started, prompt, throughSeq: 0, task: { runId, id: task.id, title: titleOf(task), script: task.script } }
       }
@@ -283,10 +283,6 @@ export class TurnDesk {
 }
 
 type Starting = { group: Group; jid: string; id: TurnId; lane: TurnLane; runId: number | undefined }
-
-function laneOf({ contextMode }: Task): TurnLane {
-  return contextMode === 'isolated' ? 'isolated' : 'chat'
-}
 
 const LONGEST_TITLE = 60
 

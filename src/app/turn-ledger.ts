@@ -184,7 +184,7 @@ export class TurnLedger {
     const { jid, turn } = claimed
     const error = `${reason}: ${detail}`
     tasks.endRun({ runId: task.runId, at: this.#now(), status: 'error', result: null, error })
-    const before = tasks.history(task.id, 2)[1]
+    const before = tasks.runBefore(task)
     if (before?.error?.startsWith(`${reason}:`)) return
     const { timeZone } = this.#rules
     const nextRun = tasks.find(task.id)?.nextRun ?? null

@@ -12,7 +12,7 @@ import type { StoredTurn, TurnLane } from '../store/turns.ts'
 /** What could be made a running turn from `at` on. `turn` is there where the turn is, and only waits. */
 export type Work = { jid: string; at: Instant } & (
   | { type: 'messages'; turn: TurnId | undefined; messages: Message[] }
-  | { type: 'task'; turn: TurnId; task: Task; runId: number }
+  | { type: 'task'; turn: TurnId; lane: TurnLane; task: Task; runId: number }
   /** What the turn was for is gone: the task was removed, or every message was taken back. */
   | { type: 'void'; turn: TurnId }
 )
@@ -49,11 +49,11 @@ export class WorkFinder {
     return works.length > 0 ? { type: 'wait', at: Math.min(...works.map((work) => work.at)) } : { type: 'nothing' }
   }
 
-  #taskWork({ turn, jid, runId }: StoredTurn): Work {
+  #taskWork({ turn, jid, lane, runId }: StoredTurn): Work {
     const at = turn.state === 'pending' ? turn.notBefore : this.#now()
     const task = runId === null ? undefined : this.#store.tasks.taskOfRun(runId)
     if (runId === null || !task) return { type: 'void', jid, at, turn: turn.id }
-    return { type: 'task', jid, at, turn: turn.id, task, runId }
+    return { type: 'task', jid, at, turn: turn.id, lane, task, runId }
   }
 
   #messageWorks(group: Group): Work[] {

@@ -27,3 +27,22 @@ test('/compact is for the agent, as it is', () => {
 test('words that mean something to JavaScript are no commands', () => {
   for (const text of ['constructor', '__proto__', 'toString']) assert.equal(commandOf(text, '@Andy'), undefined)
 })
+
+test('a request that ends in the word of a command is none', () => {
+  const asked = ['what happens if I type /new hard', 'please explain /new', 'do not /stop', 'see https://example.org/new']
+  assert.deepEqual(
+    asked.map((text) => name(`@Andy ${text}`)),
+    Array(4).fill(undefined),
+  )
+  assert.equal(agentCommandOf('@Andy see the docs on /compact', '@Andy'), undefined)
+  assert.equal(name(`@Andy /new${' '.repeat(5_000)}is what I would like to understand`), undefined)
+})
+
+test('a command stands behind a marker, or set off from the trigger, too', () => {
+  assert.deepEqual(['[Photo] @Andy /stop', '@Andy, /stop', '@Andy: /new hard', '@Andy – /status'].map(name), [
+    'stop',
+    'stop',
+    'new hard',
+    'status',
+  ])
+})

@@ -1,4 +1,4 @@
-import { triggerOf } from './routing.ts'
+import { LOOKED_AT, wordsBehind } from './routing.ts'
 
 /** What a person tells the host itself, not the agent: it works also when the agent hangs. */
 export type Command = { name: 'stop' | 'status' | 'help' | 'new' | 'new hard' }
@@ -30,8 +30,10 @@ export function agentCommandOf(text: string, trigger: string): string | undefine
   return bareText(text, trigger) === '/compact' ? '/compact' : undefined
 }
 
+/** All that a message says, without the trigger in front: a command in the middle of a sentence is not meant as one. */
 function bareText(text: string, trigger: string): string {
   const bare = text.trim()
-  const called = triggerOf(trigger)(bare) ? bare.slice(bare.indexOf('/')) : bare
+  if (bare.length > LOOKED_AT) return ''
+  const called = wordsBehind(trigger)(bare)?.replace(/^[\s,:;.!–-]+/u, '') ?? bare
   return called.toLowerCase().replaceAll(/\s+/g, ' ').trim()
 }

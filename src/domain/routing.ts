@@ -38,7 +38,7 @@ export function triggerProblem(trigger: string): string | undefined {
 }
 
 /** A trigger stands in front; this is how far behind markers and blanks it is looked for. */
-const LOOKED_AT = 4_000
+export const LOOKED_AT = 4_000
 const ZERO_WIDTH_SPACE = '\u200b'
 const BLANKS = /^[\s\u200b]+/u
 /** What a channel puts in front of a caption, such as `[Photo]` or `[Image: a [b].png]`: brackets in two levels. */
@@ -49,15 +49,22 @@ const MARKER = /^\[(?:[^[\]]|\[[^[\]]*\])*\]/u
  * case, accents in one or two characters, wide letters, characters without width. The name must end there.
  */
 export function triggerOf(trigger: string): (text: string) => boolean {
+  const words = wordsBehind(trigger)
+  return (text) => words(text) !== undefined
+}
+
+/** What stands behind the trigger, as it is compared; undefined where a text does not start with it. */
+export function wordsBehind(trigger: string): (text: string) => string | undefined {
   const name = nameOf(trigger)
-  if (name === '') return () => false
+  if (name === '') return () => undefined
   const pattern = new RegExp(`^${[...name].map(escaped).join(`${ZERO_WIDTH_SPACE}*`)}`, 'u')
   return (text) => {
     for (let rest = comparable(text.slice(0, LOOKED_AT)).replace(BLANKS, ''); ; ) {
       const called = pattern.exec(rest)
-      if (called && nameEnds(name, rest.slice(called[0].length))) return true
+      const words = called && rest.slice(called[0].length)
+      if (words !== null && nameEnds(name, words)) return words
       const marker = MARKER.exec(rest)
-      if (!marker) return false
+      if (!marker) return undefined
       rest = rest.slice(marker[0].length).replace(BLANKS, '')
     }
   }

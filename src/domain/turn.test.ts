@@ -77,6 +77,22 @@ test('a usage limit is waited for, does not count as a failure, and is told only
   assert.equal(turn.state === 'pending' && turn.failures, 2)
 })
 
+test('a limit that nobody knows the end of is asked about less and less often, and told when that takes long', () => {
+  const waits = (retryAt?: number) => [1, 2, 3, 5, 30].map((tries) => after(running({ tries }), fail('rate-limit', retryAt)))
+  assert.deepEqual(waits(), [
+    'again at 6000:',
+    'again at 11000:',
+    'again at 21000:',
+    'again at 81000: tell-chat',
+    'again at 601000: tell-chat',
+  ])
+  assert.deepEqual(
+    waits(1_000).slice(0, 3),
+    ['again at 2000:', 'again at 3000:', 'again at 5000:'],
+    'also when it is said to be over at once',
+  )
+})
+
 test('a wait that is told is not told again', () => {
   assert.equal(after(running({ told: true }), fail('rate-limit', 600_000)), 'again at 600000:')
   assert.equal(after(running({ told: true, failures: 1 }), fail('oom')), 'again at 11000:')

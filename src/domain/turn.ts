@@ -57,6 +57,8 @@ export type Effect =
 export type Step = { turn: Turn; effects: Effect[] }
 
 const FIRST_DELAY_MS = 5_000
+const SHORTEST_DELAY_MS = 1_000
+const LONGEST_DELAY_MS = 600_000
 /** What a person must put right may be right by itself after this: a disk that was full has room again. */
 const PARKED_MS = 600_000
 /** A wait shorter than this is not worth a message. */
@@ -107,7 +109,9 @@ function afterFailure(turn: RunningTurn, event: Failed, { maxRetries, parks = tr
       return fail(turn, event, [{ type: 'give-up-messages' }])
     case 'rate-limit':
     case 'budget': {
-      const retryAt = Math.max(event.retryAt ?? at + FIRST_DELAY_MS, at + 1_000)
+      // It is tried without end, so it must not be tried all the time, whatever was said about when.
+      const rest = (event.retryAt === undefined ? FIRST_DELAY_MS : SHORTEST_DELAY_MS) * 2 ** (turn.tries - 1)
+      const retryAt = Math.max(event.retryAt ?? 0, at + Math.min(rest, LONGEST_DELAY_MS))
       return again(turn, { reason, retryAt, counted: false, tell: reason === 'budget' || retryAt - at > SILENT_WAIT_MS })
     }
     case 'session-lost': {

@@ -28,7 +28,7 @@ function daily(t: TestContext, { keep = 2, save = write }: { keep?: number; save
     await new Promise((resolve) => setImmediate(resolve))
     return backups
   }
-  return { folder, make, lookAt, logged }
+  return { folder, make, lookAt, logged, facts }
 }
 
 const write: Save = async (file) => writeFileSync(file, 'saved')
@@ -89,4 +89,14 @@ test('one at a time is made; a host that stops breaks it off, and that is no fai
   assert.deepEqual(make().troubles(), [])
   await lookAt(NOON + 48 * HOUR)
   assert.equal(begun, 2)
+})
+
+test('what became of a backup and cannot be written down, for a full disk, is logged and known all the same', async (t) => {
+  const { lookAt, logged, facts } = daily(t, { save: () => Promise.reject(new Error('the disk is full')) })
+  t.mock.method(facts, 'set', () => {
+    throw new Error('nothing can be stored')
+  })
+  const backups = await lookAt(NOON)
+  assert.match(logged.join(), /could not be written down: nothing can be stored/)
+  assert.match(backups.troubles()[0]?.why ?? '', /the disk is full/)
 })

@@ -46,6 +46,8 @@ export class Backups {
   readonly #ports: Ports
   readonly #life = new AbortController()
   #working: Promise<void> | undefined
+  /** As the store may not know it: the disk was full. */
+  #known: Past | undefined
 
   constructor(ports: Ports) {
     this.#ports = ports
@@ -100,12 +102,19 @@ export class Backups {
   }
 
   #past(): Past | undefined {
+    if (this.#known) return this.#known
     const text = this.#ports.facts.get(FACT)
     return text === undefined ? undefined : past.parse(JSON.parse(text))
   }
 
   #note(fact: Past): void {
-    this.#ports.facts.set(FACT, JSON.stringify(fact))
+    const { facts, log } = this.#ports
+    this.#known = fact
+    try {
+      facts.set(FACT, JSON.stringify(fact))
+    } catch (error) {
+      log.error(`What became of the daily backup could not be written down: ${errorText(error)}`)
+    }
   }
 }
 

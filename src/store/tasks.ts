@@ -96,6 +96,7 @@ export class Tasks {
   readonly #summarize: Statement
   readonly #taskOfRun: Statement
   readonly #history: Statement
+  readonly #runBefore: Statement
   readonly #running: Statement
   readonly #actedOn: Statement
   readonly #noteSession: Statement
@@ -131,6 +132,9 @@ export class Tasks {
     this.#history = db.prepare(`
       SELECT id, task_id AS taskId, run_at AS at, due_at AS dueAt, duration_ms AS durationMs, status, note, result, error
       FROM task_run_logs WHERE task_id = ? ORDER BY id DESC LIMIT ?`)
+    this.#runBefore = db.prepare(`
+      SELECT error FROM task_run_logs WHERE task_id = :id AND id < :runId AND status IN ('success', 'error')
+      ORDER BY id DESC LIMIT 1`)
     this.#running = db.prepare("SELECT EXISTS (SELECT 1 FROM task_run_logs WHERE task_id = ? AND status = 'running')").pluck()
     this.#actedOn = db.prepare('SELECT EXISTS (SELECT 1 FROM task_run_logs WHERE task_id = ? AND due_at = ?)').pluck()
     this.#noteSession = db.prepare('UPDATE task_run_logs SET session_id = ? WHERE id = ?')
@@ -236,6 +240,11 @@ export class Tasks {
   /** The newest `limit` runs, newest first. */
   history(id: string, limit: number): TaskRun[] {
     return this.#history.all(id, limit).map((found) => run.parse(found))
+  }
+
+  /** How the run before this one ended; moments that passed without a run are none. */
+  runBefore({ id, runId }: { id: string; runId: number }): { error: string | null } | undefined {
+    return this.#runBefore.get({ id, runId }) as { error: string | null } | undefined
   }
 
   /** The session of a run beside the group's conversation, so that a second try finds what the first one did. */

@@ -17,6 +17,7 @@ type OutboxRow = { seq: number; jid: string; key: string; text: string; state: s
 /** What does not hold although it must, in sentences. */
 export function violations(world: World): string[] {
   return [
+    ...(world.spun ? ['something is tried again and again on a full disk, without a pause'] : []),
     ...everyMessageIsSettled(world),
     ...answersAreOnceAndInOrder(world),
     ...answersAreGiven(world),

@@ -120,6 +120,12 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'if (!this.#stopping) return\n        await',
   },
   {
+    name: 'what the full disk refused is tried again without a pause',
+    file: 'src/app/group-queue.ts',
+    from: 'else this.#wakeLaneAt(lane, restUntil)',
+    to: 'else this.#wakeLane(folder, name)',
+  },
+  {
     name: 'a result ends whatever is in flight',
     file: 'src/app/lane.ts',
     from: 'this.#inFlight.splice(0, uuids.length), outcome',

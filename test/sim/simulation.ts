@@ -230,8 +230,10 @@ class Simulation {
   }
 
   #fillDisk(): void {
-    this.#world.diskFull = 1 + this.#random.below(3)
-    this.#world.note(`the disk is full for ${this.#world.diskFull} writes`)
+    const world = this.#world
+    if (this.#random.chance(0.5)) world.diskFull = 1 + this.#random.below(3)
+    else world.fullUntil = world.clock.now() + this.#random.pick([1_000, 20_000, 100_000])
+    world.note(`the disk is full for ${world.diskFull} writes, or until ${world.fullUntil}`)
   }
 
   #loseSession(): void {
@@ -247,6 +249,7 @@ class Simulation {
       mood: { fail: 0, silent: 0, tool: 0, crash: 0 },
       deadly: 0,
       diskFull: 0,
+      fullUntil: 0,
       login: true,
       logins: world.logins + 1,
     })

@@ -20,6 +20,9 @@ export const CHATS = [
   { jid: 'keyed:b', folder: 'b' },
 ]
 
+/** Far more writes than everything together has to do at one moment. */
+const MOST_TRIES = 500
+
 /** One database for many schedules: emptying it is far cheaper than making it. */
 export class Database {
   readonly #db: SQLite.Database
@@ -87,6 +90,10 @@ export class World implements AgentWorld {
   logins = 0
   /** So many writes to come fail for want of room. */
   diskFull = 0
+  /** Until then, every write fails for want of room. */
+  fullUntil = 0
+  /** How often a write was tried at one moment, for want of room in vain. */
+  #refused = { at: -1, times: 0 }
   /** How likely a host dies at a write. */
   deadly = 0
   commits = 0
@@ -116,11 +123,23 @@ export class World implements AgentWorld {
 
   /** Called around every write of a living host: the place where it may die, or the disk be full. */
   beforeWrite(): void {
-    if (this.diskFull > 0) {
-      this.diskFull--
+    if (this.diskFull > 0 || this.clock.now() < this.fullUntil) {
+      this.diskFull = Math.max(this.diskFull - 1, 0)
+      this.#noteRefused()
       throw new AppError({ code: 'store.disk', fault: 'user', message: 'The disk is full.' })
     }
     this.mayDie('before a write')
+  }
+
+  /** True when something tried again and again without letting time pass: nothing else would ever be done. */
+  get spun(): boolean {
+    return this.#refused.times > MOST_TRIES
+  }
+
+  #noteRefused(): void {
+    const at = this.clock.now()
+    this.#refused = { at, times: this.#refused.at === at || this.spun ? this.#refused.times + 1 : 1 }
+    if (this.spun) this.fullUntil = 0
   }
 
   afterWrite(): void {

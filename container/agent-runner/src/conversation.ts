@@ -85,6 +85,7 @@ export class Conversation {
   async #obey(frame: HostMessage): Promise<void> {
     switch (frame.type) {
       case 'turn':
+        this.#requests.chatJid = frame.chatJid
         return this.#accept(frame)
       case 'followup':
         return this.#accept({ ...frame, earlier: [], siblings: [] })

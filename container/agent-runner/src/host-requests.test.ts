@@ -3,8 +3,9 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:
 import os from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
+import { runnerInput } from '@nanoclaw/protocol'
 import { HostRequests } from './host-requests.ts'
-import { toolResult } from './host-server.ts'
+import { hostServer, toolResult } from './host-server.ts'
 
 function ipcFolder(t: { after(fn: () => void): void }): string {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'nanoclaw-ipc-'))
@@ -51,6 +52,31 @@ test('waiting ends by time, by the caller, by an interrupt, and when the host go
     ['interrupted', 'host-gone', 'host-gone'],
   )
   assert.equal(readdirSync(path.join(folder, 'tasks')).length, 5)
+})
+
+test('what names no chat is meant for the one whose turn it is, and nothing else gets one', async (t) => {
+  const folder = ipcFolder(t)
+  const requests = new HostRequests(folder)
+  const tools = new Map<string, (fields: object) => Promise<unknown>>()
+  const sdk = {
+    createSdkMcpServer: () => ({}),
+    tool: (name: string, _d: string, _f: object, handler: (fields: object) => Promise<unknown>) => tools.set(name, handler),
+  } as unknown as Parameters<typeof hostServer>[0]['sdk']
+  hostServer({ sdk, input: runnerInput.parse({ groupFolder: 'main', chatJid: 'local:main', isMain: true }), requests })
+  const written = (box: string, tool: string, fields: object) => {
+    void tools.get(tool)?.(fields)
+    const [name = ''] = readdirSync(path.join(folder, box))
+    const { targetJid } = JSON.parse(readFileSync(path.join(folder, box, name), 'utf8'))
+    rmSync(path.join(folder, box, name))
+    return targetJid
+  }
+  assert.equal(written('messages', 'send_message', { text: 'hi' }), 'local:main')
+  requests.chatJid = 'tg:1'
+  assert.equal(written('messages', 'send_message', { text: 'hi' }), 'tg:1')
+  assert.equal(written('messages', 'send_message', { text: 'hi', targetJid: 'tg:2' }), 'tg:2')
+  assert.equal(written('tasks', 'schedule_task', { prompt: 'p', scheduleType: 'cron', scheduleValue: '* * * * *' }), 'tg:1')
+  assert.equal(written('tasks', 'list_tasks', {}), undefined)
+  requests.hostLeft()
 })
 
 test('a request that cannot be written is an error that says why', async () => {

@@ -17,6 +17,8 @@ export type Answer =
  * A request stays asked whatever becomes of the waiting: the file is the request, the answer only news of it.
  */
 export class HostRequests {
+  /** The chat whose turn the agent works on, once there is one. */
+  chatJid: string | undefined
   readonly #folder: string
   readonly #waiting = new Map<string, (answer: Answer) => void>()
   #hostIsGone = false

@@ -11,13 +11,17 @@ const MINUTE_MS = 60_000
 /** Claude Code gives a call up after this: never before we do, however long a question to a person may stay open. */
 const CALL_LIMIT_MS = 8 * 24 * 60 * MINUTE_MS
 
-/** The MCP server `nanoclaw` in this process: what the agent and its subagents can ask of the host. */
+/**
+ * The MCP server `nanoclaw` in this process: what the agent and its subagents can ask of the host. What names no chat
+ * means the one that this agent works for: beside it, another of its group may work for another.
+ */
 export function hostServer({ sdk, input, requests }: { sdk: Sdk; input: Input; requests: HostRequests }): Server {
   const tools = hostTools(input).map((known) => {
     const handler = async (fields: Record<string, unknown>, extra: unknown) => {
       const waitMs = waitFor(fields, input.replyTimeoutMs)
+      const place = 'targetJid' in known.fields ? { targetJid: fields.targetJid ?? requests.chatJid ?? input.chatJid } : {}
       // The fields were checked against the tool's own, which are the request's.
-      const wish = { type: known.type, ...fields } as IpcWish
+      const wish = { type: known.type, ...fields, ...place } as IpcWish
       return toolResult(await requests.ask(wish, { waitMs, signal: signalOf(extra) }), waitMs)
     }
     return sdk.tool(known.name, known.description, known.fields, handler, hints(known))

@@ -1,0 +1,22 @@
+import { errorText } from '../domain/errors.ts'
+
+/** The backstop behind all events: whatever a missed one left lying is found after this. */
+const SWEEP_MS = 60_000
+
+/**
+ * Does all chores now and then every minute, until the returned function is called. One that fails, for a full disk say,
+ * is logged and done again next time; it keeps none of the others from being done.
+ */
+export function startSweep(chores: readonly (() => void)[], log: { error(text: string): void }): () => void {
+  const sweep = () => {
+    for (const chore of chores)
+      try {
+        chore()
+      } catch (error) {
+        log.error(errorText(error))
+      }
+  }
+  const timer = setInterval(sweep, SWEEP_MS)
+  sweep()
+  return () => clearInterval(timer)
+}
