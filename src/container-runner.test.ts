@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, symlinkSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
+import { ManualClock } from '../test/fakes/clock.ts'
+import { FakeContainer } from '../test/fakes/container.ts'
 import { type TestContext, temporaryFolder } from '../test/fakes/rooms.ts'
-import { type ContainerSettings, mountsOf } from './container-runner.ts'
+import { ContainerRunner, type ContainerSettings, mountsOf } from './container-runner.ts'
 
 function settings(t: TestContext, changes: Partial<ContainerSettings> = {}): ContainerSettings {
   const root = temporaryFolder(t)
@@ -68,4 +70,26 @@ test('a task beside the chats has sessions of its own, and the login is mounted 
   const isolated = mounts(settings(t, { credentials: 'mount' }), { folder: 'family', lane: 'isolated' })
   assert.ok(isolated.includes('/home/node/.claude < data/sessions/family/isolated/.claude (rw)'))
   assert.ok(isolated.includes('/workspace/env-dir < data/env'))
+})
+
+test('a connection that is open when its container ends is in the log of the run', async (t) => {
+  const container = new FakeContainer()
+  const given = settings(t, { user: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 } })
+  mkdirSync(path.join(given.root, 'data'))
+  const left = { host: 'a.example', port: 443, address: '93.184.216.34', up: 1, down: 2, refused: false, why: null }
+  const runner = new ContainerRunner(given, {
+    runtime: { run: async () => container },
+    openGateway: async ({ onEgress }) => ({ close: async () => onEgress(left) }),
+    ...{ loginFile: async () => ({ placeholder: '', real: '' }), writeSnapshots() {}, judgeMounts: async () => [] },
+    ...{ mountRulesStamp: () => '', audit() {}, isFull: () => false, redact: (text: string) => text, clock: new ManualClock() },
+    log: { info() {}, debug() {}, warn() {} },
+  })
+  const group = { folder: 'family', name: 'Family', isMain: false, config: {} }
+  const listener = { onSession() {}, onActivity() {} }
+  const run = await runner.start({ group, lane: 'chat', chatJid: 'x', sessionId: undefined, assistantName: 'Andy', listener })
+  container.exit()
+  await run.ended
+  const logs = path.join(given.root, 'groups', 'family', 'logs')
+  const text = readFileSync(path.join(logs, readdirSync(logs)[0] ?? ''), 'utf8')
+  assert.match(text, /^\[egress\] a\.example:443 \(93\.184\.216\.34\), 1 bytes up, 2 down\n=== ended/m)
 })

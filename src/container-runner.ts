@@ -53,7 +53,7 @@ type GatewayWish = {
 }
 
 export type ContainerRunnerPorts = {
-  runtime: ContainerRuntime
+  runtime: Pick<ContainerRuntime, 'run'>
   openGateway(run: GatewayWish): Promise<RunGateway>
   /** The environment file a container gets: a placeholder, or the login itself where the user chose that. */
   loginFile(): Promise<{ placeholder: string; real: string }>
@@ -130,9 +130,9 @@ export class ContainerRunner {
         limit: () => model.limit,
         outdated: () => verdicts.length > 0 && stamp !== this.#ports.mountRulesStamp(),
         onWrongSetup: (why) => this.#noteMount(request.group, { subject: spec.name, outcome: 'refused', detail: why }),
+        cleanUp: () => this.#cleanUp({ run, gateway }),
       })
       container.stdin.write(`${JSON.stringify(firstLine(request, verdicts))}\n`)
-      void agent.ended.then(() => this.#cleanUp({ run, gateway }))
       return agent
     } catch (error) {
       await this.#cleanUp({ run, gateway })

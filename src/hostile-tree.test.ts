@@ -14,6 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { createServer } from 'node:net'
+import os from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
 import { type TestContext, temporaryFolder } from '../test/fakes/rooms.ts'
@@ -242,6 +243,37 @@ test('folders in folders without end hold no more than a few open', async (t) =>
   mkdirSync(path.join(base, ...Array.from({ length: 200 }, () => 'x')), { recursive: true })
   const found = await list(base, { deep: true })
   assert.ok(found.length > 30 && found.length < 40)
+})
+
+/** Root may look everywhere, so somebody else measures a folder of its own whose modes are these. */
+const MEASURED_BY_ANOTHER = `
+  import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+  import { measure } from '${import.meta.dirname}/hostile-tree.ts'
+  if (process.getuid() === 0) {
+    process.setgid(65534)
+    process.setuid(65534)
+  }
+  const base = mkdtempSync('${os.tmpdir()}/nanoclaw-test-')
+  mkdirSync(base + '/way')
+  writeFileSync(base + '/way/file', 'x')
+  const measured = {}
+  for (const [what, folder, mode] of [['open', base, 0o700], ['closed', base + '/way', 0], ['names only', base + '/way', 0o400],
+    ['to be entered only', base + '/way', 0o100], ['the whole folder', base, 0]]) {
+    chmodSync(folder, mode)
+    measured[what] = await measure(base, { bytes: 1e6, entries: 100 }).catch(String)
+    chmodSync(folder, 0o700)
+  }
+  rmSync(base, { recursive: true })
+  console.log(JSON.stringify(measured))`
+
+test('a folder that is closed to us counts as too large, and not as empty', () => {
+  const shown = execFileSync(process.execPath, ['--input-type=module-typescript', '-e', MEASURED_BY_ANOTHER], {
+    encoding: 'utf8',
+  })
+  const { open, ...closed } = JSON.parse(shown)
+  assert.equal(open.entries, 2)
+  const over = { closed: 'over', 'names only': 'over', 'to be entered only': 'over', 'the whole folder': 'over' }
+  assert.deepEqual(closed, over)
 })
 
 test('removing a name removes that, and not what it leads to', async (t) => {

@@ -99,7 +99,7 @@ async function look(folder: HeldFolder, { name, parts, links }: Looked): Promise
   }
 }
 
-/** `over`: it takes more than the limit, or goes deeper than anybody counts. */
+/** `over`: it takes more than the limit, goes deeper than anybody counts, or is closed to us, which could hide anything. */
 export type Measure = { bytes: number; entries: number } | 'over'
 
 /**
@@ -108,9 +108,14 @@ export type Measure = { bytes: number; entries: number } | 'over'
  */
 export async function measure(base: string, limits: { bytes: number; entries: number }): Promise<Measure> {
   const total = { bytes: 0, entries: 0 }
-  const folder = await holdBase(base).catch(nothingThere)
-  const within = folder === undefined || (await measureHeld({ folder, depth: 0, total, limits }))
-  return within ? total : 'over'
+  try {
+    const folder = await holdBase(base).catch(nothingThere)
+    const within = folder === undefined || (await measureHeld({ folder, depth: 0, total, limits }))
+    return within ? total : 'over'
+  } catch (error) {
+    if (codeOf(error) !== 'EACCES') throw error
+    return 'over'
+  }
 }
 
 type Measuring = {
@@ -131,8 +136,7 @@ async function measureHeld({ folder, depth, total, limits }: Measuring): Promise
       if (total.entries > limits.entries || total.bytes > limits.bytes) return false
       if (!stat?.isDirectory()) continue
       if (depth >= MAX_DEPTH) return false
-      // Gone, closed to us, or a link by now: nothing of it is counted.
-      const below = await hold(folder, name).catch(() => undefined)
+      const below = await hold(folder, name).catch(noFolderByNow)
       if (below && !(await measureHeld({ folder: below, depth: depth + 1, total, limits }))) return false
     }
     return true
@@ -281,7 +285,7 @@ function fileProblem(stat: Kind): string | undefined {
 }
 
 function openProblem(error: unknown): string {
-  switch ((error as NodeJS.ErrnoException).code) {
+  switch (codeOf(error)) {
     case 'ENOENT':
       return 'there is no such file'
     case 'ELOOP':
@@ -294,8 +298,17 @@ function openProblem(error: unknown): string {
   }
 }
 
-function nothingThere(error: NodeJS.ErrnoException): undefined {
-  if (error.code !== 'ENOENT') throw error
+function nothingThere(error: unknown): undefined {
+  if (codeOf(error) !== 'ENOENT') throw error
+}
+
+/** It was a folder a moment ago: gone, or swapped for a link or a file. */
+function noFolderByNow(error: unknown): undefined {
+  if (!['ENOENT', 'ELOOP', 'ENOTDIR'].includes(codeOf(error) ?? '')) throw error
+}
+
+function codeOf(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException).code
 }
 
 function refused(why: string): Refusal {

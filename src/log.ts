@@ -3,6 +3,7 @@ import path from 'node:path'
 import { pino } from 'pino'
 import type { Config } from './config.ts'
 import { AppError, errorText } from './domain/errors.ts'
+import { neutralised } from './domain/neutral-text.ts'
 import { ERROR_LOG, LogFile, type LogLimits, MAIN_LOG } from './log-files.ts'
 
 export type Log = Record<'debug' | 'info' | 'warn' | 'error', (text: string) => void> & {
@@ -16,7 +17,8 @@ const STDOUT = 1
 
 /**
  * `logs/nanoclaw.log`, warnings' elder siblings also in `logs/nanoclaw.error.log`, and the console when `echo` is set.
- * Text by default: time, level, sentence. Secrets are removed from every line. Former logs are kept beside them, up to 120 MB.
+ * Text by default: time, level, sentence. Agents have a say in what is logged: secrets are removed from every line, and before
+ * that whatever could drive the terminal it is read in. Former logs are kept beside them, up to 120 MB.
  */
 export function openLog({ config, redact, echo }: { config: Config; redact: (text: string) => string; echo: boolean }): Log {
   const folder = path.join(config.root, 'logs')
@@ -33,10 +35,10 @@ export function openLog({ config, redact, echo }: { config: Config; redact: (tex
   }
   const logger = pino({ level: config.logLevel, base: null }, { write: tolerant(write) })
   return {
-    debug: (text) => logger.debug(text),
-    info: (text) => logger.info(text),
-    warn: (text) => logger.warn(text),
-    error: (text) => logger.error(text),
+    debug: (text) => logger.debug(neutralised(text)),
+    info: (text) => logger.info(neutralised(text)),
+    warn: (text) => logger.warn(neutralised(text)),
+    error: (text) => logger.error(neutralised(text)),
     redact,
     close: () => {
       main.close()
@@ -78,10 +80,11 @@ function levelOf(line: string): number {
   return JSON.parse(line).level
 }
 
+/** Further lines are set in, so that none looks like an entry of its own. */
 function plain(line: string): string {
   const { level, time, msg } = JSON.parse(line)
   const name = (pino.levels.labels[level] ?? String(level)).toUpperCase().padEnd(5)
-  return `${new Date(time).toISOString()} ${name} ${msg}\n`
+  return `${new Date(time).toISOString()} ${name} ${msg.replaceAll('\n', '\n  ')}\n`
 }
 
 function isSameFile(descriptor: number, file: string): boolean {

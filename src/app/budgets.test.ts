@@ -82,13 +82,20 @@ test('near the end calls go one by one, and each is decided by what the one befo
   assert.equal((await begin()).type, 'over')
 })
 
-test('calls of other groups do not wait, except for what all have together', async (t) => {
-  const { begin } = room(t, { family: { dayTokens: 150 } })
-  await begin('family')
-  assert.equal((await begin('work')).type, 'granted')
-  const shared = room(t, { all: { dayTokens: 150 } })
-  await shared.begin('family')
-  assert.equal(await decided(shared.begin('work')), false)
+for (const whose of ['family', 'all'] as const)
+  test(`calls of other groups do not wait for one under way, and its own do (${whose})`, async (t) => {
+    const { begin } = room(t, { [whose]: { dayTokens: 150 } })
+    await begin('family')
+    assert.equal(await decided(begin('work')), true)
+    assert.equal(await decided(begin('family')), false)
+  })
+
+test('a call of another group may not begin when all have used up what they have together', async (t) => {
+  const { begin } = room(t, { all: { dayTokens: 150 } })
+  const [family, work] = [await begin('family'), await begin('work')]
+  settle(family, 100)
+  settle(work, 100)
+  assert.deepEqual([(await begin('family')).type, (await begin('work')).type], ['over', 'over'])
 })
 
 test('who leaves while it waits is not waited for', async (t) => {

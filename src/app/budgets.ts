@@ -30,7 +30,7 @@ export class Budgets {
     this.#rules = rules
   }
 
-  /** Resolves when it is decided; a call that must wait for others to be counted waits here. Rejects on `signal`. */
+  /** Resolves when it is decided; a call that must wait for others of its group to be counted waits here. Rejects on `signal`. */
   async begin(call: PlannedCall, signal: AbortSignal): Promise<Grant> {
     for (;;) {
       signal.throwIfAborted()
@@ -74,12 +74,13 @@ export class Budgets {
   }
 
   #gauges({ whose, budget, next, folder }: { whose: Gauge['whose']; budget: Budget; next: Amount; folder: string }): Gauge[] {
-    const counts = (one: { folder: string }) => whose === 'all' || one.folder === folder
-    const reserved = [...this.#underWay].filter(counts).map(({ most }) => most)
+    const isOwn = (one: { folder: string }) => one.folder === folder
+    // Also of what all have together: else a group waits for as long as another one likes.
+    const reserved = [...this.#underWay].filter(isOwn).map(({ most }) => most)
     return PERIODS.flatMap((period) => {
       const [usd, tokens] = [budget[`${period}Usd`], budget[`${period}Tokens`]]
       if (usd === undefined && tokens === undefined) return []
-      const spent = this.#spentIn(period).filter(counts)
+      const spent = this.#spentIn(period).filter((one) => whose === 'all' || isOwn(one))
       const gauge = (unit: keyof Amount, most: number | undefined): Gauge[] =>
         most === undefined
           ? []

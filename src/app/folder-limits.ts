@@ -93,7 +93,7 @@ function limitsOf({ config: { limits = {} } }: Group): TreeLimits {
 
 function overText(group: Group): string {
   const { bytes, entries } = limitsOf(group)
-  return `The folder of this group holds more than it may (${bytes / MB} MB, ${entries} files and folders). I go on working, but no logs of my runs and no files that are sent here are kept until it is smaller. Ask me to clean up, or let the owner raise the limits.`
+  return `The folder of this group holds more than it may (${bytes / MB} MB, ${entries} files and folders), or parts of it are closed to me. I go on working, but no logs of my runs and no files that are sent here are kept until that is put right. Ask me to clean up, or let the owner raise the limits.`
 }
 
 function factOf(folder: string): string {

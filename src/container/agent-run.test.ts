@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
+import { type HostFrame, type IpcResult, MAX_FRAME_BYTES } from '@nanoclaw/protocol'
 import { ManualClock } from '../../test/fakes/clock.ts'
 import { FakeContainer } from '../../test/fakes/container.ts'
 import { AgentRun, type ModelLimit, type TurnOutcome, type TurnRequest } from './agent-run.ts'
@@ -23,7 +24,11 @@ function start(t: { after(fn: () => void): void }, limit?: ModelLimit) {
     onSession: (id: string) => heard.push(`session ${id}`),
     onActivity: ({ detail }: { detail: string }) => heard.push(detail),
   }
-  const run = new AgentRun({ name: 'nanoclaw-main-1', container, clock, log, listener, limit: () => limit })
+  const cleanUp = async () => {
+    await new Promise(setImmediate)
+    log.line('egress', 'a.example:443, 1 bytes up, 2 down')
+  }
+  const run = new AgentRun({ name: 'nanoclaw-main-1', container, clock, log, listener, limit: () => limit, cleanUp })
   const logText = () => readFileSync(path.join(folder, readdirSync(folder)[0] ?? ''), 'utf8')
   return { run, container, clock, heard, logText }
 }
@@ -205,6 +210,14 @@ test('a turn cannot wait for people for ever, and a pause of one turn is none of
   assert.equal(end.type === 'failed' && end.reason, 'timeout')
 })
 
+test('a reply that is longer than a line may be is answered with that', async (t) => {
+  const { container, run } = start(t)
+  run.reply({ id: 'x', ok: true, result: 'é'.repeat(MAX_FRAME_BYTES / 2) })
+  const { result, ...frame } = (await container.next()) as Extract<HostFrame, { type: 'reply' }>
+  assert.deepEqual(frame, { type: 'reply', id: 'x', ok: false })
+  assert.match((result as IpcResult).text, /too long \(1048\d+ bytes\)/)
+})
+
 test('a reply goes in as a frame; a container that reads none, or is gone, gets no more', async (t) => {
   const { run, container } = start(t)
   run.push(request)
@@ -289,6 +302,13 @@ test('the run log has input, output and end, and no secret', async (t) => {
   ])
     assert.ok(text.includes(part), part)
   assert.ok(!text.includes('s3cret'))
+})
+
+test('what comes to light when a container is cleaned up after is in its log', async (t) => {
+  const { run, container, logText } = start(t)
+  container.exit()
+  await run.ended
+  assert.match(logText(), /^\[egress\] a\.example:443, 1 bytes up, 2 down\n=== ended: exit code 0 ===$/m)
 })
 
 test('closing lets the container go by itself, and kills it when it does not', async (t) => {

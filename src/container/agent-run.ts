@@ -1,6 +1,7 @@
 import {
   type ActivityFrame,
   type HostFrame,
+  type IpcResult,
   type Line,
   lines,
   MAX_FRAME_BYTES,
@@ -74,6 +75,8 @@ type RunParts = {
   outdated?: () => boolean
   /** The container is not what it was promised to be, as the program in it says. */
   onWrongSetup?: (why: string) => void
+  /** The container is gone: takes away what it had on the host, and may still write to the log. Never rejects. */
+  cleanUp?: () => Promise<void>
 }
 
 /** Turns that ended together, oldest first: what came while the first ran may have gone into its answer. */
@@ -99,7 +102,7 @@ export class AgentRun {
   readonly name: string
   readonly id: string
   readonly startedAt: number
-  /** Resolves when the container is gone and its log is closed. Never rejects. */
+  /** Resolves when the container is gone, what it had is cleaned up, and its log is closed. Never rejects. */
   readonly ended: Promise<void>
   readonly #container: RunningContainer
   readonly #clock: Clock
@@ -108,6 +111,7 @@ export class AgentRun {
   readonly #limit: () => ModelLimit | undefined
   readonly #outdated: () => boolean
   readonly #onWrongSetup: (why: string) => void
+  readonly #cleanUp: () => Promise<void>
   readonly #inFlight: InFlight[] = []
   readonly #settled: Settled[] = []
   #wake: () => void = () => {}
@@ -133,6 +137,7 @@ export class AgentRun {
     this.#limit = limit
     this.#outdated = rest.outdated ?? (() => false)
     this.#onWrongSetup = rest.onWrongSetup ?? (() => {})
+    this.#cleanUp = rest.cleanUp ?? (async () => {})
     container.stdin.on('error', () => {}) // a container that is gone is noticed by `exited`
     this.ended = this.#live()
   }
@@ -166,7 +171,10 @@ export class AgentRun {
   reply({ id, ok, result }: { id: string; ok: boolean; result: unknown }): boolean {
     const { writable, writableLength } = this.#container.stdin
     if (this.#over || !writable || writableLength > MAX_UNREAD_BYTES) return false
-    this.#send({ type: 'reply', id, ok, result })
+    const frame = { type: 'reply' as const, id, ok, result }
+    const bytes = Buffer.byteLength(JSON.stringify(frame))
+    // Longer than a line may be, it would not be read, and the agent would wait for it.
+    this.#send(bytes < MAX_FRAME_BYTES ? frame : { ...frame, ok: false, result: tooLongToSay(bytes) })
     return true
   }
 
@@ -266,6 +274,7 @@ export class AgentRun {
   async #live(): Promise<void> {
     const [exit] = await Promise.all([this.#exit(), this.#readFrames(), this.#readErrors()])
     this.#over = true
+    await this.#cleanUp()
     this.#log.close(exit instanceof Error ? exit.message : `exit code ${exit.code}${exit.oomKilled ? ', out of memory' : ''}`)
     this.#settle(this.#inFlight.length, this.#outcomeOfExit(exit))
   }
@@ -398,6 +407,10 @@ export class AgentRun {
 
 function tooLong(bytes: number): string {
   return `[a line of ${bytes} bytes was dropped: longer than a line may be]`
+}
+
+function tooLongToSay(bytes: number): IpcResult {
+  return { status: 'failed', text: `What there is to say is too long (${bytes} bytes). Ask for less of it.` }
 }
 
 function parseFrame(text: string) {

@@ -1,6 +1,7 @@
 import { closeSync, constants, lstatSync, openSync, writeSync } from 'node:fs'
 import path from 'node:path'
 import { AppError } from '../domain/errors.ts'
+import { neutralised } from '../domain/neutral-text.ts'
 
 /** Bytes kept of one run; a container that prints more has the rest counted, not kept. */
 const MAX_BYTES = 4 * 1024 * 1024
@@ -13,7 +14,10 @@ type RunLogParts = {
   onStderr?: (text: string) => void
 }
 
-/** The log of one container run: `groups/{folder}/logs/container-YYYYMMDD-HHMMSS.log`, secrets removed. */
+/**
+ * The log of one container run: `groups/{folder}/logs/container-YYYYMMDD-HHMMSS.log`, without secrets, and without anything that
+ * could drive the terminal it is read in.
+ */
 export class RunLog {
   readonly #file: number
   /** Takes secrets out of whatever comes from the container, for this log and for everybody else. */
@@ -61,13 +65,13 @@ export class RunLog {
 
   /** One line the container printed, or that tells where it went. */
   line(source: 'stdout' | 'stderr' | 'egress', text: string): void {
-    this.#write(`[${source}] ${text}\n`)
+    this.#write(`[${source}] ${neutralised(text).replaceAll('\n', ' ')}\n`)
     if (source === 'stderr' && this.#dropped === 0) this.#onStderr(text)
   }
 
   close(ending: string): void {
     if (this.#dropped > 0) this.#put(`=== ${this.#dropped} bytes more were printed and not kept ===\n`)
-    this.#put(`=== ended: ${this.redact(ending)} ===\n`)
+    this.#put(`=== ended: ${this.#harmless(ending)} ===\n`)
     this.#closed = true
     closeSync(this.#file)
   }
@@ -78,8 +82,13 @@ export class RunLog {
     if (this.#bytes + bytes > MAX_BYTES) this.#dropped += bytes
     else {
       this.#bytes += bytes
-      this.#put(this.redact(text))
+      this.#put(this.#harmless(text))
     }
+  }
+
+  /** In this order: a secret must not be hidden by what is taken out of it. */
+  #harmless(text: string): string {
+    return this.redact(neutralised(text))
   }
 
   /** A full or failing disk must not end the run: the answer matters more than its log, which says what it lacks. */

@@ -13,7 +13,7 @@ export type Budget = {
 
 export type Amount = { nanoUsd: number; tokens: number }
 
-/** One limit and how far it is used: `reserved` is what calls under way may still cost. */
+/** One limit and how far it is used: `reserved` is what calls of the same group that are under way may still cost. */
 export type Gauge = {
   whose: 'group' | 'all'
   period: Period
@@ -27,8 +27,9 @@ export type Gauge = {
 export type Admission = { type: 'go' } | { type: 'wait' } | { type: 'over'; gauge: Gauge }
 
 /**
- * May the next call begin? A budget is exceeded by at most one call: near its end, calls go one by one, each when it is known
- * what the one before it cost.
+ * May the next call begin? A group exceeds a budget by at most one call: near its end, calls go one by one, each when it is known
+ * what the one before it cost. Groups do not wait for each other, so what all have together is exceeded by what the other ones
+ * have under way besides.
  */
 export function admit(gauges: readonly Gauge[]): Admission {
   // A month ends later than a day, so it says when to go on.

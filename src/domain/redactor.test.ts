@@ -30,9 +30,11 @@ test('tokens of other services go too, and passwords in addresses and keys in th
   ]
   for (const token of hidden) assert.equal(redact(`x ${token} y`), 'x [redacted] y')
   assert.equal(redact('redis://user:hunter22@db/0'), 'redis://user:[redacted]@db/0')
-  const key = '-----BEGIN RSA PRIVATE KEY-----\nMIIE\nabc=\n-----END RSA PRIVATE KEY-----'
-  assert.doesNotMatch(redact(key), /MIIE/)
-  assert.doesNotMatch(redact(JSON.stringify(key)), /MIIE/)
+  for (const kind of ['', 'RSA ', 'EC ', 'OPENSSH ', 'ENCRYPTED ']) {
+    const key = `-----BEGIN ${kind}PRIVATE KEY-----\nMIIE+/\r\nabc=\n-----END ${kind}PRIVATE KEY-----`
+    const hidden = `-----BEGIN ${kind}PRIVATE KEY-----[redacted]-----END ${kind}PRIVATE KEY-----`
+    assert.deepEqual([redact(key), redact(JSON.stringify(key))], [hidden, `"${hidden}"`])
+  }
 })
 
 test('a secret goes also as it is written in addresses and in JSON', () => {
@@ -43,9 +45,10 @@ test('a secret goes also as it is written in addresses and in JSON', () => {
   )
 })
 
+const MiB = 2 ** 20
+
 test('a text made to be slow is not: each pattern takes one pass', () => {
   const redact = redactor(['a-known-secret'])
-  const MiB = 2 ** 20
   const hostile = [
     `Bearer${' '.repeat(MiB)}`,
     ' '.repeat(MiB),
@@ -53,4 +56,33 @@ test('a text made to be slow is not: each pattern takes one pass', () => {
     'a://b:'.repeat(MiB / 6),
   ]
   for (const text of hostile) assert.equal(redact(text).length, text.length)
+})
+
+/** How each pattern begins, and how far it may go on until it turns out to be something else. */
+const BEGINNINGS = [
+  ...[
+    'sk-ant-',
+    'ghp_',
+    'github_pat_',
+    'xoxb-',
+    'xapp-',
+    '12345678:AA',
+    '1',
+    'AKIA',
+    'ASIA',
+    'AIza',
+    'Bearer ',
+    'Bearer\t\t\t\t',
+  ],
+  ...['a://b:', 'abcdefghij://', `a://${'b'.repeat(64)}:`, `a://b:${'c'.repeat(128)}`, '-----', '-----BEGIN '],
+  ...[`-----BEGIN ${'A '.repeat(15)}PRIVATE KEY-----`, `-----BEGIN PRIVATE KEY-----${'a'.repeat(4_000)}`],
+]
+
+test('a text of nothing but beginnings of secrets is read in one pass too', () => {
+  const redact = redactor([])
+  const startedAt = performance.now()
+  for (const beginning of BEGINNINGS) redact(beginning.repeat(MiB / beginning.length))
+  redact('-----BEGIN PRIVATE KEY-----'.repeat((32 * MiB) / 27))
+  // One pass takes a second for all of them; a few thousand steps at each beginning take most of a minute.
+  assert.ok(performance.now() - startedAt < 10_000)
 })

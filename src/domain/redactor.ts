@@ -14,7 +14,8 @@ const WELL_KNOWN: readonly (readonly [pattern: RegExp, instead: string])[] = [
   [/\bAIza[\w-]{35}/g, REDACTED],
   [/\b(Bearer[ \t]{1,4})[\w.~+/=-]{16,}/gi, `$1${REDACTED}`],
   [/(\b[a-z][a-z+]{1,9}:\/\/[^\s/:@"]{1,64}:)[^\s/:@"]{6,128}@/gi, `$1${REDACTED}@`],
-  [/(-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----)[\w+/=\s\\-]{1,4000}(?=-----END)/g, `$1${REDACTED}`],
+  // Without `-`, which no key has: else each of many beginnings would be read on through those after it.
+  [/(-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----)[\w+/=\s\\]{1,4000}(?=-----END)/g, `$1${REDACTED}`],
 ]
 
 /** A function that takes the given secrets, also as they stand in addresses, and whatever looks like one, out of a text. */

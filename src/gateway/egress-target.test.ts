@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { policyProblem, targetOf } from './egress-target.ts'
-import { PublicAddresses } from './public-address.ts'
+import { ownNetworks, PublicAddresses } from './public-address.ts'
 
 test('a name with a web port is a target, in one spelling', () => {
   for (const [written, host, port] of [
@@ -97,16 +97,49 @@ test('a list lets through what it names, and with a star what lies below', () =>
   assert.match(policyProblem({ host: 'example.com', port: 443 }, { policy: 'off', allow: [] }) ?? '', /may not use the network/)
 })
 
+/** Which of these addresses a container may be connected to, on a machine with these networks. */
+const publicOf = (networks: readonly string[], addresses: readonly string[]) => {
+  const judge = new PublicAddresses(() => networks)
+  return addresses.filter((address) => judge.haveAll([address]))
+}
+
 test('addresses with neighbours of this machine, or of this machine itself, are not public', () => {
-  const addresses = new PublicAddresses(['93.184.216.7', '2a00::7', 'fe80::1%eth0'])
-  for (const address of [
+  const own = ['93.184.216.7', '2a00::7', 'fe80::1%eth0']
+  const notPublic = [
     ...['127.0.0.1', '10.1.2.3', '172.16.0.1', '172.31.255.255', '192.168.1.1', '169.254.169.254', '100.64.0.1', '0.0.0.0'],
     ...['224.0.0.1', '255.255.255.255', '198.18.0.1', '93.184.216.7', '192.0.0.1', '240.0.0.1', '192.88.99.1'],
-    ...['192.0.2.1', '198.51.100.1', '203.0.113.255', '3fff::1'],
+    ...['192.0.2.1', '198.51.100.1', '203.0.113.255', '3fff::1', '168.63.129.16'],
     ...['::', '::1', 'fe80::1', 'fc00::1', 'fd00:ec2::254', 'ff02::1', '::ffff:127.0.0.1', '::ffff:8.8.8.8', '64:ff9b::7f00:1'],
     ...['2002:7f00:1::', '2001::1', '2001:db8::1', '2a00::7', 'not an address', ''],
-  ])
-    assert.ok(!addresses.has(address), address)
-  for (const address of ['8.8.8.8', '172.32.0.1', '1.1.1.1', '2606:4700::1111', '93.184.216.8'])
-    assert.ok(addresses.has(address), address)
+  ]
+  assert.deepEqual(publicOf(own, notPublic), [])
+  const reachable = ['8.8.8.8', '172.32.0.1', '1.1.1.1', '2606:4700::1111', '93.184.216.8', '168.63.129.17']
+  assert.deepEqual(publicOf(own, reachable), reachable)
+  assert.ok(!new PublicAddresses(() => own).haveAll(['8.8.8.8', '10.0.0.1']), 'one that is not public is enough')
+})
+
+test('neighbours of this machine are not public either, where its networks are', () => {
+  const own = ['85.1.2.3/20', '25.1.2.3/8', '9.9.9.9/32', '2a02:8071:1:2::10/64', '2a03::1/128']
+  const neighbours = ['85.1.2.4', '85.1.0.0', '85.1.15.255', '25.200.0.1', '2a02:8071:1:2::1', '2a02:8071:1:2:ffff::']
+  assert.deepEqual(publicOf(own, [...neighbours, '85.1.2.3', '9.9.9.9', '2a03::1']), [])
+  const others = ['85.1.16.0', '26.0.0.1', '9.9.9.8', '2a02:8071:1:3::1', '2a03::2']
+  assert.deepEqual(publicOf(own, others), others)
+})
+
+test('this machine knows the networks that its addresses are in', () => {
+  assert.ok(ownNetworks().includes('127.0.0.1/8'))
+})
+
+test('an interface that calls most of the internet its network takes away only its own address', () => {
+  const own = ['85.1.2.3/0', '86.1.2.3/1', '87.1.2.3/7', '2a02::3/0', '2a03::3/3', '2a04::3/15']
+  const others = ['85.1.2.4', '86.1.2.4', '8.8.8.8', '2606:4700::1111', '2a04::4']
+  assert.deepEqual(publicOf(own, [...others, '85.1.2.3', '86.1.2.3', '87.1.2.3', '2a02::3', '2a03::3', '2a04::3']), others)
+})
+
+test('the networks of this machine are those it has when it is asked', () => {
+  const networks: string[] = []
+  const judge = new PublicAddresses(() => networks)
+  assert.ok(judge.haveAll(['85.1.2.4']))
+  networks.push('85.1.2.3/24')
+  assert.ok(!judge.haveAll(['85.1.2.4']))
 })

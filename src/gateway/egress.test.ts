@@ -35,7 +35,7 @@ async function proxyTo(t: TestContext, world: http.Server | net.Server, setup: S
     records.push(record)
     ended.resolve(record)
   }
-  const world4 = { resolve: async () => ['1.2.3.4'], isPublic: () => true, connect, ...ports, onEnd }
+  const world4 = { resolve: async () => ['1.2.3.4'], arePublic: () => true, connect, ...ports, onEnd }
   const egress = new Egress({ policy, allow, bandwidth }, world4)
   const proxy = http.createServer((request, response) => void egress.forward(request, response))
   proxy.on('connect', (request, client, head) => void egress.tunnel({ request, client, head }))
@@ -110,7 +110,10 @@ test('what is no public name is refused before anything is resolved or dialled',
 
 test('a name with one address that is not public is refused, and the container is told no address', async (t) => {
   const resolve = async () => ['1.2.3.4', '10.0.0.1']
-  const { port, dialled } = await proxyTo(t, hello(), { resolve, isPublic: (address) => !address.startsWith('10.') })
+  const { port, dialled } = await proxyTo(t, hello(), {
+    resolve,
+    arePublic: (all) => !all.some((address) => address.startsWith('10.')),
+  })
   const answer = await ask({ port, path: 'http://rebind.example.com/' })
   assert.deepEqual([answer.status, dialled], [403, []])
   assert.ok(!answer.text.includes('10.0.0.1'))
@@ -141,7 +144,7 @@ test('a host that is not there is said in words, without addresses', async (t) =
 })
 
 test('names that only this machine knows are not resolved', async () => {
-  assert.deepEqual(await resolveHost('localhost'), [])
+  assert.deepEqual(await resolveHost('localhost', new AbortController().signal), [])
 })
 
 test('what was moved before an answer broke off is recorded', async (t) => {
@@ -167,6 +170,47 @@ test('a client that leaves takes its connection to the world with it', async (t)
   socket.destroy()
   await left.promise
   await ended
+})
+
+for (const where of ['while its name is looked up', 'while it is connected'] as const)
+  test(`a client that leaves ${where} takes that with it, and it is recorded`, async (t) => {
+    const asked = Promise.withResolvers<void>()
+    const sockets: net.Socket[] = []
+    const resolve: EgressPorts['resolve'] = async (_, signal) => {
+      if (where === 'while it is connected') return ['1.2.3.4']
+      asked.resolve()
+      await once(signal, 'abort')
+      return ['1.2.3.4']
+    }
+    const connect = () => {
+      const silent = new net.Socket()
+      sockets.push(silent)
+      asked.resolve()
+      return silent
+    }
+    const { port, ended } = await proxyTo(t, echoServer(), { resolve, connect })
+    const client = net.connect(port, '127.0.0.1').on('error', () => {})
+    client.write('GET http://example.com/ HTTP/1.1\r\nHost: x\r\n\r\n')
+    await asked.promise
+    client.destroy()
+    const { host, refused, why } = await ended
+    assert.deepEqual([host, refused, why], ['example.com', false, 'nobody waited for it any more'])
+    assert.deepEqual(
+      sockets.map(({ destroyed }) => destroyed),
+      where === 'while it is connected' ? [true] : [],
+    )
+  })
+
+test('a client that leaves while a server says nothing takes its connection with it', async (t) => {
+  const asked = Promise.withResolvers<net.Socket>()
+  const world = net.createServer((socket) => void socket.once('data', () => asked.resolve(socket)))
+  const { port, ended } = await proxyTo(t, world)
+  const client = net.connect(port, '127.0.0.1').on('error', () => {})
+  client.write('GET http://example.com/ HTTP/1.1\r\nHost: x\r\n\r\n')
+  const server = await asked.promise
+  client.destroy()
+  assert.notEqual((await ended).why, null)
+  if (!server.closed) await once(server, 'close')
 })
 
 test('a bucket lets a burst through at once, and the rest at its pace', () => {

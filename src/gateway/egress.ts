@@ -19,10 +19,10 @@ export type EgressRecord = {
 }
 
 export type EgressPorts = {
-  /** All addresses of a name; none, or a rejection, when it has none. */
-  resolve(host: string): Promise<string[]>
-  /** May a container be connected to this address? */
-  isPublic(address: string): boolean
+  /** All addresses of a name; none, or a rejection, when it has none, or on `signal`. */
+  resolve(host: string, signal: AbortSignal): Promise<string[]>
+  /** May a container be connected to every one of these addresses? */
+  arePublic(addresses: readonly string[]): boolean
   connect(to: { address: string; port: number }): net.Socket
   onEnd(record: EgressRecord): void
 }
@@ -35,9 +35,10 @@ const DNS = { timeout: 3_000, tries: 2 }
  * The addresses of a name as DNS has them. Not the system's own way: that knows names of this machine and of its networks, and
  * takes one of a few threads that all file access of the host needs, for as long as somebody's server likes.
  */
-export async function resolveHost(host: string): Promise<string[]> {
+export async function resolveHost(host: string, signal: AbortSignal): Promise<string[]> {
   // A new one each time: the machine may be in another network by now.
   const resolver = new Resolver(DNS)
+  signal.addEventListener('abort', () => resolver.cancel())
   const answers = await Promise.allSettled([resolver.resolve4(host), resolver.resolve6(host)])
   return answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []))
 }
@@ -89,8 +90,7 @@ export class Egress {
     const trace = this.#trace(request.url ?? '')
     client.on('error', () => client.destroy())
     try {
-      const server = await this.#connect(request.url ?? '', trace)
-      client.once('close', () => server.destroy())
+      const server = await this.#connect({ authority: request.url ?? '', trace, client })
       client.write('HTTP/1.1 200 Connection Established\r\n\r\n')
       if (head.length > 0) server.write(head)
       const [up, down] = [new Meter(this.#bucket), new Meter(this.#bucket)]
@@ -109,8 +109,7 @@ export class Egress {
     const [, authority = '', path = ''] = /^http:\/\/([^/?#]*)([/?][^#]*)?/i.exec(request.url ?? '') ?? []
     const trace = this.#trace(authority)
     try {
-      const socket = await this.#connect(authority, trace, 80)
-      response.once('close', () => socket.destroy())
+      const socket = await this.#connect({ authority, trace, client: response, defaultPort: 80 })
       const answer = await this.#exchange({ request, socket, path: path.startsWith('/') ? path : `/${path}`, authority, trace })
       response.writeHead(answer.statusCode ?? 502, endToEnd(answer.headers))
       const down = new Meter(this.#bucket)
@@ -140,44 +139,51 @@ export class Egress {
     return { host: authority.slice(0, 260), port: 0, address: null, up: 0, down: 0, refused: false, why: null }
   }
 
-  async #connect(authority: string, trace: EgressRecord, defaultPort?: number): Promise<net.Socket> {
+  /** A connection ends with its client, at whatever point it is by then: else who leaves at once could have any number. */
+  async #connect({ authority, trace, client, defaultPort }: Wish): Promise<net.Socket> {
+    const left = new AbortController()
+    client.once('close', () => left.abort(new Refusal(502, 'nobody waited for it any more')))
     const target = targetOf(authority, defaultPort)
     if (target.type === 'refused') throw new Refusal(403, target.why)
     Object.assign(trace, { host: target.host, port: target.port })
     const problem = policyProblem(target, this.#rules)
     if (problem !== undefined) throw new Refusal(403, problem)
-    const address = await this.#address(target)
+    const address = await this.#address(target, left.signal)
     trace.address = address
     const socket = this.#ports.connect({ address, port: target.port })
-    await connected(socket, target)
+    left.signal.addEventListener('abort', () => socket.destroy())
+    await connected(socket, target, left.signal)
     socket.setTimeout(IDLE_MS, () => socket.destroy())
     return socket
   }
 
   /** One address decides: if any is not public, the name is not for us, or somebody plays with it. */
-  async #address({ host }: Target): Promise<string> {
-    const addresses = await this.#ports.resolve(host).catch((): string[] => [])
+  async #address({ host }: Target, signal: AbortSignal): Promise<string> {
+    const addresses = await this.#ports.resolve(host, signal).catch((): string[] => [])
+    signal.throwIfAborted()
     const [first] = addresses
     if (first === undefined) throw new Refusal(502, `the name ${host} could not be resolved`)
-    if (!addresses.every((address) => this.#ports.isPublic(address)))
+    if (!this.#ports.arePublic(addresses))
       throw new Refusal(403, `${host} is not on the public internet, and nothing else is served`)
     return addresses.find((address) => net.isIPv4(address)) ?? first
   }
 }
 
+type Wish = { authority: string; trace: EgressRecord; client: Duplex | ServerResponse; defaultPort?: number }
 type Exchange = { request: IncomingMessage; socket: net.Socket; path: string; authority: string; trace: EgressRecord }
 
 /** Node's own messages name addresses, so the container gets words chosen here. */
-async function connected(socket: net.Socket, { host }: Target): Promise<void> {
+async function connected(socket: net.Socket, { host }: Target, signal: AbortSignal): Promise<void> {
   const late = new Promise<never>((_, reject) => {
     socket.setTimeout(CONNECT_MS, () => reject(new Refusal(504, `${host} did not answer in time`)))
   })
   try {
-    await Promise.race([once(socket, 'connect'), late])
+    await Promise.race([once(socket, 'connect', { signal }), late])
     socket.removeAllListeners('timeout')
     socket.on('error', () => socket.destroy())
   } catch (error) {
     socket.destroy()
+    signal.throwIfAborted()
     throw error instanceof Refusal ? error : new Refusal(502, `${host} could not be reached`)
   }
 }

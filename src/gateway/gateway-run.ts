@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { chmod } from 'node:fs/promises'
 import http from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { AppError, errorText } from '../domain/errors.ts'
 import { apiErrorBody } from './api-error.ts'
@@ -41,6 +42,10 @@ export class GatewayRun {
   readonly #onRequest: (record: RequestRecord) => void
   readonly #onClose: () => void
   readonly #server: http.Server
+  readonly #clients = new Set<Socket>()
+  /** Those that asked something and have no whole answer yet. */
+  readonly #waiting = new WeakSet<Socket>()
+  readonly #connections = new Set<Promise<void>>()
   readonly #warned = new Set<string>()
 
   constructor({ runId, model, egress, world, log, onEgress, onRequest, onClose }: RunParts) {
@@ -57,13 +62,23 @@ export class GatewayRun {
 
   /** Listens on a socket that every user may connect to; who gets that far is decided by its directory. */
   async listen(socketPath: string): Promise<void> {
+    this.#server.on('connection', (client) => {
+      this.#clients.add(client)
+      client.once('close', () => this.#clients.delete(client))
+    })
     this.#server.on('request', (request, response) => {
+      if (this.#waiting.has(request.socket)) return this.#cutOff(request.socket)
+      this.#waiting.add(request.socket)
+      response.once('close', () => this.#waiting.delete(request.socket))
       this.#serve(request, response).catch((error) => {
         this.#warn({ error: errorText(error) }, 'gateway: a request failed by a mistake of ours')
         response.destroy()
       })
     })
-    this.#server.on('connect', (request, client, head) => void this.#egress.tunnel({ request, client, head }))
+    this.#server.on('connect', (request, client, head) => {
+      if (this.#waiting.has(request.socket)) return this.#cutOff(request.socket)
+      void this.#followed(this.#egress.tunnel({ request, client, head }))
+    })
     this.#server.on('upgrade', refuseUpgrade)
     try {
       await once(this.#server.listen(socketPath), 'listening')
@@ -78,18 +93,37 @@ export class GatewayRun {
     )
   }
 
-  /** Ends the run's connections; requests under way are aborted, upstream too. Resolves also when called again. */
+  /**
+   * Ends the run's connections; requests under way are aborted, upstream too. Resolves when each connection to the world was
+   * told of, also when called again.
+   */
   async close(): Promise<void> {
     this.#onClose()
     if (!this.#server.listening) return
     this.#server.close()
-    this.#server.closeAllConnections()
-    await once(this.#server, 'close')
+    // Not `closeAllConnections`: the server has forgotten those that became tunnels.
+    for (const client of this.#clients) client.destroy()
+    await Promise.all([once(this.#server, 'close'), ...this.#connections])
+  }
+
+  /**
+   * Node begins at once with all requests that come over one connection, which would make the limit of connections none. What
+   * agents use waits for an answer before it asks again.
+   */
+  #cutOff(client: Socket): void {
+    this.#warn({}, 'gateway: a connection was cut off: it asked again before it had its answer')
+    client.destroy()
+  }
+
+  async #followed(connection: Promise<void>): Promise<void> {
+    this.#connections.add(connection)
+    await connection
+    this.#connections.delete(connection)
   }
 
   async #serve(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
     const { method = '', url = '' } = request
-    if (/^http:/i.test(url)) return this.#egress.forward(request, response)
+    if (/^http:/i.test(url)) return this.#followed(this.#egress.forward(request, response))
     const startedAt = performance.now()
     const route = routeOf({ method, url })
     const outcome =

@@ -7,30 +7,38 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { until } from '../../test/fakes/host-process.ts'
 import { type DemoModel, startDemoModel } from '../demo/server.ts'
 import { AppError } from '../domain/errors.ts'
 import { HostCredentials } from './credentials.ts'
+import type { EgressRecord } from './egress.ts'
 import { Gateway, type GatewayOptions } from './gateway.ts'
 import type { RequestRecord } from './gateway-run.ts'
 
 const KEY = 'sk-ant-api03-the-real-key'
 const MESSAGES = '/v1/messages'
+const ANYWHERE = { policy: 'open', allow: [], bandwidth: { burst: 1e9, perSecond: 1e9 } } as const
 const log = { debug: () => {}, warn: () => {} }
 
-type Setup = { upstream: string; credentials?: HostCredentials; timeouts?: NonNullable<GatewayOptions['timeouts']> }
+type Setup = { upstream: string } & Partial<Pick<GatewayOptions, 'credentials' | 'timeouts' | 'resolve' | 'connect'>>
 
 /** An open run with its socket in a folder of its own; all ends with the test. */
-async function openRun(t: TestContext, { upstream, credentials = new HostCredentials({ apiKey: KEY }), timeouts }: Setup) {
+async function openRun(t: TestContext, { upstream, credentials = new HostCredentials({ apiKey: KEY }), ...rest }: Setup) {
   const folder = mkdtempSync(join(tmpdir(), 'gateway-'))
   const socketPath = join(folder, 'gateway.sock')
   const records: RequestRecord[] = []
-  const gateway = new Gateway({ upstream: new URL(upstream), credentials, log, ...(timeouts ? { timeouts } : {}) })
+  const egressRecords: EgressRecord[] = []
+  const gateway = new Gateway({ upstream: new URL(upstream), credentials, log, ...rest })
   t.after(async () => {
     await gateway.close()
     rmSync(folder, { recursive: true })
   })
-  const run = await gateway.open({ runId: 'a1', socketPath, onRequest: (record) => records.push(record) })
-  return { gateway, run, socketPath, records }
+  const run = await gateway.open({
+    ...{ runId: 'a1', socketPath, ...(rest.connect ? { egress: ANYWHERE } : {}) },
+    onRequest: (record) => records.push(record),
+    onEgress: (record) => egressRecords.push(record),
+  })
+  return { gateway, run, socketPath, records, egressRecords }
 }
 
 async function withModel(t: TestContext, setup: Partial<Setup> = {}) {
@@ -330,6 +338,60 @@ test('closing a run ends its requests on both sides and removes its socket', asy
   while (!model.requests[0]?.aborted) await nextTurn()
   assert.equal(existsSync(socketPath), false)
 })
+
+test('closing a run ends its tunnels, also to a server that never ends one, and tells of each', async (t) => {
+  const world = net.createServer({ allowHalfOpen: true }, (socket) => socket.on('error', () => {}).resume())
+  t.after(() => world.close())
+  await once(world.listen(0, '127.0.0.1'), 'listening')
+  const { port } = world.address() as AddressInfo
+  const dialled: string[] = []
+  const { run, socketPath, egressRecords } = await openRun(t, {
+    upstream: 'http://127.0.0.1:9',
+    resolve: async (host) => [host === 'silent.example' ? '93.184.216.35' : '93.184.216.34'],
+    connect: ({ address }) => {
+      dialled.push(address)
+      return address.endsWith('.34') ? net.connect(port, '127.0.0.1') : new net.Socket()
+    },
+  })
+  const connect = (host: string) => {
+    const client = net.connect(socketPath).on('error', () => {})
+    client.write(`CONNECT ${host}:443 HTTP/1.1\r\nHost: x\r\n\r\nhello`)
+    return client
+  }
+  await once(connect('open.example'), 'data')
+  const leaving = connect('left.example')
+  await once(leaving, 'data')
+  leaving.end()
+  connect('silent.example')
+  await until(() => dialled.length === 3, 'the last one is being connected')
+  let told: EgressRecord[] | undefined
+  void run.close().then(() => (told = [...egressRecords]))
+  await until(() => told !== undefined, 'the run is closed')
+  assert.deepEqual(told?.map(({ host, up, why }) => [host, up, why]).sort(), [
+    ['left.example', 5, null],
+    ['open.example', 5, null],
+    ['silent.example', 0, 'nobody waited for it any more'],
+  ])
+})
+
+const ONE_REQUEST = {
+  'of a web server': 'GET http://example.com/ HTTP/1.1\r\nHost: example.com\r\n\r\n',
+  'of the model': `POST ${MESSAGES} HTTP/1.1\r\nHost: x\r\nContent-Length: ${said('hi').length}\r\n\r\n${said('hi')}`,
+}
+for (const [what, one] of Object.entries(ONE_REQUEST))
+  test(`who asks ${what} again and again without waiting for an answer is cut off`, async (t) => {
+    let begun = 0
+    const upstream = await startUpstream(t, () => begun++)
+    const connect = () => {
+      begun++
+      return new net.Socket()
+    }
+    const { socketPath } = await openRun(t, { upstream, resolve: async () => ['93.184.216.34'], connect })
+    const client = net.connect(socketPath).on('error', () => {})
+    client.resume().write(one.repeat(1_000))
+    await until(() => client.destroyed || begun > 1, 'the connection is cut off')
+    assert.ok(begun <= 1, `${begun} were begun`)
+  })
 
 test('a client that reads slowly slows the upstream down', async (t) => {
   const total = 64 * 1024 * 1024

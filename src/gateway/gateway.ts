@@ -1,9 +1,8 @@
-import { networkInterfaces } from 'node:os'
 import type { CredentialSource } from './credentials.ts'
 import { connectTo, type EgressPorts, type EgressRecord, type EgressRules, resolveHost } from './egress.ts'
 import { GatewayRun, type RequestRecord } from './gateway-run.ts'
 import type { GatewayLog } from './log.ts'
-import { PublicAddresses } from './public-address.ts'
+import { ownNetworks, PublicAddresses } from './public-address.ts'
 import { BOTTOMLESS, type Purse } from './purse.ts'
 import { Upstream, type UpstreamTimeouts } from './upstream.ts'
 
@@ -14,7 +13,7 @@ export type GatewayOptions = {
   log: GatewayLog
   timeouts?: UpstreamTimeouts
   /** The addresses of a name; this machine's way of resolving it unless given. */
-  resolve?: (host: string) => Promise<string[]>
+  resolve?: EgressPorts['resolve']
   /** The way to an address that was found public; a plain connection unless given. */
   connect?: EgressPorts['connect']
 }
@@ -41,13 +40,14 @@ export class Gateway {
   readonly #credentials: CredentialSource
   readonly #log: GatewayLog
   readonly #upstream: Upstream
-  readonly #world: Pick<EgressPorts, 'resolve' | 'connect'>
+  readonly #world: Omit<EgressPorts, 'onEnd'>
   readonly #runs = new Set<GatewayRun>()
 
   constructor({ upstream, credentials, log, timeouts = TIMEOUTS, resolve = resolveHost, connect = connectTo }: GatewayOptions) {
     this.#credentials = credentials
     this.#log = log
-    this.#world = { resolve, connect }
+    const publicOnes = new PublicAddresses(ownNetworks)
+    this.#world = { resolve, connect, arePublic: (addresses) => publicOnes.haveAll(addresses) }
     this.#upstream = new Upstream({ base: upstream, timeouts })
   }
 
@@ -60,11 +60,10 @@ export class Gateway {
     onEgress = () => {},
     onRequest = () => {},
   }: OpenRun): Promise<GatewayRun> {
-    const addresses = new PublicAddresses(ownAddresses())
     const run = new GatewayRun({
       runId,
       egress,
-      world: { ...this.#world, isPublic: (address) => addresses.has(address) },
+      world: this.#world,
       onEgress,
       model: { upstream: this.#upstream, credentials: this.#credentials, purse },
       log: this.#log,
@@ -81,9 +80,4 @@ export class Gateway {
     await Promise.all([...this.#runs].map((run) => run.close()))
     this.#upstream.close()
   }
-}
-
-/** They change while a host runs, so each run asks anew. */
-function ownAddresses(): string[] {
-  return Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map(({ address }) => address))
 }

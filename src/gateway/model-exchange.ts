@@ -72,7 +72,7 @@ export async function exchangeWithModel({ request, response, target, ports }: Ex
 
 type PaidCall = {
   call: UpstreamRequest
-  plan: PlannedCall
+  plan: PlannedCall & { streamed: boolean }
   settle(use: CallUse): void
   response: ServerResponse
   credential: Credential
@@ -81,22 +81,27 @@ type PaidCall = {
 
 /** Whatever becomes of the call, what it used is settled: what the API refused is free, and leaving early is not. */
 async function paidCall({ call, plan, settle, response, credential, upstream }: PaidCall): Promise<Outcome> {
-  let use: () => CallUse = () => ({ model: plan.model, tokens: { ...NO_TOKENS, input: plan.inputTokens } })
+  let use = () => new UsageMeter(plan).used
   const free = () => ({ model: plan.model, tokens: NO_TOKENS })
   try {
     const answer = await upstream.send(call).catch((error) => {
       if (!call.signal.aborted) use = free
       throw error
     })
+    const meter = new UsageMeter({ ...plan, streamed: isStream(answer) })
+    use = isRefusal(answer) ? free : () => meter.used
     const status = usableStatus(answer)
-    const meter = new UsageMeter({ streamed: isStream(answer), model: plan.model, inputTokens: plan.inputTokens })
-    use = status >= 400 ? free : () => meter.used
     response.statusCode = status
     await relay({ answer, response, credential, meter })
     return { type: 'answered', status, retryAt: retryTime({ status, headers: answer.headers, now: Date.now() }) }
   } finally {
     settle(use())
   }
+}
+
+/** With such a status nothing was asked of a model. */
+function isRefusal({ statusCode = 0 }: IncomingMessage): boolean {
+  return statusCode >= 300
 }
 
 function isStream({ headers }: IncomingMessage): boolean {

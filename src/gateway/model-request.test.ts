@@ -16,6 +16,8 @@ const saying = (...content: unknown[]) => ({ ...plain, messages: [{ role: 'user'
 const withTool = (type: unknown) => ({ ...plain, tools: [{ type, name: 'x', input_schema: { type: 'object' } }] })
 const text = (inner: string) => `{"model":"m","messages":[],${inner}}`
 
+const NO_BOUND = 'its "max_tokens" is no whole number from 1 to 1000000'
+
 test('what Claude Code sends is accepted, with its model and its bound', () => {
   const everything = {
     ...plain,
@@ -34,6 +36,7 @@ test('what Claude Code sends is accepted, with its model and its bound', () => {
     type: 'accepted',
     model: 'claude-x',
     maxTokens: 10,
+    streamed: true,
   })
 })
 
@@ -98,7 +101,12 @@ for (const [name, body, why] of [
   ['messages that are no list', { ...plain, messages: { 0: plain.messages[0] } }, '"messages" is no list'],
   ['a message that is no object', { ...plain, messages: [[]] }, '"messages" has something that is no object'],
   ['no model', { messages: [] }, 'it names no model'],
-  ['a bound that is text', { ...plain, max_tokens: '10' }, 'its "max_tokens" is no number'],
+  ['a bound that is text', { ...plain, max_tokens: '10' }, NO_BOUND],
+  ['a bound that is null', { ...plain, max_tokens: null }, NO_BOUND],
+  ['a bound below one', { ...plain, max_tokens: 0 }, NO_BOUND],
+  ['a bound that is no whole number', { ...plain, max_tokens: 1.5 }, NO_BOUND],
+  ['a bound beyond any answer', { ...plain, max_tokens: 1_000_001 }, NO_BOUND],
+  ['a bound beyond all numbers', text('"max_tokens":1e999'), NO_BOUND],
   ['a list', [plain], 'it is no JSON object'],
   ['nothing', '', 'it is not JSON'],
   ['half of it', '{"model":"m","messages":[', 'it is not JSON'],
@@ -115,6 +123,10 @@ for (const [name, body, why] of [
     assert.ok(judged(body).startsWith(why), judged(body))
   })
 }
+
+test('a bound may be missing, or as high as it gets', () => {
+  for (const bound of [undefined, 1, 1_000_000]) assert.equal(judged({ ...plain, max_tokens: bound }), 'accepted')
+})
 
 test('what the tools of the API gave back is passed on', () => {
   const found = { type: 'tool_search_tool_result', content: { type: 'tool_search_tool_search_result', tool_references: [] } }

@@ -1,7 +1,7 @@
 import { parseStrictly } from './json-shape.ts'
 
-/** What the gateway knows of a request to the model before it lets it pass. */
-export type ModelRequest = { model: string; maxTokens: number }
+/** What the gateway knows of a request to the model before it lets it pass; `maxTokens` is 0 where it says nothing. */
+export type ModelRequest = { model: string; maxTokens: number; streamed: boolean }
 export type Judgement = ({ type: 'accepted' } & ModelRequest) | { type: 'refused'; why: string }
 
 /** `webSearch`: the model may search the web for this group. It does so from elsewhere, past our rules for the network. */
@@ -34,6 +34,8 @@ const SOURCES = new Set(['base64', 'text', 'content'])
 const EXTRA = ': Extra inputs are not permitted'
 
 const MESSAGE_FIELDS = new Set(['role', 'content', 'clear_at', 'output_config'])
+/** More than any model says in one answer; budgets reserve what is asked for. */
+const MOST_TOKENS = 1_000_000
 /** Some readers take "Source" for "source". */
 const PLAIN_NAME = /^[a-z][a-z0-9_]*$/
 
@@ -43,11 +45,17 @@ export function judgeBody(bytes: Buffer, rules: BodyRules): Judgement {
   if (parsed.type === 'refused') return parsed
   const body = parsed.value
   if (!isObject(body)) return { type: 'refused', why: 'it is no JSON object' }
-  const { model, max_tokens: maxTokens = 0 } = body
+  const { model, max_tokens: maxTokens, stream } = body
   if (typeof model !== 'string' || model === '') return { type: 'refused', why: 'it names no model' }
-  if (typeof maxTokens !== 'number' || maxTokens < 0) return { type: 'refused', why: 'its "max_tokens" is no number' }
+  if (maxTokens !== undefined && !isTokenBound(maxTokens))
+    return { type: 'refused', why: `its "max_tokens" is no whole number from 1 to ${MOST_TOKENS}` }
   const why = fieldProblem(body) ?? toolsProblem(body.tools, rules) ?? conversationProblem(body)
-  return why === undefined ? { type: 'accepted', model, maxTokens } : { type: 'refused', why }
+  if (why !== undefined) return { type: 'refused', why }
+  return { type: 'accepted', model, maxTokens: maxTokens ?? 0, streamed: stream === true }
+}
+
+function isTokenBound(value: unknown): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= MOST_TOKENS
 }
 
 type Fields = Record<string, unknown>

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { until } from '../../test/fakes/host-process.ts'
 import { startDemoModel } from '../demo/server.ts'
+import { NO_TOKENS } from '../domain/model-price.ts'
 import { HostCredentials } from './credentials.ts'
 import { Gateway } from './gateway.ts'
 import type { RequestRecord } from './gateway-run.ts'
@@ -85,21 +86,49 @@ test('who leaves in the middle of an answer pays for what had come', async (t) =
   assert.ok((settled[0]?.tokens.input ?? 0) > 0)
 })
 
-test('who leaves before an answer pays for what was asked', async (t) => {
-  const silent = http.createServer((request) => request.resume())
-  t.after(() => silent.close())
-  await once(silent.listen(0, '127.0.0.1'), 'listening')
-  const asked = once(silent, 'request')
-  const address = silent.address()
-  const { send, settled, begun } = await paidRun(t, {
-    upstream: `http://127.0.0.1:${typeof address === 'object' && address?.port}`,
+/** An upstream that does what the test says, and its address. */
+async function upstreamOf(t: TestContext, handler: http.RequestListener) {
+  const server = http.createServer(handler)
+  t.after(() => server.close())
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const address = server.address()
+  return { server, upstream: `http://127.0.0.1:${typeof address === 'object' && address?.port}` }
+}
+
+for (const [stream, output] of [
+  [true, 0],
+  [false, 100],
+] as const)
+  test(`who leaves before an answer (${stream ? 'streamed' : 'whole'}) pays for what may have been written by then`, async (t) => {
+    const { server, upstream } = await upstreamOf(t, (request) => request.resume())
+    const asked = once(server, 'request')
+    const { send, settled, begun } = await paidRun(t, { upstream })
+    const request = send('hello', { stream })
+    request.on('error', () => {})
+    await asked
+    request.destroy()
+    await until(() => settled.length === 1, 'the call is settled')
+    assert.deepEqual([settled[0]?.tokens.input, settled[0]?.tokens.output], [begun[0]?.inputTokens, output])
   })
-  const request = send('hello')
-  request.on('error', () => {})
-  await asked
+
+test('who leaves in the middle of an answer that is not streamed pays for what was asked for', async (t) => {
+  const { upstream } = await upstreamOf(t, (_, response) => {
+    response.writeHead(200, { 'content-type': 'application/json' }).write('{"content":[')
+  })
+  const { send, settled } = await paidRun(t, { upstream })
+  const request = send('hello', { stream: false })
+  const [response] = (await once(request, 'response')) as [IncomingMessage]
+  await once(response, 'data')
   request.destroy()
   await until(() => settled.length === 1, 'the call is settled')
-  assert.equal(settled[0]?.tokens.input, begun[0]?.inputTokens)
+  assert.equal(settled[0]?.tokens.output, 100)
+})
+
+test('an address that leads elsewhere is free', async (t) => {
+  const { upstream } = await upstreamOf(t, (_, response) => response.writeHead(307, { location: 'http://a.example' }).end())
+  const { ask, settled } = await paidRun(t, { upstream })
+  assert.equal((await ask('hello', { stream: false })).status, 502)
+  assert.deepEqual(settled[0]?.tokens, NO_TOKENS)
 })
 
 test('what the API refuses, or never gets, is free', async (t) => {

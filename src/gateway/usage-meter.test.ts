@@ -13,7 +13,7 @@ const events = (...list: object[]) => list.map((event) => `event: x\ndata: ${JSO
 
 /** What is known of a call when these pieces of its answer came. */
 function used(pieces: (string | Buffer)[], { streamed = true, ended = true } = {}) {
-  const meter = new UsageMeter({ streamed, model: 'asked', inputTokens: 33 })
+  const meter = new UsageMeter({ streamed, model: 'asked', inputTokens: 33, maxTokens: 100 })
   const passed: Buffer[] = []
   meter.on('data', (chunk) => passed.push(chunk))
   for (const piece of pieces) meter.write(piece)
@@ -45,7 +45,7 @@ test('an answer that says nothing of its cost is counted by what was asked', () 
   assert.deepEqual(used([events(delta('x'))], { ended: false }).tokens.input, 33)
   assert.deepEqual(used(['<html>'], { streamed: false }), {
     model: 'asked',
-    tokens: { ...NO_TOKENS, input: 33 },
+    tokens: { ...NO_TOKENS, input: 33, output: 2 },
     passed: '<html>',
   })
   const nonsense = events(
@@ -53,6 +53,13 @@ test('an answer that says nothing of its cost is counted by what was asked', () 
     { type: 'message_delta', usage: { output_tokens: 'none' } },
   )
   assert.equal(used([nonsense]).tokens.input, 33)
+})
+
+test('an answer in one piece that breaks off counts as all that was asked for, and at least as what had come', () => {
+  const cut = (piece: string) => used([piece], { streamed: false, ended: false }).tokens
+  assert.deepEqual(cut(''), { ...NO_TOKENS, input: 33, output: 100 })
+  assert.equal(cut('{"content":[').output, 100)
+  assert.equal(cut('x'.repeat(3_000)).output, 1_000)
 })
 
 test('an answer in one piece is counted whole: kinds of cache, searches, and what the API did besides', () => {

@@ -2,7 +2,7 @@ import { Transform, type TransformCallback } from 'node:stream'
 import { StringDecoder } from 'node:string_decoder'
 import { z } from 'zod'
 import { NO_TOKENS, type TokenCount } from '../domain/model-price.ts'
-import type { CallUse } from './purse.ts'
+import type { CallUse, PlannedCall } from './purse.ts'
 
 /** Less than this never makes a token, in any script; for calls of which the API told us nothing. */
 const BYTES_PER_TOKEN = 3
@@ -24,39 +24,46 @@ type ReportedUsage = z.infer<typeof usage>
 const message = z.object({ model: z.string().optional(), usage: usage.optional() })
 const streamEvent = z.object({ type: z.string(), message: message.optional(), usage: usage.optional() })
 
-/** The input tokens that a request of so many bytes may have at most. */
+/** The tokens that a text of so many bytes may have at most. */
 export function mostTokens(bytes: number): number {
   return Math.ceil(bytes / BYTES_PER_TOKEN)
 }
 
 /**
  * Passes an answer on and reads in it what it cost. The numbers of a stream come at its beginning and at its end; of one that
- * breaks off in between, the output is counted by what had come.
+ * breaks off in between, the output is counted by what had come. An answer in one piece is written before its first byte is
+ * sent: one that breaks off, also before that, counts as all that was asked for.
  */
 export class UsageMeter extends Transform {
   readonly #streamed: boolean
   readonly #decoder = new StringDecoder('utf8')
   readonly #inputTokens: number
+  readonly #maxTokens: number
   #model: string
   #text = ''
   #reported: ReportedUsage = {}
   #complete = false
+  #ended = false
+  #bytes = 0
   #deltaBytes = 0
 
-  /** `inputTokens`: what to count when the answer does not say. */
-  constructor({ streamed, model, inputTokens }: { streamed: boolean; model: string; inputTokens: number }) {
+  /** `inputTokens` and `maxTokens`: what to count when the answer does not say. */
+  constructor({ streamed, model, inputTokens, maxTokens }: { streamed: boolean } & PlannedCall) {
     super()
     this.#streamed = streamed
     this.#model = model
     this.#inputTokens = inputTokens
+    this.#maxTokens = maxTokens
   }
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
+    this.#bytes += chunk.length
     this.#take(this.#decoder.write(chunk))
     done(null, chunk)
   }
 
   override _flush(done: TransformCallback): void {
+    this.#ended = true
     if (!this.#streamed) this.#takeMessage(this.#text)
     done()
   }
@@ -102,9 +109,15 @@ export class UsageMeter extends Transform {
       tokens: {
         ...tokens,
         input: told ? tokens.input : this.#inputTokens,
-        output: this.#complete ? tokens.output : Math.max(tokens.output, Math.ceil(this.#deltaBytes / DELTA_BYTES_PER_TOKEN)),
+        output: this.#complete ? tokens.output : Math.max(tokens.output, this.#untold()),
       },
     }
+  }
+
+  /** The output of an answer that did not say it, or not to its end. */
+  #untold(): number {
+    if (this.#streamed) return Math.ceil(this.#deltaBytes / DELTA_BYTES_PER_TOKEN)
+    return Math.max(mostTokens(this.#bytes), this.#ended ? 0 : this.#maxTokens)
   }
 }
 

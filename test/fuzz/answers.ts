@@ -14,7 +14,7 @@ export function answers(random: Random): void {
 }
 
 function metered(chunks: Buffer[], streamed: boolean) {
-  const meter = new UsageMeter({ streamed, model: 'asked', inputTokens: 9 })
+  const meter = new UsageMeter({ streamed, model: 'asked', inputTokens: 9, maxTokens: 99 })
   const passed: Buffer[] = []
   meter.on('data', (chunk) => passed.push(chunk))
   for (const chunk of chunks) meter.write(chunk)

@@ -4,6 +4,7 @@ import { StringDecoder } from 'node:string_decoder'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { loadConfig } from '../../config.ts'
 import { AppError } from '../../domain/errors.ts'
+import { neutralised } from '../../domain/neutral-text.ts'
 import { keptLogs } from '../../log-files.ts'
 import type { CommandContext } from '../groups.ts'
 import { stopSignals } from '../signals.ts'
@@ -26,7 +27,7 @@ export function logsCommand(program: Command, { env, print, done }: CommandConte
       const file = path.join(loadConfig(env).root, 'logs', 'nanoclaw.log')
       if (!goOn && !existsSync(file)) throw noLog(file)
       const end = statSync(file, { throwIfNoEntry: false })?.size ?? 0
-      for (const entry of newest({ file, end, lines, wish })) print(`${entry.text}\n`)
+      for (const entry of newest({ file, end, lines, wish })) print(shown(entry))
       if (goOn) await printOn({ file, from: end, wish, print })
       done(0)
     })
@@ -78,6 +79,10 @@ async function printOn({
   const reader = new EntryReader()
   const decoder = new StringDecoder('utf8')
   for await (const piece of follow(file, { from, signal: stopSignals().first }))
-    for (const entry of [...reader.read(decoder.write(piece)), ...reader.rest()])
-      if (isWanted(entry, wish)) print(`${entry.text}\n`)
+    for (const entry of [...reader.read(decoder.write(piece)), ...reader.rest()]) if (isWanted(entry, wish)) print(shown(entry))
+}
+
+/** Logs in JSON, and those of former versions, may have anything in them. */
+function shown({ text }: Entry): string {
+  return `${neutralised(text)}\n`
 }

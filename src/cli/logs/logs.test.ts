@@ -113,23 +113,42 @@ test('what is an error stands in both logs', (t) => {
   assert.match(readFileSync(path.join(root, 'logs', 'nanoclaw.error.log'), 'utf8'), /^\S+ ERROR a \*\*\* broke\n$/)
 })
 
+const TRICKS = 'a\u001b]52;c;eA==\u0007\u001b[2J\u009b1;1H s3\u001b[0mcret\r2026-01-31T12:00:00.000Z INFO  all is well'
+// biome-ignore lint/suspicious/noControlCharactersInRegex: none of them may be left
+const CONTROLS = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/
+
+for (const format of ['text', 'json'])
+  test(`nothing in a log of ${format} drives a terminal, hides a secret or looks like another entry`, (t) => {
+    const root = folderFor(t)
+    const config = loadConfig({ NANOCLAW_HOME: root, LOG_FORMAT: format })
+    const log = openLog({ config, redact: (text) => text.replace('s3cret', '***'), echo: false })
+    log.error(TRICKS)
+    log.close()
+    const text = readFileSync(path.join(root, 'logs', 'nanoclaw.log'), 'utf8')
+    assert.doesNotMatch(text, CONTROLS)
+    assert.match(text, /a1;1H \*\*\*/)
+    const reader = new EntryReader()
+    assert.deepEqual([...reader.read(text), ...reader.rest()].length, 1)
+  })
+
 test('the command shows and follows', async (t) => {
   const root = folderFor(t)
   mkdirSync(path.join(root, 'logs'))
   const file = path.join(root, 'logs', 'nanoclaw.log')
-  writeFileSync(file, LOG)
+  writeFileSync(file, LOG.replace('no image', 'no\u001b[2J image'))
   const env = { ...process.env, NANOCLAW_HOME: root }
   const args = [path.join(PROJECT, 'src', 'cli', 'main.ts'), 'logs', '--follow', '--lines', '1', '--level', 'error']
   const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit'] })
   let shown = ''
   child.stdout.on('data', (text) => (shown += text))
   await until(() => shown.includes('no image'), 'the newest error is shown')
-  appendFileSync(file, '2026-01-31T12:00:04.000Z INFO  fine\n2026-01-31T12:00:05.000Z ERROR broken\n')
+  appendFileSync(file, '2026-01-31T12:00:04.000Z INFO  fine\n2026-01-31T12:00:05.000Z ERROR bro\u001b]0;x\u0007ken\u009b\n')
   await until(() => shown.includes('broken'), 'the next error is shown')
   const gone = new Promise((resolve) => child.on('close', resolve))
   child.kill('SIGINT')
   assert.equal(await gone, 0)
   assert.doesNotMatch(shown, /starts|is large|fine/)
+  assert.doesNotMatch(shown, CONTROLS)
 })
 
 function folderFor(t: TestContext): string {

@@ -1,5 +1,6 @@
+import { neutralised } from '../../domain/neutral-text.ts'
 import type { CommandKey, Key } from './keys.ts'
-import { graphemes, neutralised } from './text.ts'
+import { graphemes } from './text.ts'
 
 /** One step of the cursor: a character, a line end, or a whole paste, which is shown as a short note. */
 export type Cell = { text: string; note?: string }

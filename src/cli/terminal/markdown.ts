@@ -1,7 +1,8 @@
+import { neutralised } from '../../domain/neutral-text.ts'
 import { type Alignment, type Block, blocksOf, type ListItem } from './markdown-blocks.ts'
 import { inlineSpans } from './markdown-inline.ts'
 import { asIs, both, type Paint, type Style } from './style.ts'
-import { neutralised, paintedWidth } from './text.ts'
+import { paintedWidth } from './text.ts'
 import { type Span, wrap } from './wrap.ts'
 
 type Context = { columns: number; style: Style; inItem?: boolean }

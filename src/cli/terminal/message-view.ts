@@ -1,8 +1,9 @@
 import type { ChatMessage } from '@nanoclaw/protocol'
+import { neutralised } from '../../domain/neutral-text.ts'
 import { renderMarkdown } from './markdown.ts'
 import type { Room, Shown } from './room.ts'
 import { asIs, type Paint, type Style } from './style.ts'
-import { neutralised, oneLine } from './text.ts'
+import { oneLine } from './text.ts'
 import { wrapText } from './wrap.ts'
 
 export type Look = { columns: number; rows: number; style: Style; now: number }

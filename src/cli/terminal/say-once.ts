@@ -1,10 +1,10 @@
 import { errorText } from '../../domain/errors.ts'
+import { neutralised } from '../../domain/neutral-text.ts'
 import type { ControlClient } from '../control-client.ts'
 import { duration } from './duration.ts'
 import { outcomeOf } from './outcome.ts'
 import { ProgressLine } from './progress-line.ts'
 import type { Output } from './style.ts'
-import { neutralised } from './text.ts'
 
 /**
  * Sends one message and prints the text of the turn that took it, alone. 0: answered, or the agent chose to say nothing;
