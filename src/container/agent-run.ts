@@ -274,9 +274,9 @@ export class AgentRun {
   async #live(): Promise<void> {
     const [exit] = await Promise.all([this.#exit(), this.#readFrames(), this.#readErrors()])
     this.#over = true
+    this.#settle(this.#inFlight.length, this.#outcomeOfExit(exit))
     await this.#cleanUp()
     this.#log.close(exit instanceof Error ? exit.message : `exit code ${exit.code}${exit.oomKilled ? ', out of memory' : ''}`)
-    this.#settle(this.#inFlight.length, this.#outcomeOfExit(exit))
   }
 
   async #exit(): Promise<ContainerExit | Error> {
