@@ -1,9 +1,9 @@
-import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { AuditBook } from '../app/audit-book.ts'
 import { Feed } from '../app/feed.ts'
 import { ensureMain } from '../app/groups.ts'
 import { Inbox } from '../app/inbox.ts'
+import { type LinkOnDisk, linkOnDisk } from '../channels/whatsapp/database.ts'
 import { type Config, PROJECT, policyFile } from '../config.ts'
 import { containerUser } from '../container/folders.ts'
 import type { AuditNote } from '../domain/audit.ts'
@@ -21,9 +21,8 @@ import { ControlClient } from './control-client.ts'
 type Where = { config: Config; name: string; say(line: string): void }
 
 /** The channels that a person can link, and whether somebody has. */
-export function linkableChannels({ root }: Config): { name: string; linked: boolean }[] {
-  const auth = path.join(root, 'store', 'auth')
-  return [{ name: 'whatsapp', linked: ['whatsapp.db', 'creds.json'].some((file) => existsSync(path.join(auth, file))) }]
+export function linkableChannels({ root }: Config): ({ name: string } & LinkOnDisk)[] {
+  return [{ name: 'whatsapp', ...linkOnDisk(path.join(root, 'store', 'auth')) }]
 }
 
 /** Does something about an account's link through the host; where none runs, in its place, with its lock. */

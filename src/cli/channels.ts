@@ -65,7 +65,10 @@ async function known(config: Config): Promise<ChannelStatus[]> {
   if (!running)
     return [
       { name: 'terminal', ...stopped('the host is not running') },
-      ...linkable.map(({ name, linked }) => ({ name, ...stopped(linked ? 'linked; the host is not running' : 'not linked') })),
+      ...linkable.map(({ name, linked, why = 'not linked' }) => ({
+        name,
+        ...stopped(linked ? 'linked; the host is not running' : why),
+      })),
     ]
   const others = linkable.filter(({ name }) => !running.channels.some((channel) => channel.name === name))
   return [

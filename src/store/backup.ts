@@ -20,8 +20,9 @@ export function backUp(db: SQLite.Database, backup: string): void {
 const STEP_PAGES = 100
 
 /**
- * A copy of a database in which another process may be working: in small steps, as of one moment. That is held by a
- * transaction of the reader, or every write would have the copy begin anew; with a write-ahead log nobody waits for it.
+ * A copy of a database in which another process may be working, private to its owner: in small steps, as of one moment. That
+ * is held by a transaction of the reader, or every write would have the copy begin anew; with a write-ahead log nobody waits
+ * for it.
  */
 export async function copyWhileInUse(file: string, copy: string): Promise<void> {
   const db = new SQLite(file, { readonly: true })
@@ -29,6 +30,7 @@ export async function copyWhileInUse(file: string, copy: string): Promise<void> 
     db.exec('BEGIN')
     db.prepare('SELECT count(*) FROM sqlite_schema').get()
     await db.backup(copy, { progress: () => STEP_PAGES })
+    chmodSync(copy, 0o600)
   } finally {
     db.close()
   }

@@ -1,17 +1,25 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { getEventListeners } from 'node:events'
+import { rmSync, statSync } from 'node:fs'
+import path from 'node:path'
 import { test } from 'node:test'
+import { promisify } from 'node:util'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { BinaryNode } from 'baileys'
+import SQLite from 'better-sqlite3'
 import { NotSent } from '../../src/channels/contract.ts'
+import { restore } from '../../src/cli/backup/restore.ts'
+import { loadConfig, PROJECT } from '../../src/config.ts'
 import { systemClock } from '../../src/domain/clock.ts'
 import { AppError } from '../../src/domain/errors.ts'
 import { ManualClock } from '../fakes/clock.ts'
 import { until } from '../fakes/host-process.ts'
+import { temporaryFolder } from '../fakes/rooms.ts'
 import type { Mishap } from '../fakes/whatsapp/server.ts'
 import { Victim } from '../fakes/whatsapp/victim.ts'
-import { shownTexts, World } from '../fakes/whatsapp/world.ts'
+import { FAMILY, shownTexts, World } from '../fakes/whatsapp/world.ts'
 
 for (const mishap of ['swallowed', 'delivered-unconfirmed'] satisfies Mishap[]) {
   test(`a send whose link drops is repeated under the same id and seen once (the message was ${mishap})`, async (t) => {
@@ -95,6 +103,106 @@ test('what was confirmed but not yet told is told after a restart', async (t) =>
   world.server.refuseNext = '503'
   await world.restart()
   await world.heard('kept over the restart')
+})
+
+/** Says of 127 letters that they follow, of which one does. */
+const NO_MESSAGE = Buffer.from('0a7f41', 'hex')
+
+test('what decrypts to no message is dropped and logged, and what comes after it is heard', async (t) => {
+  const world = await World.linked(t)
+  const { server, bob, olga } = world
+  const id = await server.write(bob, olga, NO_MESSAGE)
+  await server.writeToGroup(bob, FAMILY, NO_MESSAGE)
+  await server.write(bob, olga, 'from a stranger')
+  await server.writeToGroup(bob, FAMILY, 'in a group')
+  await until(() => world.notebook.texts.length === 2, 'both are heard')
+  assert.ok(world.log.some((line) => line.includes(`${id} of ${bob.pn} is dropped`)))
+  assert.equal(journalled(world), 0)
+})
+
+test('what decrypted to no message before a restart is dropped after it, and what came before and after it is heard', async (t) => {
+  const world = await World.linked(t)
+  const { server, alice, olga, notebook } = world
+  notebook.full = new Error('the disk is full')
+  for (const words of ['before', NO_MESSAGE, 'after']) await server.write(alice, olga, words)
+  await until(() => journalled(world) === 3, 'all are in the journal')
+  await world.stop()
+  notebook.full = undefined
+  await world.restart()
+  await world.heard('after')
+  assert.deepEqual([notebook.texts, journalled(world)], [['before', 'after'], 0])
+})
+
+test('what waits in the journal when a link ends is told after the next one, also what the owner wrote', async (t) => {
+  const world = await World.linked(t, { settings: { hasOwnNumber: false } })
+  const { server, olga, alice, notebook } = world
+  notebook.full = new Error('the disk is full')
+  await server.writeFromPhone(olga, 'of my own', alice)
+  await until(() => journalled(world) === 1, 'it is in the journal')
+  server.unlink(olga)
+  await until(() => world.channel.state.state === 'logged-out', 'it knows')
+  notebook.full = undefined
+  await world.link()
+  assert.equal((await world.heard('of my own')).fromMe, true)
+})
+
+test('a message that can never be stored is dropped in the end, but none for a disk that is full', async (t) => {
+  const clock = new ManualClock()
+  const world = await World.linked(t, { clock })
+  const { server, alice, olga, notebook } = world
+  const failWith = async (error: Error, tries: number) => {
+    notebook.full = error
+    notebook.told = 0
+    await server.write(alice, olga, error.message)
+    for (let n = 1; n <= tries; n++) {
+      await until(() => notebook.told === n, `try ${n}`)
+      if (n < tries) clock.advance(30_000)
+    }
+    notebook.full = undefined
+  }
+  await failWith(new TypeError('never'), 10)
+  await failWith(Object.assign(new Error('later'), { code: 'SQLITE_FULL' }), 15)
+  clock.advance(30_000)
+  await world.heard('later')
+  await failWith(new AppError({ code: 'store.disk', fault: 'user', message: 'in the words of the store' }), 15)
+  clock.advance(30_000)
+  await world.heard('in the words of the store')
+  assert.deepEqual([notebook.texts, journalled(world)], [['later', 'in the words of the store'], 0])
+})
+
+function journalled({ folder }: Pick<World, 'folder'>): unknown {
+  const db = new SQLite(path.join(folder, 'store', 'auth', 'whatsapp.db'), { readonly: true })
+  try {
+    return db.prepare('SELECT count(*) FROM received').pluck().get()
+  } finally {
+    db.close()
+  }
+}
+
+test('a backup that is made while the device is in use brings all of it back, for its owner alone', async (t) => {
+  const world = await World.linked(t)
+  const { server, alice, olga, folder } = world
+  await server.write(alice, olga, 'before')
+  await world.heard('before')
+  const [file, home] = [path.join(temporaryFolder(t), 'backup.tar.gz'), temporaryFolder(t)]
+  const command = [path.join(PROJECT, 'src', 'cli', 'main.ts'), 'backup', file]
+  await promisify(execFile)(process.execPath, command, { env: { ...process.env, NANOCLAW_HOME: folder, HOME: home } })
+  await world.stop()
+  rmSync(path.join(folder, 'store'), { recursive: true })
+  const config = loadConfig({ NANOCLAW_HOME: folder }, home)
+  const { leftOut } = await restore({
+    config,
+    backup: { file, passphrase: async () => '' },
+    say: () => {},
+    now: new Date(),
+  })
+  assert.deepEqual(leftOut, [])
+  assert.equal(statSync(path.join(folder, 'store', 'auth', 'whatsapp.db')).mode & 0o777, 0o600)
+  await world.restart()
+  await world.online()
+  await server.write(alice, olga, 'after')
+  await world.heard('after')
+  assert.equal(server.linked(olga), 1)
 })
 
 /** Of simulated time. FLAP_HOURS=24 takes half a minute. */

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
-import { existsSync, statSync } from 'node:fs'
+import { cpSync, existsSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
+import type { LoginEvent } from '@nanoclaw/protocol'
 import { WhatsAppChannel } from '../../src/channels/whatsapp/channel.ts'
+import { linkOnDisk } from '../../src/channels/whatsapp/database.ts'
 import { AppError } from '../../src/domain/errors.ts'
 import { ManualClock } from '../fakes/clock.ts'
 import { until } from '../fakes/host-process.ts'
-import { shownTexts, World } from '../fakes/whatsapp/world.ts'
+import { FAMILY, shownTexts, World } from '../fakes/whatsapp/world.ts'
 
 test('an account is linked by a QR code, and messages go in and out', async (t) => {
   const world = await World.create(t)
@@ -70,6 +72,59 @@ test('a login that is given up leaves nothing behind', async (t) => {
   assert.equal((await world.link()).at(-1)?.type, 'online')
 })
 
+/** Olga's account is asked for a code, which nobody types; `whenShown` runs when it is there. */
+async function askForCode(world: World, whenShown: (given: AbortController) => void): Promise<void> {
+  const given = new AbortController()
+  const tell = ({ type }: { type: string }) => {
+    if (type === 'code') whenShown(given)
+  }
+  await world.channel.login({ phone: world.olga.user, tell, signal: given.signal })
+}
+
+test('after a login that is given up, the next one works at once', async (t) => {
+  const world = await World.create(t)
+  await world.start()
+  await askForCode(world, (given) => given.abort())
+  assert.equal(world.channel.state.state, 'needs-pairing')
+  let next: ReturnType<World['link']> | undefined
+  await askForCode(world, (given) => {
+    given.abort()
+    next = world.link()
+  })
+  assert.equal((await next)?.at(-1)?.type, 'online')
+})
+
+test('a login that is given up when the phone has confirmed it already ends online', async (t) => {
+  const world = await World.create(t)
+  await world.start()
+  const { server, olga } = world
+  const given = new AbortController()
+  server.onStanza = ({ tag, attrs }) => {
+    if (tag === 'iq' && attrs.id?.startsWith('ps')) given.abort()
+  }
+  const tell = (event: LoginEvent) => {
+    if (event.type === 'qr') server.scan(event.data, olga)
+  }
+  await world.channel.login({ tell, signal: given.signal })
+  assert.ok(given.signal.aborted)
+  await world.online()
+})
+
+test('after a kill in the middle of a login by code, the next one works', async (t) => {
+  const world = await World.create(t)
+  await world.start()
+  const [folder, killed] = [path.join(world.folder, 'store', 'auth'), path.join(world.folder, 'killed')]
+  await askForCode(world, (given) => {
+    cpSync(folder, killed, { recursive: true })
+    given.abort()
+  })
+  await world.stop()
+  cpSync(killed, folder, { recursive: true })
+  await world.restart()
+  assert.equal(world.channel.state.state, 'needs-pairing')
+  assert.equal((await world.link()).at(-1)?.type, 'online')
+})
+
 test('a lost connection comes back, later and later, with the reason for it in the state', async (t) => {
   const clock = new ManualClock()
   const world = await World.linked(t, { clock })
@@ -117,6 +172,38 @@ test('an account that the phone removed is told until it is linked again, over r
   assert.equal((await world.link()).at(-1)?.type, 'online')
   await world.server.write(world.alice, world.olga, 'back again')
   await world.heard('back again')
+})
+
+for (const end of ['the phone removed it', 'a log-out'])
+  test(`an account that is linked again after ${end} writes with keys of the new device alone`, async (t) => {
+    const world = await World.linked(t)
+    const { server, channel, alice, bob, olga } = world
+    await server.write(alice, olga, 'one')
+    await world.heard('one')
+    await world.send(alice.pn, 'first')
+    await world.send(FAMILY, 'first to all')
+    if (end === 'a log-out') await channel.logout()
+    else server.unlink(olga)
+    await until(() => ['logged-out', 'needs-pairing'].includes(channel.state.state), 'it knows')
+    await world.link()
+    await world.send(alice.pn, 'second')
+    await world.send(FAMILY, 'second to all')
+    assert.deepEqual(shownTexts(bob), ['first to all', 'second to all'])
+    assert.deepEqual(shownTexts(alice), ['first', 'first to all', 'second', 'second to all'])
+  })
+
+test('who only looks is told whether there is a link, and why there is none any more', async (t) => {
+  const world = await World.create(t)
+  const folder = path.join(world.folder, 'store', 'auth')
+  const look = () => linkOnDisk(folder)
+  assert.deepEqual(look(), { linked: false })
+  await world.start()
+  await world.link()
+  assert.deepEqual(look(), { linked: true, why: undefined })
+  world.server.unlink(world.olga)
+  await until(() => world.channel.state.state === 'logged-out', 'it knows')
+  await world.stop()
+  assert.match(JSON.stringify(look()), /"linked":false,"why":"the phone removed/)
 })
 
 test('a version that WhatsApp refuses is told with the setting that helps', async (t) => {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
 import SQLite from 'better-sqlite3'
+import { isEncrypted } from '../../src/cli/backup/read-backup.ts'
 import { Checkout } from '../../src/cli/update/checkout.ts'
 import { healthOf } from '../../src/cli/update/health.ts'
 import { update } from '../../src/cli/update/update.ts'
@@ -14,9 +15,10 @@ import { temporaryFolder } from '../fakes/rooms.ts'
 const PATIENCE_MS = 180_000
 
 /** A clone of 0.1.0 whose host runs and has something in its database. */
-async function installation(t: TestContext) {
+async function installation(t: TestContext, settings = '') {
   const releases = new Releases(t)
   const { clone } = releases
+  writeFileSync(releases.inClone('.env'), settings)
   const env = { ...process.env, NANOCLAW_HOME: clone, HOME: temporaryFolder(t), ANTHROPIC_API_KEY: 'k', METRICS_PORT: '', CI: '' }
   const config = loadConfig(env, env.HOME)
   const keeper = keptHost({ clone, env })
@@ -49,6 +51,9 @@ test('an update saves, switches, migrates and starts again; what people wrote in
   const { releases, keeper, go, version, mine, health } = await installation(t)
   const memory = releases.inClone('groups', 'main', 'CLAUDE.md')
   writeFileSync(memory, 'I remember this.\n')
+  const earlier = ['0.11.0-20260101', '0.10.0-20260102', '0.9.0-20260103'].map((name) => `before-update-${name}-000000.tar.gz`)
+  mkdirSync(releases.inClone('backups'))
+  for (const name of [...earlier, 'mine']) writeFileSync(releases.inClone('backups', name), '')
   releases.release('0.2.0', { ...Releases.migration('CREATE TABLE later (a) ;'), 'groups/main/CLAUDE.md': 'New words.\n' })
   await go()
   assert.deepEqual(await health().then((now) => [now?.version, now?.ready]), ['0.2.0', true])
@@ -56,7 +61,12 @@ test('an update saves, switches, migrates and starts again; what people wrote in
   assert.equal(mine(), 'kept')
   assert.equal(readFileSync(memory, 'utf8'), 'I remember this.\n')
   assert.deepEqual(keeper.log, ['start', 'stop', 'start', 'settle'])
-  assert.equal(readdirSync(releases.inClone('backups')).length, 1)
+  const backups = readdirSync(releases.inClone('backups'))
+  assert.deepEqual(
+    backups.filter((name) => !name.startsWith('before-update-0.1.0-')),
+    [...earlier.slice(1), 'mine'],
+  )
+  assert.equal(backups.length, 4)
   assert.deepEqual(
     readdirSync(releases.inClone('.runtime')).filter((name) => name.startsWith('trial-')),
     [],
@@ -76,7 +86,10 @@ test('a version that cannot take over the data is refused while the host goes on
 })
 
 test('when a version does not work after it changed the data, code and data return together', async (t) => {
-  const { releases, keeper, go, version, mine, health, query, before, said } = await installation(t)
+  const { releases, keeper, go, version, mine, health, query, before, said } = await installation(
+    t,
+    'BACKUP_PASSPHRASE=correct horse battery\n',
+  )
   releases.release('0.2.0', { ...Releases.migration('CREATE TABLE later (a); DELETE FROM router_state;'), ...Releases.broken() })
   await assert.rejects(go(undefined, 6_000), { code: 'update.failed', message: /0\.1\.0 runs/ })
   assert.deepEqual(await health().then((now) => [now?.version, now?.ready]), ['0.1.0', true])
@@ -92,6 +105,21 @@ test('when a version does not work after it changed the data, code and data retu
     said.some((line) => /before-restore-/.test(line)),
     'what the new version had is kept',
   )
+  const [backup = ''] = readdirSync(releases.inClone('backups'))
+  assert.match(backup, /^before-update-0\.1\.0-.*\.enc$/)
+  assert.ok(await isEncrypted(releases.inClone('backups', backup)))
+})
+
+test('where the newest release is a part of what is here, nothing is newer, and an older one is gone to only by its name', async (t) => {
+  const releases = new Releases(t)
+  const checkout = new Checkout({ project: releases.clone, env: process.env })
+  const who = ['-c', 'user.name=A', '-c', 'user.email=a@example.org', '-c', 'commit.gpgsign=false']
+  releases.git(...who, 'commit', '--quiet', '--allow-empty', '-m', 'further')
+  const { commit } = await checkout.current()
+  assert.equal((await checkout.wanted(undefined)).commit, commit)
+  assert.equal((await checkout.wanted('v0.1.0')).commit, releases.git('rev-parse', 'v0.1.0'))
+  releases.release('0.2.0', {})
+  assert.equal((await checkout.wanted(undefined)).version, '0.2.0')
 })
 
 test('the command updates where no host runs, leaves none, and refuses what it would lose', async (t) => {

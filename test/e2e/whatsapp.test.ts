@@ -64,6 +64,8 @@ test('somebody links WhatsApp while the host runs, and is answered there, also b
   const history = await host.run(['chat', '--once', '/status'])
   assert.equal(history.code, 0)
   assert.match(host.file('logs', 'nanoclaw.error.log'), /whatsapp stopped: the phone removed this linked device/)
+  await host.stop()
+  assert.match((await host.run(['channels', 'status', 'whatsapp'])).stdout, /stopped +the phone removed this linked device/)
 })
 
 test('with no host running, the command links by itself, and ends the link again', async (t) => {

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { Readable } from 'node:stream'
+import { PassThrough, Readable } from 'node:stream'
 import { test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
+import { until } from '../../../test/fakes/host-process.ts'
 import { type TestContext, temporaryFolder } from '../../../test/fakes/rooms.ts'
 import { Attachments, safeName } from './attachments.ts'
 import type { Media } from './content.ts'
@@ -11,17 +13,24 @@ import { fileTypeOf } from './file-type.ts'
 
 const PNG = Buffer.concat([Buffer.from('89504e470d0a1a0a', 'hex'), Buffer.alloc(2_000)])
 
+const log = { warn: (text: string) => assert.fail(text) }
+
 function cupboard(t: TestContext, limits = {}) {
   const root = path.join(temporaryFolder(t), 'attachments')
-  const attachments = new Attachments(root, { fileBytes: 10_000, totalBytes: 25_000, timeoutMs: 10_000, ...limits })
-  const keep = async (content: Buffer, media: Partial<Media> = {}, message = 'M1', sha256?: Uint8Array) => {
+  const attachments = new Attachments({
+    root,
+    log,
+    limits: { fileBytes: 10_000, totalBytes: 25_000, timeoutMs: 10_000, ...limits },
+  })
+  const keep = async (content: Buffer | Readable, media: Partial<Media> = {}, message = 'M1', sha256?: Uint8Array) => {
+    const bytes = Buffer.isBuffer(content) ? content.length : 0
     const { about } = await attachments.keep({
       folder: 'family',
       message,
-      media: { kind: 'image', name: undefined, bytes: content.length, seconds: undefined, ...media },
+      media: { kind: 'image', name: undefined, bytes, seconds: undefined, ...media },
       sha256,
       signal: new AbortController().signal,
-      fetch: async () => Readable.from([content]),
+      fetch: async () => (Buffer.isBuffer(content) ? Readable.from([content]) : content),
     })
     return about
   }
@@ -47,7 +56,7 @@ test('what is too large, too slow or altered is not kept, and the text says why'
   assert.match(await keep(Buffer.alloc(10_001), { bytes: 5 }), /more than 10 KB/)
   assert.match(await keep(PNG, {}, 'M1', createHash('sha256').update('other').digest()), /not what was sent/)
   assert.ok(!existsSync(path.join(root, 'family/M1')))
-  const slow = new Attachments(root, { fileBytes: 10, totalBytes: 10, timeoutMs: 1 })
+  const slow = new Attachments({ root, log, limits: { fileBytes: 10, totalBytes: 10, timeoutMs: 1 } })
   const media: Media = { kind: 'voice', name: undefined, bytes: 1, seconds: 3 }
   const never = {
     folder: 'f',
@@ -73,6 +82,58 @@ test('when the attachments take too much room, the oldest go', async (t) => {
   )
   const dates = ['M1', 'M2'].map((name) => Math.round(statSync(path.join(root, 'family', name, 'image.txt')).mtimeMs))
   assert.deepEqual(dates, [1_001, 1_002])
+})
+
+test('what is being fetched is not taken for something old', async (t) => {
+  const { root, keep } = cupboard(t)
+  const slow = new PassThrough()
+  const slowly = keep(slow, {}, 'M0')
+  slow.write(Buffer.alloc(9_000, 'a'))
+  const partial = path.join(root, 'family/M0/.partial')
+  await until(() => existsSync(partial) && statSync(partial).size === 9_000, 'most of it is there')
+  for (const message of ['M1', 'M2']) assert.match(await keep(Buffer.alloc(9_000, 'b'), {}, message), /M.\/image\.txt/)
+  slow.end()
+  assert.match(await slowly, /M0\/image\.txt/)
+})
+
+test('when no room can be made, that is logged, and what came is kept', async (t) => {
+  const said: string[] = []
+  const limits = {
+    fileBytes: 10_000,
+    timeoutMs: 10_000,
+    get totalBytes(): number {
+      throw new Error('no room')
+    },
+  }
+  const attachments = new Attachments({ root: temporaryFolder(t), limits, log: { warn: (text) => said.push(text) } })
+  const { about } = await attachments.keep({
+    folder: 'family',
+    message: 'M1',
+    media: { kind: 'image', name: undefined, bytes: 1, seconds: undefined },
+    sha256: undefined,
+    signal: new AbortController().signal,
+    fetch: async () => Readable.from([Buffer.from('x')]),
+  })
+  assert.match(about, /M1\/image\.txt/)
+  assert.deepEqual(said, ['WhatsApp: Old attachments could not be removed: no room'])
+})
+
+test('files that come one while another makes room are all kept', async (t) => {
+  const { root, keep } = cupboard(t, { totalBytes: 1_000_000 })
+  for (let n = 0; n < 300; n++) {
+    mkdirSync(path.join(root, 'earlier', `M${n}`), { recursive: true })
+    writeFileSync(path.join(root, 'earlier', `M${n}`, 'image.txt'), 'x')
+  }
+  /** Each takes a little longer than the one before it. */
+  async function* slowly(turns: number): AsyncGenerator<Buffer> {
+    for (let turn = 0; turn < turns; turn++) await setImmediate()
+    yield Buffer.from('x')
+  }
+  const all = Array.from({ length: 40 }, (_, n) => keep(Readable.from(slowly(n * 20)), {}, `M${n}`))
+  assert.deepEqual(
+    (await Promise.all(all)).filter((about) => !about.includes('image.txt')),
+    [],
+  )
 })
 
 test('names are plain on every system', () => {

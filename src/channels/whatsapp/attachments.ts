@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { createWriteStream } from 'node:fs'
+import { createWriteStream, type Stats } from 'node:fs'
 import { mkdir, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
 import path from 'node:path'
 import { type Readable, Transform } from 'node:stream'
@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises'
 import { AppError, errorText } from '../../domain/errors.ts'
 import { type Media, type MediaKind, plain } from './content.ts'
 import { type FileType, fileTypeOf, HEAD_BYTES } from './file-type.ts'
+import type { ChannelLog } from './ports.ts'
 
 /** One file may have so many bytes, all of a root's attachments together so many; then the oldest go. */
 export type AttachmentLimits = { fileBytes: number; totalBytes: number; timeoutMs: number }
@@ -24,6 +25,9 @@ const WORDS: Record<MediaKind, string> = {
   sticker: 'Sticker',
 }
 
+/** What a file is called until all of it is there. */
+const PARTIAL = '.partial'
+
 /** A file that is to be fetched, and what its content must hash to. */
 export type Incoming = {
   folder: string
@@ -37,16 +41,21 @@ export type Incoming = {
 /** `Image: /workspace/attachments/3A../image.jpg, image/jpeg, 12 KB`, or why there is no file. */
 export type Kept = { about: string; file: string | undefined }
 
+type AttachmentParts = { root: string; log: Pick<ChannelLog, 'warn'>; limits?: AttachmentLimits }
 type Download = Pick<Incoming, 'sha256' | 'fetch' | 'signal'> & { partial: string }
 
 /** Keeps what people send, a folder for each message, and says where it is in words for the agent. */
 export class Attachments {
   readonly #root: string
   readonly #limits: AttachmentLimits
+  readonly #log: Pick<ChannelLog, 'warn'>
   #lastKeptAt = 0
+  #tidying = Promise.resolve()
+  #nextTidying: Promise<void> | undefined
 
-  constructor(root: string, limits: AttachmentLimits = ATTACHMENT_LIMITS) {
+  constructor({ root, log, limits = ATTACHMENT_LIMITS }: AttachmentParts) {
     this.#root = root
+    this.#log = log
     this.#limits = limits
   }
 
@@ -57,7 +66,7 @@ export class Attachments {
     try {
       if (media.bytes > this.#limits.fileBytes) throw tooLarge(this.#limits.fileBytes)
       const kept = await this.#store(incoming)
-      await this.#makeRoom()
+      await this.#tidy()
       return { about: `${what}: ${SEEN_AT}/${kept.path}, ${kept.type.mimeType}, ${size(kept.bytes)}`, file: kept.file }
     } catch (error) {
       incoming.signal.throwIfAborted()
@@ -69,7 +78,7 @@ export class Attachments {
   async #store({ folder, message, media, ...source }: Incoming) {
     const target = path.join(this.#root, safeName(folder), safeName(message))
     await mkdir(target, { recursive: true, mode: 0o755 })
-    const partial = path.join(target, '.partial')
+    const partial = path.join(target, PARTIAL)
     try {
       const bytes = await this.#download({ partial, ...source })
       const type = await typeOf(partial)
@@ -107,6 +116,18 @@ export class Attachments {
     return bytes
   }
 
+  /** One at a time; that which has not begun yet serves all who wait for it. What it fails to remove, a later one removes. */
+  #tidy(): Promise<void> {
+    this.#nextTidying ??= this.#tidying.then(() => {
+      this.#nextTidying = undefined
+      this.#tidying = this.#makeRoom().catch((error) => {
+        this.#log.warn(`WhatsApp: Old attachments could not be removed: ${errorText(error)}`)
+      })
+      return this.#tidying
+    })
+    return this.#nextTidying
+  }
+
   /** Removes the oldest messages' folders until the rest fits. */
   async #makeRoom(): Promise<void> {
     const folders = await this.#messageFolders()
@@ -121,10 +142,12 @@ export class Attachments {
   async #messageFolders(): Promise<{ folder: string; bytes: number; at: number }[]> {
     const files = await readdir(this.#root, { recursive: true, withFileTypes: true })
     const folders = new Map<string, { folder: string; bytes: number; at: number }>()
-    for (const file of files.filter((entry) => entry.isFile())) {
-      const { size: bytes, mtimeMs } = await stat(path.join(file.parentPath, file.name))
+    // A download that is under way, in any chat, is not to be counted yet, nor to be removed.
+    for (const file of files.filter((entry) => entry.isFile() && entry.name !== PARTIAL)) {
+      const found = await statOf(path.join(file.parentPath, file.name))
+      if (!found) continue
       const known = folders.get(file.parentPath)
-      folders.set(file.parentPath, { folder: file.parentPath, bytes: (known?.bytes ?? 0) + bytes, at: mtimeMs })
+      folders.set(file.parentPath, { folder: file.parentPath, bytes: (known?.bytes ?? 0) + found.size, at: found.mtimeMs })
     }
     return [...folders.values()]
   }
@@ -133,6 +156,14 @@ export class Attachments {
 /** `Image`, `Voice note of 3 s`. */
 export function labelOf({ kind, seconds }: Media): string {
   return seconds === undefined ? WORDS[kind] : `${WORDS[kind]} of ${seconds} s`
+}
+
+/** Undefined for what has gone meanwhile. */
+function statOf(file: string): Promise<Stats | undefined> {
+  return stat(file).catch((error) => {
+    if (error.code === 'ENOENT') return undefined
+    throw error
+  })
 }
 
 async function typeOf(file: string): Promise<FileType> {

@@ -2,18 +2,22 @@ import {
   type AuthenticationCreds,
   BufferJSON,
   initAuthCreds,
+  makeCacheableSignalKeyStore,
   proto,
   type SignalDataSet,
   type SignalDataTypeMap,
   type SignalKeyStore,
 } from 'baileys'
 import type { Database, Statement } from 'better-sqlite3'
+import { BoundedCache } from './bounded-cache.ts'
 
 type KeyType = keyof SignalDataTypeMap
 
 /** The linked device as Baileys wants it: credentials and Signal keys. Every change is one durable transaction. */
 export class AuthState {
   readonly keys: SignalKeyStore
+  /** Of `keys`. What is of one device must not be used for the next. */
+  readonly #cache = new BoundedCache()
   #creds: AuthenticationCreds
   readonly #get: Statement
   readonly #put: Statement
@@ -28,11 +32,12 @@ export class AuthState {
     this.#clear = db.prepare('DELETE FROM auth')
     this.#tx = (work) => db.transaction(work).immediate()
     this.#creds = (this.#read('creds', '') as AuthenticationCreds | undefined) ?? initAuthCreds()
-    this.keys = {
+    const stored: SignalKeyStore = {
       get: (type, ids) => this.#keysOf(type, ids),
       set: (data) => this.#setKeys(data),
       clear: () => this.reset(),
     }
+    this.keys = makeCacheableSignalKeyStore(stored, undefined, this.#cache)
   }
 
   /** Baileys changes this object, and says so with `creds.update`; then it must be saved. */
@@ -62,6 +67,7 @@ export class AuthState {
       this.#clear.run()
       if (why !== undefined) this.#write('ended', '', why)
     })
+    this.#cache.flushAll()
     this.#creds = initAuthCreds()
   }
 
@@ -78,6 +84,7 @@ export class AuthState {
       this.saveCreds()
       this.#writeAll(keys)
     })
+    this.#cache.flushAll()
   }
 
   /** The phone number's user of a LID's user, as far as WhatsApp has told. */

@@ -112,6 +112,8 @@ export class WhatsAppChannel implements Channel {
     signal.addEventListener('abort', cancel, { once: true })
     try {
       await device.pair({ phone, tell: tellAndNote }, AbortSignal.any([life, gone.signal]))
+      // Too late to give it up: the phone has confirmed it.
+      if (gone.signal.aborted && device.linked) device.run(life)
     } finally {
       signal.removeEventListener('abort', cancel)
     }

@@ -19,8 +19,6 @@ import type { Journal, Received, RetryCounts, SentMessages } from './traffic.ts'
 
 export type ConnectParts = {
   auth: AuthState
-  /** `auth.keys` behind a cache. */
-  keys: AuthState['keys']
   journal: Journal
   sent: SentMessages
   retries: RetryCounts
@@ -63,9 +61,9 @@ export function connect(parts: ConnectParts): WASocket {
   return socket
 }
 
-function settingsFor({ auth, keys, sent, retries, groups, ports }: ConnectParts) {
+function settingsFor({ auth, sent, retries, groups, ports }: ConnectParts) {
   return {
-    auth: { creds: auth.creds, keys },
+    auth: { creds: auth.creds, keys: auth.keys },
     logger: libraryLog(ports.log),
     // Else the phone would no longer ring: WhatsApp notifies the device that is online.
     markOnlineOnConnect: false,

@@ -1,23 +1,18 @@
-import { rmSync } from 'node:fs'
-import path from 'node:path'
-import { makeCacheableSignalKeyStore } from 'baileys'
-import type { Database } from 'better-sqlite3'
 import type { Instant } from '../../domain/clock.ts'
 import { errorText } from '../../domain/errors.ts'
 import type { ChannelState, Sink } from '../contract.ts'
 import { Addresses } from './addresses.ts'
 import { Attachments } from './attachments.ts'
 import { AuthState } from './auth-state.ts'
-import { BoundedCache } from './bounded-cache.ts'
 import { connect } from './connect.ts'
-import { openWhatsAppDatabase } from './database.ts'
+import { type DeviceDatabase, databaseFile, openDeviceDatabase } from './database.ts'
 import { Downloads } from './downloads.ts'
 import { Groups } from './groups.ts'
 import { Intake } from './intake.ts'
 import { Link, type Pairing } from './link.ts'
 import { prefixOf } from './outgoing.ts'
 import type { WhatsAppPorts, WhatsAppSettings } from './ports.ts'
-import { libraryLog, muteLibsignal } from './quiet-library.ts'
+import { muteLibsignal } from './quiet-library.ts'
 import { Sending } from './sending.ts'
 import { Journal, RetryCounts, SentMessages } from './traffic.ts'
 import { readV1State, retireV1State } from './v1-state.ts'
@@ -37,28 +32,29 @@ const REACHED_WITHIN_MS = 15_000
 /** The linked device: its database, its connection, and what goes in and out. Only here the WhatsApp library is loaded. */
 export class Device {
   readonly sending: Sending
-  readonly #db: Database
+  readonly #database: DeviceDatabase
   readonly #auth: AuthState
   readonly #link: Link
   readonly #intake: Intake
   readonly #groups: Groups
   readonly #parts: DeviceParts
   readonly #closing = new AbortController()
-  #running: Promise<void> | undefined
+  #running: { signal: AbortSignal; over: Promise<void> } | undefined
   #cancelSync: (() => void) | undefined
   #nextSync: Instant = 0
 
-  private constructor(parts: DeviceParts, db: Database) {
+  private constructor(parts: DeviceParts, database: DeviceDatabase) {
     const { settings, ports, sink, onState } = parts
+    const { db } = database
     this.#parts = parts
-    this.#db = db
+    this.#database = database
     const auth = new AuthState(db)
     const sent = new SentMessages(db)
     const journal = new Journal(db)
     this.#auth = auth
     this.#groups = new Groups(sink)
     const addresses = new Addresses(auth, (jid) => ports.registration(jid) !== undefined)
-    const attachments = new Attachments(settings.attachmentsFolder)
+    const attachments = new Attachments({ root: settings.attachmentsFolder, log: ports.log })
     const online = (signal: AbortSignal) => this.#link.online(signal)
     const downloads = new Downloads({ online, signal: this.#closing.signal })
     this.#intake = new Intake({
@@ -73,10 +69,9 @@ export class Device {
       ports,
       settings,
     })
-    const keys = makeCacheableSignalKeyStore(auth.keys, libraryLog(ports.log), new BoundedCache())
     const retries = new RetryCounts(db, ports.clock.now)
     const take = this.#intake.take.bind(this.#intake)
-    const connecting = { auth, keys, journal, sent, retries, groups: this.#groups, take, ports, settings }
+    const connecting = { auth, journal, sent, retries, groups: this.#groups, take, ports, settings }
     this.#link = new Link({
       auth,
       ports,
@@ -95,7 +90,7 @@ export class Device {
   static async open(parts: DeviceParts): Promise<Device> {
     muteLibsignal(console)
     const { authFolder } = parts.settings
-    const device = new Device(parts, openWhatsAppDatabase(databaseFile(authFolder)))
+    const device = new Device(parts, openDeviceDatabase(databaseFile(authFolder)))
     try {
       await device.#takeOverV1(authFolder)
       return device
@@ -117,23 +112,33 @@ export class Device {
     if (auth.linked) await retireV1State(authFolder)
   }
 
-  /** Connects, and stays connected until the signal aborts. `over` is called when it ends for good before that. */
+  /** Connects, and stays connected until the signal aborts, or only a person can help. */
   run(signal: AbortSignal): void {
-    if (this.#running) return
-    this.#recover()
-    this.#running = this.#link
+    if (this.#running || signal.aborted) return
+    // Whose the messages are is known of a linked device only.
+    if (this.#auth.linked) this.#recover()
+    const over = this.#link
       .run(signal)
       .catch((error) => this.#warn('The connection ended unexpectedly', error))
       .finally(() => {
         this.#running = undefined
       })
+    this.#running = { signal, over }
   }
 
   /** Links the account: shows codes until somebody used one. Resolves when the device is online, or the attempt is over. */
   async pair(pairing: Pairing, signal: AbortSignal): Promise<void> {
+    await this.#closed()
     this.#link.expect(pairing)
     this.run(signal)
-    await Promise.race([this.#link.online(signal).catch(() => {}), this.#running])
+    await Promise.race([this.#link.online(signal).catch(() => {}), this.#running?.over])
+    this.#link.dismiss(pairing)
+    await this.#closed()
+  }
+
+  /** A connection that was given up takes a moment to close. */
+  async #closed(): Promise<void> {
+    if (this.#running?.signal.aborted) await this.#running.over
   }
 
   /** Removes this device from the account, as far as WhatsApp can be reached, and forgets it here. */
@@ -141,7 +146,7 @@ export class Device {
     const socket = await this.#link.online(AbortSignal.timeout(REACHED_WITHIN_MS)).catch(() => undefined)
     if (socket) {
       await socket.logout().catch((error) => this.#warn('WhatsApp was not told of the log-out', error))
-      await this.#running
+      await this.#running?.over
     }
     this.#auth.reset()
   }
@@ -170,12 +175,10 @@ export class Device {
   /** To be called when the signal of `run` has aborted. A file that never saw a link does not stay behind. */
   async close(): Promise<void> {
     this.#cancelSync?.()
-    await this.#running
+    await this.#running?.over
     this.#closing.abort()
     await this.#intake.stop()
-    const isOfUse = this.#auth.linked || this.#auth.ended !== undefined
-    this.#db.close()
-    if (!isOfUse) rmSync(databaseFile(this.#parts.settings.authFolder), { force: true })
+    this.#database.close({ keep: this.#auth.linked || this.#auth.ended !== undefined })
   }
 
   #recover(): void {
@@ -197,8 +200,4 @@ export class Device {
   #warn(what: string, error: unknown): void {
     this.#parts.ports.log.warn(`WhatsApp: ${what}: ${errorText(error)}`)
   }
-}
-
-export function databaseFile(authFolder: string): string {
-  return path.join(authFolder, 'whatsapp.db')
 }

@@ -1,4 +1,4 @@
-import { decodeMessageNode, proto, unpadRandomMax16, type WAMessage } from 'baileys'
+import { type BinaryNode, decodeMessageNode, proto, unpadRandomMax16, type WAMessage } from 'baileys'
 import { AppError, errorText } from '../../domain/errors.ts'
 import type { IncomingMessage } from '../../domain/message.ts'
 import type { Sink } from '../contract.ts'
@@ -30,7 +30,13 @@ export type IntakeParts = {
 /** A message with its chat and its sender under the names that the host knows. */
 type Said = { message: WAMessage; jid: string; sender: string; id: string; fromMe: boolean }
 
+/** What was decrypted is a message, or bytes that are none: whoever writes to us chooses them. */
+type Opened = { type: 'message'; message: WAMessage; content: Content } | { type: 'unreadable'; error: AppError }
+type Work = { received: Received; opened: Opened; chat: string }
+
 const TRY_AGAIN_MS = 30_000
+/** So often is tried what fails for a reason that does not look like passing, as a full disk does. */
+const MOST_TRIES = 10
 
 /** Hands on what was decrypted, each chat in its order; what could not be handed on stays in the journal and is tried again. */
 export class Intake {
@@ -40,6 +46,8 @@ export class Intake {
   readonly #underWay = new Set<number>()
   /** Chats with a message that could not be handed on: what came later waits behind it. */
   readonly #stuck = new Set<string>()
+  /** How often each of those was tried. */
+  readonly #tries = new Map<number, number>()
   /** The names that the host was told. */
   readonly #names = new BoundedCache()
   #cancelRetry: (() => void) | undefined
@@ -57,22 +65,23 @@ export class Intake {
     const { seq, stanza } = received
     if (this.#underWay.has(seq)) return
     const chat = stanza.attrs.recipient ?? stanza.attrs.from ?? ''
+    const opened = this.#open(received)
     const waits = this.#chats.has(chat)
     this.#underWay.add(seq)
-    const work = (this.#chats.get(chat) ?? Promise.resolve()).then(() => this.#handOn(received, chat))
+    const work = (this.#chats.get(chat) ?? Promise.resolve()).then(() => this.#handOn({ received, opened, chat }))
     const done = work.finally(() => {
       this.#underWay.delete(seq)
       if (this.#chats.get(chat) === done) this.#chats.delete(chat)
     })
     this.#chats.set(chat, done)
-    if (!waits && !carriesMedia(received)) await done
+    if (!waits && !carriesMedia(opened)) await done
   }
 
-  /** Takes up what an earlier run, or a lost connection, left. */
+  /** Takes up what an earlier run, or a lost connection, left. Resolves as `take` does. */
   async recover(): Promise<void> {
     const left = await this.#parts.journal.all()
     this.#stuck.clear()
-    for (const received of left) void this.take(received)
+    await Promise.all(left.map((received) => this.take(received)))
   }
 
   /** Resolves when nothing is being handed on. What is not handed on by then stays in the journal. */
@@ -83,22 +92,31 @@ export class Intake {
   }
 
   /** Never rejects. */
-  async #handOn(received: Received, chat: string): Promise<void> {
+  async #handOn({ received, opened, chat }: Work): Promise<void> {
     const { journal, ports } = this.#parts
+    const { seq, stanza } = received
     if (this.#stuck.has(chat)) return
     try {
-      await this.#read(received)
-      journal.remove(received.seq)
+      await this.#tell(opened, stanza).catch((error) => this.#giveUp(received, error))
+      journal.remove(seq)
+      this.#tries.delete(seq)
     } catch (error) {
       if (this.#stopped) return
-      const { id } = received.stanza.attrs
-      // Nobody can take it, also not later; the host has said why.
-      const hopeless = error instanceof AppError && error.fault === 'user' && error.code.startsWith('message.')
-      ports.log.error(`WhatsApp message ${id} could not be stored${hopeless ? '' : ' and is tried again'}: ${errorText(error)}`)
-      if (hopeless) return journal.remove(received.seq)
+      ports.log.error(`WhatsApp message ${stanza.attrs.id} could not be stored and is tried again: ${errorText(error)}`)
       this.#stuck.add(chat)
       this.#tryAgain()
     }
+  }
+
+  /** Logs that a message is dropped, or throws the error when another try may help. */
+  #giveUp({ seq, stanza }: Received, error: unknown): void {
+    const tries = (this.#tries.get(seq) ?? 0) + 1
+    this.#tries.set(seq, tries)
+    const isHopeless = isRefused(error) || (tries >= MOST_TRIES && !passes(error))
+    if (this.#stopped || !isHopeless) throw error
+    const { id, from, participant } = stanza.attrs
+    const whose = participant === undefined ? from : `${participant} in ${from}`
+    this.#parts.ports.log.error(`WhatsApp message ${id} of ${whose} is dropped, it cannot be stored: ${errorText(error)}`)
   }
 
   #tryAgain(): void {
@@ -109,9 +127,10 @@ export class Intake {
     })
   }
 
-  async #read(received: Received): Promise<void> {
-    const said = this.#envelope(received)
-    const content = contentOf(said.message.message)
+  async #tell(opened: Opened, stanza: BinaryNode): Promise<void> {
+    if (opened.type === 'unreadable') throw opened.error
+    const { message, content } = opened
+    const said = this.#named(message, stanza)
     const { sink } = this.#parts
     const { jid, sender } = said
     switch (content.type) {
@@ -128,21 +147,28 @@ export class Intake {
     }
   }
 
+  #open({ stanza, plaintext }: Received): Opened {
+    const { me } = this.#parts.auth.creds
+    try {
+      const { fullMessage } = decodeMessageNode(stanza, me?.id ?? '', me?.lid ?? '')
+      const outer = proto.Message.decode(unpadRandomMax16(plaintext))
+      const message = outer.deviceSentMessage?.message ?? outer
+      return { type: 'message', message: { ...fullMessage, message }, content: contentOf(message) }
+    } catch (cause) {
+      return { type: 'unreadable', error: unreadable(cause) }
+    }
+  }
+
   /** Who wrote where. A message that our own phone wrote names the other side as its recipient. */
-  #envelope({ stanza, plaintext }: Received): Said {
-    const { auth, addresses } = this.#parts
-    const { attrs } = stanza
-    const { me } = auth.creds
-    const { fullMessage } = decodeMessageNode(stanza, me?.id ?? '', me?.lid ?? '')
-    const message = proto.Message.decode(unpadRandomMax16(plaintext))
-    fullMessage.message = message.deviceSentMessage?.message ?? message
-    const { key } = fullMessage
+  #named(message: WAMessage, { attrs }: BinaryNode): Said {
+    const { addresses } = this.#parts
+    const { key } = message
     const fromMe = key.fromMe ?? false
     const recipientAlt = attrs.recipient_pn ?? attrs.recipient_lid ?? attrs.peer_recipient_pn ?? attrs.peer_recipient_lid
     const chatAlt = fromMe && attrs.recipient ? recipientAlt : key.remoteJidAlt
     const jid = addresses.chat(key.remoteJid ?? '', chatAlt)
     const sender = addresses.person(attrs.participant ?? attrs.from ?? '', key.participantAlt ?? key.remoteJidAlt)
-    return { message: fullMessage, jid, sender, id: key.id ?? '', fromMe }
+    return { message, jid, sender, id: key.id ?? '', fromMe }
   }
 
   #isAdmin(jid: string, person: string): boolean {
@@ -228,8 +254,23 @@ export class Intake {
   }
 }
 
-function carriesMedia({ plaintext }: Received): boolean {
-  const message = proto.Message.decode(unpadRandomMax16(plaintext))
-  const content = contentOf(message.deviceSentMessage?.message ?? message)
-  return content.type === 'said' && content.media !== undefined
+function carriesMedia(opened: Opened): boolean {
+  return opened.type === 'message' && opened.content.type === 'said' && opened.content.media !== undefined
+}
+
+/** Nobody can take it, also not later; the error says why. */
+function isRefused(error: unknown): boolean {
+  return error instanceof AppError && error.fault === 'user' && error.code.startsWith('message.')
+}
+
+/** What the host, the disk or the database cannot do now, they may do later; a row that the database does not accept, it never will. */
+function passes(error: unknown): boolean {
+  if (error instanceof AppError) return true
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  return /^(E[A-Z]+|SQLITE_(?!CONSTRAINT|MISMATCH|TOOBIG)[A-Z_]+)$/.test(code)
+}
+
+function unreadable(cause: unknown): AppError {
+  const message = `what was decrypted is no message (${errorText(cause)})`
+  return new AppError({ code: 'message.unreadable', fault: 'user', message, cause })
 }

@@ -42,22 +42,23 @@ export class Link {
 
   /** Resolves when the signal aborts, or when only a person can help; the state says how. */
   async run(signal: AbortSignal): Promise<void> {
-    try {
-      let attempts = NO_ATTEMPTS
-      while (!signal.aborted) {
-        const next = await this.#attempt(attempts, signal)
-        if (next === 'over') return
-        attempts = next
-      }
-    } finally {
-      this.#pairing = undefined
+    let attempts = NO_ATTEMPTS
+    while (!signal.aborted) {
+      const next = await this.#attempt(attempts, signal)
+      if (next === 'over') return
+      attempts = next
     }
   }
 
-  /** From now on, and until the run ends, there is somebody to show codes to. One at a time. */
+  /** From now on there is somebody to show codes to. One at a time. */
   expect(pairing: Pairing): void {
     if (this.#pairing) throw busy()
     this.#pairing = pairing
+  }
+
+  /** Whoever that was is gone. */
+  dismiss(pairing: Pairing): void {
+    if (this.#pairing === pairing) this.#pairing = undefined
   }
 
   get current(): WASocket | undefined {
@@ -83,9 +84,11 @@ export class Link {
   async #attempt(attempts: Attempts, signal: AbortSignal): Promise<Attempts | 'over'> {
     const { auth, ports } = this.#parts
     if (!auth.linked && !this.#pairing) return this.#end({ state: 'needs-pairing' })
+    // A code that nobody typed leaves behind whose account it was for, and WhatsApp would take this device for a linked one.
+    if (!auth.linked) auth.reset(auth.ended)
     this.#set({ state: 'connecting' })
     const ending = await this.#connection(signal)
-    if (signal.aborted) return 'over'
+    if (signal.aborted) return auth.linked ? 'over' : this.#notLinked()
     if (!auth.linked && ending.code !== 515) return this.#pairingFailed(ending)
     const { now } = ports.clock
     const step = afterEnding({ ending, attempts, now: now(), random: ports.random() })
@@ -98,11 +101,16 @@ export class Link {
   }
 
   #pairingFailed({ code, reason }: Ending): 'over' {
-    const { auth } = this.#parts
-    auth.reset(auth.ended)
     const why = reason === CODES_USED_UP ? 'nobody used the code in time' : `the connection ended: ${reason} (${code})`
     this.#pairing?.tell({ type: 'failed', why })
-    return this.#end(auth.ended === undefined ? { state: 'needs-pairing' } : { state: 'logged-out', why: auth.ended })
+    return this.#notLinked()
+  }
+
+  /** The state is what it was before somebody tried to link it. */
+  #notLinked(): 'over' {
+    const { ended } = this.#parts.auth
+    this.#set(ended === undefined ? { state: 'needs-pairing' } : { state: 'logged-out', why: ended })
+    return 'over'
   }
 
   #end(state: ChannelState): 'over' {

@@ -19,6 +19,7 @@ import { test } from 'node:test'
 import SQLite from 'better-sqlite3'
 import { type TestContext, temporaryFolder } from '../../../test/fakes/rooms.ts'
 import { ensureMain } from '../../app/groups.ts'
+import { openDeviceDatabase } from '../../channels/whatsapp/database.ts'
 import { loadConfig } from '../../config.ts'
 import { prepareRoot, refuseHalfRestored, restoreMark } from '../../project.ts'
 import { HostLock } from '../../store/lock.ts'
@@ -294,6 +295,18 @@ test('a database that is written to without a pause is saved as of one moment, a
   t.after(() => restored.close())
   assert.deepEqual(restored.prepare('SELECT a FROM pairs GROUP BY a HAVING count(*) <> 2').all(), [])
   assert.ok((restored.prepare('SELECT count(*) AS n FROM pairs').get() as { n: number }).n >= 2_000)
+})
+
+test('of accounts that a process has in use, only the state is saved', async (t) => {
+  const { file, at, save } = installation(t)
+  const device = openDeviceDatabase(at('store', 'auth', 'whatsapp.db'))
+  t.after(() => device.close({ keep: true }))
+  await save()
+  const names = execFileSync('tar', ['-tzf', file], { encoding: 'utf8' }).trim().split('\n')
+  assert.deepEqual(
+    names.filter((name) => name.startsWith('root/store/auth/')),
+    ['root/store/auth/whatsapp.db'],
+  )
 })
 
 test('a file that is there already is not replaced, and a failed backup leaves nothing behind', async (t) => {

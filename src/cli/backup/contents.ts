@@ -43,11 +43,11 @@ async function* present({ path: name, place }: { path: string; place: Place }): 
   if (isThere(path.join(place.base, ...place.parts))) yield { path: name, type: 'file', from: place }
 }
 
-/** What channels keep: databases of their own, and files of v1. */
+/** What channels keep: databases of their own, and files of v1; not what stands beside a database that somebody has open. */
 async function* accounts(root: string, scratch: string): AsyncGenerator<Item> {
   const parts = ['store', 'auth']
   for (const name of namesIn(path.join(root, ...parts)).sort()) {
-    if (/-(wal|shm|journal)$/.test(name)) continue
+    if (/(-wal|-shm|-journal|\.lock)$/.test(name)) continue
     if (name.endsWith('.db')) yield* database({ root, parts: [...parts, name], scratch })
     else yield* plain(root, ...parts, name)
   }

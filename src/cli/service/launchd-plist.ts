@@ -1,4 +1,6 @@
 export const LABEL = 'com.nanoclaw'
+/** The host takes SHUTDOWN_GRACE for what it is doing. */
+export const EXIT_TIMEOUT_S = 60
 
 export type PlistParts = {
   launcher: string
@@ -19,8 +21,7 @@ export function launchdPlist({ launcher, root, environment }: PlistParts): strin
     RunAtLoad: true,
     KeepAlive: { SuccessfulExit: false },
     ThrottleInterval: 15,
-    // The host takes SHUTDOWN_GRACE for what it is doing.
-    ExitTimeOut: 60,
+    ExitTimeOut: EXIT_TIMEOUT_S,
     // The host writes logs/nanoclaw.log itself; only what is said before it does is in the second file.
     StandardOutPath: '/dev/null',
     StandardErrorPath: `${root}/logs/launchd.log`,

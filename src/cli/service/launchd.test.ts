@@ -65,6 +65,18 @@ test('launchd is given the plist, asked to stop and start it, and relieved of it
   assert.equal(existsSync(file), false)
 })
 
+test('a stop is over when launchd says that the agent has ended, and one that never does is told', async (t) => {
+  const { service, said } = agent(t, { looksToEnd: 100 })
+  await service.install()
+  await service.stop()
+  assert.equal((await service.state()).running, false)
+  await service.stop()
+  assert.equal(said.filter((line) => line.includes('SIGTERM')).length, 1, 'one that has ended is not told again')
+  const hung = agent(t, { looksToEnd: Number.POSITIVE_INFINITY })
+  await hung.service.install()
+  await assert.rejects(hung.service.stop(), /still runs/)
+})
+
 test('the state is what launchd prints', async (t) => {
   const { service } = agent(t)
   assert.equal((await service.state()).running, false)
@@ -77,22 +89,27 @@ test('a service that was never installed says how it is', async (t) => {
   await assert.rejects(agent(t).service.start(), /service install/)
 })
 
-/** A launchd that knows one agent; `said` is what changed it. */
-function agent(t: { after(fn: () => void): void }) {
+/** A launchd that knows one agent, which ends so many looks after it was told to; `said` is what changed it. */
+function agent(t: { after(fn: () => void): void }, { looksToEnd = 0 } = {}) {
   const home = mkdtempSync(path.join(os.tmpdir(), 'nanoclaw-launchd-'))
   t.after(() => rmSync(home, { recursive: true }))
   const said: string[] = []
   let loaded = false
+  let looksLeft = Number.POSITIVE_INFINITY
+  const print = (): Ran => {
+    const state = looksLeft-- > 0 ? 'running\n\tpid = 77' : 'not running\n\tlast exit code = 0'
+    return { code: loaded ? 0 : 113, stdout: `com.nanoclaw = {\n\tstate = ${state}\n}\n`, stderr: '' }
+  }
   const run = async (argv: Argv): Promise<Ran> => {
     const verb = argv[1]
-    if (verb === 'print')
-      return { code: loaded ? 0 : 113, stdout: 'com.nanoclaw = {\n\tstate = running\n\tpid = 77\n}\n', stderr: '' }
+    if (verb === 'print') return print()
     said.push(argv.join(' '))
     if (verb === 'bootstrap') loaded = true
     if (verb === 'bootout') loaded = false
+    if (verb === 'kill') looksLeft = looksToEnd
     return { code: 0, stdout: '', stderr: '' }
   }
   const user = { name: 'ada', uid: 501, home }
-  const service = new LaunchdService({ user, parts: { ...parts, root: home }, run })
+  const service = new LaunchdService({ user, parts: { ...parts, root: home }, run, pause: async () => {} })
   return { service, said, file: path.join(home, 'Library', 'LaunchAgents', 'com.nanoclaw.plist') }
 }

@@ -1,12 +1,25 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { AppError } from '../../domain/errors.ts'
 import { writeFileDurably } from '../../files.ts'
 import { commandLine } from '../setup/command.ts'
 import type { ServiceFacts } from './choose.ts'
-import { LABEL, launchdPlist, type PlistParts } from './launchd-plist.ts'
+import { EXIT_TIMEOUT_S, LABEL, launchdPlist, type PlistParts } from './launchd-plist.ts'
 import type { Run } from './run.ts'
 import type { Service, ServiceState } from './service.ts'
+
+const LOOKS_APART_MS = 500
+/** Somewhat longer than launchd itself would wait. */
+const STOP_LOOKS = ((EXIT_TIMEOUT_S + 30) * 1_000) / LOOKS_APART_MS
+
+type LaunchdParts = {
+  user: ServiceFacts['user']
+  parts: PlistParts
+  run: Run
+  /** Between two looks at an agent that is to end. */
+  pause?: () => Promise<void>
+}
 
 /** The service as an agent of launchd, on macOS: it runs while its user is logged in. */
 export class LaunchdService implements Service {
@@ -14,10 +27,12 @@ export class LaunchdService implements Service {
   readonly #run: Run
   readonly #file: string
   readonly #domain: string
+  readonly #pause: () => Promise<void>
 
-  constructor({ user, parts, run }: { user: ServiceFacts['user']; parts: PlistParts; run: Run }) {
+  constructor({ user, parts, run, pause = () => delay(LOOKS_APART_MS) }: LaunchdParts) {
     this.#parts = parts
     this.#run = run
+    this.#pause = pause
     this.#file = path.join(user.home, 'Library', 'LaunchAgents', `${LABEL}.plist`)
     this.#domain = `gui/${user.uid}`
   }
@@ -43,10 +58,16 @@ export class LaunchdService implements Service {
     await this.#launchctl('kickstart', this.#target)
   }
 
-  /** It ends well by SIGTERM, so it is not started again before the next login or `start`. */
+  /** It ends well by SIGTERM, so it is not started again before the next login or `start`. Resolves when it has ended. */
   async stop(): Promise<void> {
     this.#needInstalled()
+    if (!(await this.state()).running) return
     await this.#launchctl('kill', 'SIGTERM', this.#target)
+    for (let looks = 0; looks < STOP_LOOKS; looks++) {
+      if (!(await this.state()).running) return
+      await this.#pause()
+    }
+    throw failed('NanoClaw was told to stop, and still runs. ./nanoclaw logs says what it is doing.')
   }
 
   async restart(): Promise<void> {

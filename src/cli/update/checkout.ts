@@ -40,13 +40,20 @@ export class Checkout {
     return this.#release(branch.trim() || (await this.#git('rev-parse', 'HEAD')).trim())
   }
 
-  /** The release that was asked for, else the newest. */
+  /** The release that was asked for, else the newest; or what is here, where that has the newest in it. */
   async wanted(tag: string | undefined): Promise<Release> {
     if ((await this.#git('remote')).trim() !== '') await this.#git('fetch', '--quiet', '--tags')
-    const tags = (await this.#git('tag', '--list', '--sort=-v:refname')).split('\n').filter((name) => RELEASE_TAG.test(name))
+    const tags = await this.#tags()
     const found = tag === undefined ? tags[0] : tags.find((name) => name === tag || name === `v${tag}`)
     if (found === undefined) throw noSuchRelease(tag, tags)
-    return this.#release(found)
+    const isHere = tag === undefined && (await this.#tags('--merged', 'HEAD')).includes(found)
+    return this.#release(isHere ? 'HEAD' : found)
+  }
+
+  /** Releases, the newest first. */
+  async #tags(...which: string[]): Promise<string[]> {
+    const names = await this.#git('tag', '--list', '--sort=-v:refname', ...which)
+    return names.split('\n').filter((name) => RELEASE_TAG.test(name))
   }
 
   /** The files of another release, able to run, beside this one; gone when `use` is over. */

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import type { Config } from '../../config.ts'
 import { AppError, errorText } from '../../domain/errors.ts'
@@ -77,11 +77,24 @@ async function tryOut({ config, env, checkout }: Updating, to: Release): Promise
 }
 
 async function saved({ config, now }: Updating, from: Release): Promise<string> {
-  const folder = config.backup.folder ?? path.join(config.root, 'backups')
+  const { folder = path.join(config.root, 'backups'), passphrase } = config.backup
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const file = path.join(folder, `before-update-${from.version}-${stampOf(now())}.tar.gz`)
-  await makeBackup({ config, file, passphrase: undefined })
+  const end = passphrase === undefined ? 'tar.gz' : 'tar.gz.enc'
+  const file = path.join(folder, `before-update-${from.version}-${stampOf(now())}.${end}`)
+  await makeBackup({ config, file, passphrase })
+  removeOld(folder)
   return file
+}
+
+const KEPT = 3
+const OURS = /^before-update-.+-(\d{8}-\d{6})\.tar\.gz(\.enc)?$/
+
+/** Only what updates call their backups is ever removed, the oldest first. */
+function removeOld(folder: string): void {
+  const dateOf = (name: string) => OURS.exec(name)?.[1] ?? ''
+  const ours = readdirSync(folder).filter((name) => OURS.test(name))
+  const old = ours.sort((a, b) => dateOf(a).localeCompare(dateOf(b))).slice(0, -KEPT)
+  for (const name of old) rmSync(path.join(folder, name), { force: true })
 }
 
 /** Image, start, health. */

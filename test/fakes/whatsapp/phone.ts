@@ -14,6 +14,7 @@ import {
   type SignalKeyStore,
   type SocketConfig,
   unpadRandomMax16,
+  writeRandomPadMax16,
 } from 'baileys'
 import { node, seconds } from './nodes.ts'
 
@@ -27,6 +28,9 @@ export type DeviceKeys = {
   signedPreKey: PublicPreKey & { signature: Uint8Array }
   preKeys: PublicPreKey[]
 }
+
+/** What somebody's app encrypts: a message, or bytes that are none. */
+export type Written = proto.IMessage | Uint8Array
 
 export type Sealed = { type: 'pkmsg' | 'msg'; ciphertext: Uint8Array }
 
@@ -83,13 +87,13 @@ export class Phone {
     ])
   }
 
-  async seal(device: DeviceKeys, message: proto.IMessage): Promise<Sealed> {
+  async seal(device: DeviceKeys, message: Written): Promise<Sealed> {
     if (!(await this.#signal.validateSession(device.jid)).exists) await this.#begin(device)
-    return this.#signal.encryptMessage({ jid: device.jid, data: encodeWAMessage(message) })
+    return this.#signal.encryptMessage({ jid: device.jid, data: encoded(message) })
   }
 
-  async sealForGroup(group: string, message: proto.IMessage) {
-    return this.#signal.encryptGroupMessage({ group, meId: this.pn, data: encodeWAMessage(message) })
+  async sealForGroup(group: string, message: Written) {
+    return this.#signal.encryptGroupMessage({ group, meId: this.pn, data: encoded(message) })
   }
 
   /** The next message to this device begins a new session. */
@@ -139,6 +143,10 @@ export class Phone {
     }
     await this.#signal.injectE2ESession({ jid, session })
   }
+}
+
+function encoded(message: Written): Uint8Array {
+  return message instanceof Uint8Array ? writeRandomPadMax16(message) : encodeWAMessage(message)
 }
 
 function memoryKeys(): SignalKeyStore {

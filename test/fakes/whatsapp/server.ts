@@ -13,7 +13,7 @@ import { MediaHost } from './media-host.ts'
 import { bytes, child, children, node, result, seconds } from './nodes.ts'
 import { type Candidate, CodePairing, deviceKeys, pairSuccess, readQr } from './pairing.ts'
 import { type Client, type Device, People } from './people.ts'
-import { Phone } from './phone.ts'
+import { Phone, type Written } from './phone.ts'
 
 type Attrs = Record<string, string>
 
@@ -50,7 +50,7 @@ export class FakeWhatsApp {
   readonly #options: ServerOptions
   readonly #clients = new Set<Client>()
   readonly #identity = { identity: Curve.generateKeyPair(), root: Curve.generateKeyPair() }
-  readonly #repeatable = new Map<string, { phone: Phone; message: proto.IMessage; attrs: Attrs }>()
+  readonly #repeatable = new Map<string, { phone: Phone; message: Written; attrs: Attrs }>()
   readonly #http: Server = createServer((_request, response) => response.end())
   readonly #sockets = new WebSocketServer({ server: this.#http })
 
@@ -118,7 +118,7 @@ export class FakeWhatsApp {
   // ---- what people do
 
   /** Somebody writes to the owner of an account. Returns the message's id. */
-  async write(from: Phone, to: Phone, message: string | proto.IMessage): Promise<string> {
+  async write(from: Phone, to: Phone, message: string | Written): Promise<string> {
     const id = newId()
     const attrs = { id, notify: from.name, ...this.#addressOf(from, 'sender') }
     for (const device of this.#people.devicesOf(to))
@@ -138,7 +138,7 @@ export class FakeWhatsApp {
   }
 
   /** Somebody writes to a group that the owner of an account is in. */
-  async writeToGroup(from: Phone, group: string, message: string | proto.IMessage): Promise<string> {
+  async writeToGroup(from: Phone, group: string, message: string | Written): Promise<string> {
     const id = newId()
     const { ciphertext, senderKeyDistributionMessage } = await from.sealForGroup(group, contentOf(message))
     const { from: participant = '', ...address } = this.#addressOf(from, 'participant')
@@ -433,7 +433,7 @@ export class FakeWhatsApp {
   }: {
     phone: Phone
     device: Device
-    message: proto.IMessage
+    message: Written
     attrs: Attrs
   }): Promise<void> {
     const { type, ciphertext } = await phone.seal(device.keys, message)
@@ -459,7 +459,7 @@ function newId(): string {
   return `3A${randomBytes(9).toString('hex').toUpperCase()}`
 }
 
-function contentOf(message: string | proto.IMessage): proto.IMessage {
+function contentOf<T extends Written>(message: string | T): T | proto.IMessage {
   return typeof message === 'string' ? { conversation: message } : message
 }
 
