@@ -71,6 +71,8 @@ export type TurnFrame = Extract<HostFrame, { type: 'turn' }>
 /** What went wrong in a turn, as the runner could tell it. The host decides what follows (retry, tell, wait). */
 export const failureClass = z.enum([
   'login',
+  /** The account that pays for the model has nothing left. */
+  'billing',
   'rate-limit',
   'overload',
   'session-lost',

@@ -85,6 +85,12 @@ test('a missing .env has no values', () => {
   assert.deepEqual(readEnvFile('/nowhere/.env'), {})
 })
 
+test('a line that has only a remark behind its name sets nothing', (t) => {
+  const file = path.join(temporaryFolder(t), '.env')
+  writeFileSync(file, 'ANTHROPIC_API_KEY=   # put yours here\nTZ=UTC # theirs\nEMPTY=""\nPASSPHRASE="a # b"\nCOLOUR=a#b\n')
+  assert.deepEqual(readEnvFile(file), { TZ: 'UTC', PASSPHRASE: 'a # b', COLOUR: 'a#b' })
+})
+
 test('nobody transcribes by default, and a command and an endpoint exclude each other', (t) => {
   const config = (env: Record<string, string>) => loadConfig({ NANOCLAW_HOME: temporaryFolder(t), ...env })
   const url = 'http://127.0.0.1:8000/v1/audio/transcriptions'

@@ -231,14 +231,15 @@ export function readEnvFile(file: string): Record<string, string> {
   const values: Record<string, string> = {}
   for (const line of readIfThere(file).split(/\r?\n/)) {
     const match = /^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*$/.exec(line)
-    if (match?.[1] && match[2]) values[match[1]] = unquote(match[2])
+    const value = unquote(match?.[2] ?? '')
+    if (match?.[1] && value) values[match[1]] = value
   }
   return values
 }
 
 function unquote(value: string): string {
   const quoted = /^(["'])(.*?)\1(\s+#.*)?$/.exec(value)
-  return quoted ? (quoted[2] ?? '') : value.replace(/\s+#.*$/, '')
+  return quoted ? (quoted[2] ?? '') : value.replace(/(^|\s+)#.*$/, '')
 }
 
 function readIfThere(file: string): string {

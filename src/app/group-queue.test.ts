@@ -25,7 +25,8 @@ function office(
   )
   const order: string[] = []
   const containers: FakeContainer[] = []
-  const quiet = { info() {}, warn() {}, error() {}, debug() {} }
+  const lines: string[] = []
+  const quiet = { info: (text: string) => void lines.push(text), warn() {}, error() {}, debug() {} }
   const start = async ({ group, listener }: StartRequest) => {
     const container = new FakeContainer()
     containers.push(container)
@@ -54,7 +55,7 @@ function office(
     store.messages.add({ jid: `local:${group}`, id: String(n++), sender: 'a', senderName: 'Ann', text, sentAt: 0, fromMe: false })
     queue.wake(group)
   }
-  return { store, queue, clock, order, containers, say }
+  return { store, queue, clock, order, containers, lines, say }
 }
 
 /** Answers every turn with "done"; a prompt with "hang" is never answered, one with "fail" fails; leaves when asked to. */
@@ -292,6 +293,17 @@ function addIsolatedRun(store: Store, folder: string): void {
   const runId = store.tasks.startRun({ taskId: id, at: 0 })
   store.turns.addTask({ folder, jid, lane: 'isolated', runId, at: 0 })
 }
+
+test('the log tells the sessions of tasks from those of the conversation, which doctor looks at', async (t) => {
+  const { store, queue, lines, say } = office(t, { groups: ['a'], maxContainers: 2 })
+  for (let n = 0; n < 3; n++) addIsolatedRun(store, 'a')
+  say('a', 'hi')
+  await settle(() => queue.idle && answers(store, 'a') === 4)
+  assert.deepEqual(lines.map((line) => line.replace(/: session-a$/, '')).sort(), [
+    'Group a: Session initialized',
+    ...Array(3).fill('Group a: Session of a task initialized'),
+  ])
+})
 
 test('tasks beside the chats run in containers of their own, one after another, and each leaves at its end', async (t) => {
   const { store, order, queue, say } = office(t, { groups: ['a'], maxContainers: 2 })

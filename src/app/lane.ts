@@ -190,9 +190,10 @@ export class Lane {
     this.#logSession(sessionId)
   }
 
-  /** One line for each turn, ending with the id: the guides tell people to compare the last ones. */
+  /** One line for each turn, ending with the id: the guides tell people to compare the last ones of the conversation. */
   #logSession(sessionId: string): void {
-    this.#ports.log.info(`Group ${this.folder}: Session initialized: ${sessionId}`)
+    const what = this.name === 'chat' ? 'Session' : 'Session of a task'
+    this.#ports.log.info(`Group ${this.folder}: ${what} initialized: ${sessionId}`)
   }
 }
 

@@ -2,7 +2,7 @@ import type { TurnOutcome } from '../container/agent-run.ts'
 import { visibleAnswer } from '../domain/answer.ts'
 import type { Instant } from '../domain/clock.ts'
 import { failureText, taskFailureText } from '../domain/failure.ts'
-import { type Effect, nextTurn, type Step, type TurnEvent, type TurnId } from '../domain/turn.ts'
+import { type Effect, isObstacle, nextTurn, type Step, type TurnEvent, type TurnId } from '../domain/turn.ts'
 import type { Store } from '../store/store.ts'
 import type { StoredTurn } from '../store/turns.ts'
 import type { Feed } from './feed.ts'
@@ -158,8 +158,9 @@ export class TurnLedger {
         const { reason, retryAt } = effect
         const text = failureText({ reason, detail, retryAt, timeZone: this.#rules.timeZone })
         // What is parked may be tried and fail again without anybody having said more: that is one piece of news.
-        const parks = reason === 'login' || reason === 'setup'
-        const key = parks ? `parked-${jid}-${this.#newest(claimed)}-told-${reason}` : `turn-${turn.id}-told-${turn.tries}`
+        const key = isObstacle(reason)
+          ? `parked-${jid}-${this.#newest(claimed)}-told-${reason}`
+          : `turn-${turn.id}-told-${turn.tries}`
         return void this.tell({ jid, text, key, turnId: turn.id })
       }
       case 'forget-session':

@@ -325,3 +325,20 @@ test('closing lets the container go by itself, and kills it when it does not', a
   await killed
   assert.equal(stubborn.container.kills, 1)
 })
+
+test('a kill that the engine does not carry out is tried again until the container is gone', async (t) => {
+  const { run, container, clock } = start(t)
+  const kill = container.kill.bind(container)
+  const silent = t.mock.method(container, 'kill', () => Promise.reject(new Error('the engine does not answer')))
+  const outcome = ask(run, request)
+  clock.advance(60_000 + 5_000)
+  for (let n = 2; n < 4; n++) {
+    await new Promise(setImmediate)
+    clock.advance(30_000)
+  }
+  assert.equal(silent.mock.callCount(), 3)
+  silent.mock.mockImplementation(kill)
+  await new Promise(setImmediate)
+  clock.advance(30_000)
+  assert.deepEqual([(await outcome).type, clock.waiting], ['failed', 0])
+})

@@ -42,6 +42,7 @@ export type RunListener = {
 
 /** Between an interrupt and the kill that follows when it shows no effect. */
 const INTERRUPT_GRACE_MS = 5_000
+const KILL_AGAIN_MS = 30_000
 /** A container that prints more than this at once, or faster than this in the long run, is flooding us, be it with frames. */
 const OUTPUT = { burst: 16 * 1024 * 1024, perSecond: 256 * 1024 }
 /** What a line counts for beside its bytes: to read a short one takes as long. */
@@ -118,7 +119,10 @@ export class AgentRun {
   #cancelTimer: () => void = () => {}
   #sessionId: string | undefined
   #names = 0
+  #cancelKill: () => void = () => {}
+  /** Nothing more goes in. */
   #over = false
+  #gone = false
   #printable = OUTPUT.burst
   #printedAt: number
   #flooded = false
@@ -250,11 +254,14 @@ export class AgentRun {
     cancel()
   }
 
+  /** By force, and again until it is gone: an engine may not answer for a while. */
   async kill(): Promise<void> {
     try {
       await this.#container.kill()
     } catch (error) {
       this.#note(`could not be killed: ${errorText(error)}`)
+      this.#cancelKill()
+      if (!this.#gone) this.#cancelKill = this.#clock.wakeAt(this.#clock.now() + KILL_AGAIN_MS, () => void this.kill())
     }
   }
 
@@ -274,6 +281,8 @@ export class AgentRun {
   async #live(): Promise<void> {
     const [exit] = await Promise.all([this.#exit(), this.#readFrames(), this.#readErrors()])
     this.#over = true
+    this.#gone = true
+    this.#cancelKill()
     this.#settle(this.#inFlight.length, this.#outcomeOfExit(exit))
     await this.#cleanUp()
     this.#log.close(exit instanceof Error ? exit.message : `exit code ${exit.code}${exit.oomKilled ? ', out of memory' : ''}`)

@@ -26,6 +26,8 @@ function whatHappened(reason: FailureClass, detail: string): string {
       return `I cannot reach the model: the login is missing or not accepted (${detail}).`
     case 'setup':
       return `I cannot start: ${detail}`
+    case 'billing':
+      return `The account that pays for the model has nothing left (${detail}).`
     case 'engine':
       return `The container engine does not answer, so I cannot work right now (${detail}).`
     case 'oom':
@@ -54,6 +56,7 @@ function whatToDo(reason: FailureClass, again: boolean): string {
     case 'login':
       return 'Put ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN into .env and restart, or log in with `claude` on this machine; your message is kept and answered then.'
     case 'setup':
+    case 'billing':
       return 'Your message is kept. I look again every ten minutes, and at once with your next message.'
     case 'engine':
       return 'I gave up on this message; please send it again later.'

@@ -38,6 +38,7 @@ test('every failure class goes the way of the table, at its first failure', () =
   const table: [FailureClass, string][] = [
     ['login', 'waits: tell-chat park-chat'],
     ['setup', 'waits: tell-chat park-chat'],
+    ['billing', 'waits: tell-chat park-chat'],
     ['invalid-request', 'failed: tell-chat give-up-messages'],
     ['too-large', 'failed: tell-chat give-up-messages'],
     ['overload', 'again at 6000:'],

@@ -15,7 +15,12 @@ export type TurnId = number & { readonly brand: 'TurnId' }
 export type RunningTurn = Extract<Turn, { state: 'running' }>
 
 /** What only a person can put right. */
-export type Obstacle = 'login' | 'setup'
+export const OBSTACLES = ['login', 'setup', 'billing'] as const
+export type Obstacle = (typeof OBSTACLES)[number]
+
+export function isObstacle(reason: string): reason is Obstacle {
+  return OBSTACLES.some((known) => known === reason)
+}
 
 export type FailureClass =
   | 'login'
@@ -26,6 +31,8 @@ export type FailureClass =
   | 'engine'
   /** Something a person must put right first: the image, a folder. */
   | 'setup'
+  /** The account that pays for the model has nothing left. */
+  | 'billing'
   | 'session-lost'
   | 'invalid-request'
   | 'too-large'
@@ -103,6 +110,7 @@ function afterFailure(turn: RunningTurn, event: Failed, { maxRetries, parks = tr
   switch (reason) {
     case 'login':
     case 'setup':
+    case 'billing':
       return parks ? park(turn, { at, reason }) : fail(turn, event, [])
     case 'invalid-request':
     case 'too-large':

@@ -1,6 +1,6 @@
 import type { Database, Statement } from 'better-sqlite3'
 import { z } from 'zod'
-import type { FailureClass, Obstacle, Turn, TurnId } from '../domain/turn.ts'
+import { type FailureClass, isObstacle, OBSTACLES, type Obstacle, type Turn, type TurnId } from '../domain/turn.ts'
 
 /** Where a turn is worked on: in the conversation of its group, or beside it. */
 export type TurnLane = 'chat' | 'isolated'
@@ -29,7 +29,7 @@ const trouble = z.object({
   jid: z.string(),
   folder: z.string(),
   state: z.enum(['failed', 'pending']),
-  waitsFor: z.enum(['login', 'setup']).nullable(),
+  waitsFor: z.enum(OBSTACLES).nullable(),
   at: z.int(),
   why: z.string(),
 })
@@ -269,5 +269,5 @@ function stateOf(r: z.infer<typeof row>): Turn {
 }
 
 function obstacleOf(reason: string | null): { waitsFor?: Obstacle } {
-  return reason === 'login' || reason === 'setup' ? { waitsFor: reason } : {}
+  return reason !== null && isObstacle(reason) ? { waitsFor: reason } : {}
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import type { IpcRequest } from '@nanoclaw/protocol'
@@ -103,8 +103,59 @@ test('a subagent uses the tools too', async (t) => {
     prompt: call('send_message', { text: 'from below' }),
   }
   const { result } = await seat.turn(randomUUID(), `!tool Agent ${JSON.stringify(task)}`)
-  await until(() => seat.requests.length === 1, 'the subagent sent its message')
-  assert.deepEqual(seat.requests, [{ type: 'message', text: 'from below' }], String(result))
+  assert.deepEqual(seat.requests, [{ type: 'message', text: 'from below', targetJid: 'test@g.us' }], String(result))
+})
+
+test('a subagent is waited for: what it found is in the answer', async (t) => {
+  const seat = await agentSeat(t)
+  const task = {
+    description: 'Look',
+    subagent_type: 'general-purpose',
+    prompt: '!tool Bash {"command":"sleep 1; echo $((6 * 7)) keys"}',
+  }
+  const { result } = await seat.turn(randomUUID(), `!tool Agent ${JSON.stringify(task)}`)
+  assert.match(String(result), /42 keys/)
+})
+
+test('nothing is offered to the agent that would go on after its answer', async (t) => {
+  const seat = await agentSeat(t)
+  const wishes = [
+    ['Bash', { command: 'sleep 1; echo in time', run_in_background: true }],
+    ...['Workflow', 'Monitor', 'ScheduleWakeup', 'CronCreate'].map((name) => [name, {}] as const),
+  ]
+  const prompt = wishes.map(([name, input]) => `!tool ${name} ${JSON.stringify(input)}`).join('\n')
+  const { result } = await seat.turn(randomUUID(), prompt)
+  const brought = JSON.stringify((JSON.parse(seat.asked()) as { messages: unknown }).messages)
+  assert.equal(brought.match(/No such tool available/g)?.length, 4, String(result))
+  assert.match(brought, /in time/)
+})
+
+test('what waits behind a turn that is stopped is not begun', async (t) => {
+  const seat = await agentSeat(t)
+  const [first, followUp] = [randomUUID(), randomUUID()]
+  const turn = seat.turn(first, '!slow 200 100')
+  const said = () => seat.frames.filter(({ type }) => type === 'activity').length
+  await until(() => said() > 0, 'the agent is speaking')
+  seat.send({ type: 'followup', uuid: followUp, prompt: '!tool Bash {"command":"touch begun"}' })
+  const before = said()
+  await until(() => said() > before + 3, 'it goes on speaking')
+  seat.send({ type: 'interrupt' })
+  const { errorClass, consumed } = await turn
+  assert.deepEqual([errorClass, consumed], ['interrupted', [first, followUp]])
+  assert.equal((await seat.turn(randomUUID(), '!echo next')).result, 'next')
+  assert.equal(existsSync(path.join(seat.group, 'begun')), false)
+})
+
+test('a run that fails by itself ends, and says why', async (t) => {
+  const seat = await agentSeat(t)
+  const { newSessionId } = await seat.turn(randomUUID(), '!echo x')
+  const transcript = path.join(seat.sessions, 'projects/-workspace-group', `${newSessionId}.jsonl`)
+  rmSync(transcript)
+  mkdirSync(transcript)
+  const uuid = randomUUID()
+  const { errorClass, error } = await seat.turn(uuid, '!echo y', { earlier: [randomUUID()] })
+  assert.deepEqual([errorClass, /EISDIR/.test(String(error))], ['crash', true])
+  assert.equal(await seat.ended, 1)
 })
 
 test('an interrupt during a waiting call ends the turn at once, and the next turn works', async (t) => {

@@ -81,8 +81,9 @@ type Parts = { root: string; model: DemoModel; input: RunnerInput; replies: Repl
 
 export class AgentSeat {
   readonly model: DemoModel
-  /** The group's folder. */
+  /** The group's folder, and what Claude Code keeps for it. */
   readonly group: string
+  readonly sessions: string
   /** Every request of the agent, in the order they were found. */
   readonly requests: IpcRequest[] = []
   readonly frames: RunnerFrame[] = []
@@ -91,19 +92,21 @@ export class AgentSeat {
   readonly #ipc: string
   readonly #replies: Replies
   readonly #child: ChildProcess
-  readonly #ended: Promise<number | null>
+  /** The exit code of the run. */
+  readonly ended: Promise<number | null>
   readonly #looking: NodeJS.Timeout
 
   constructor({ root, model, input, replies }: Parts) {
     this.model = model
     this.group = path.join(root, 'group')
+    this.sessions = path.join(root, 'claude')
     this.#ipc = path.join(root, 'ipc')
     this.#replies = replies
     const volumes = MOUNTS.flatMap((mount) => ['-v', `${root}/${mount}`])
     const skills = ['-v', `${PROJECT}/container/skills:/home/node/.claude/skills:ro`]
     const words = ['run', '--rm', '-i', '--init', '--network', 'none', ...volumes, ...skills, IMAGE]
     this.#child = spawn('docker', words, { stdio: ['pipe', 'pipe', 'pipe'] })
-    this.#ended = new Promise((resolve) => this.#child.once('close', resolve))
+    this.ended = new Promise((resolve) => this.#child.once('close', resolve))
     this.#listen()
     this.#looking = setInterval(() => this.#look(), LOOK_EVERY_MS)
     this.#write(input)
@@ -133,7 +136,7 @@ export class AgentSeat {
   /** The end of stdin; resolves with the exit code. */
   async leave(): Promise<number | null> {
     this.#child.stdin?.end()
-    const code = await this.#ended
+    const code = await this.ended
     clearInterval(this.#looking)
     return code
   }

@@ -91,6 +91,7 @@ const CLASSES = [
   'budget',
   'interrupted',
   'setup',
+  'billing',
   'crash',
   'owner',
 ]

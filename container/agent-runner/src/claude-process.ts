@@ -39,6 +39,7 @@ export function claudeArguments(options: ClaudeOptions): string[] {
     ...(options.model ? [`--model=${options.model}`] : []),
     ...(options.resume ? [`--resume=${options.resume}`] : []),
     `--allowedTools=${options.allowedTools.join(',')}`,
+    `--disallowedTools=${options.disallowedTools.join(',')}`,
     `--setting-sources=${options.settingSources.join(',')}`,
     `--permission-mode=${options.permissionMode}`,
     '--allow-dangerously-skip-permissions',

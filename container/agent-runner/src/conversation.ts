@@ -105,7 +105,9 @@ export class Conversation {
     this.#requests.interrupt()
     if (this.#script) return this.#script.abort()
     this.#interrupting = true
-    await this.#query?.interrupt()
+    // Not in its type, but in SDK 0.3.329: without it, what waits behind the turn would be begun, and nobody would know.
+    const query: { interrupt(options: { cancelQueued: true }): Promise<unknown> } | undefined = this.#query
+    await query?.interrupt({ cancelQueued: true })
   }
 
   /** Does not wait: while a script decides about a turn, an interrupt must be heard. */
@@ -140,7 +142,8 @@ export class Conversation {
   async #push({ uuid, prompt }: { uuid: string; prompt: string }): Promise<void> {
     const servers = this.#input.mcpServers && this.#query ? await this.#query.mcpServerStatus() : []
     const content = await withPictures((prompt + this.#servers.news(servers) + this.#takeNotice()).toWellFormed())
-    this.#messages.push({ uuid, content })
+    // Meanwhile it may have been stopped, with what ran before it.
+    if (this.#inFlight.has(uuid) && !this.#interrupting) this.#messages.push({ uuid, content })
   }
 
   #takeNotice(): string {
@@ -194,12 +197,13 @@ export class Conversation {
     // An error or an interrupt ends everything that was pushed; a success, exactly what it names.
     const consumed = message.is_error || interrupted ? [...this.#inFlight] : named.filter((uuid) => this.#inFlight.has(uuid))
     const frame = resultFrame(message, { lastText: this.#lastText, consumed, interrupted })
-    // A result that answers nothing of ours (a background task's) is no turn's answer.
-    if (consumed.length === 0 && frame.status === 'success') return
-    for (const uuid of consumed) this.#inFlight.delete(uuid)
     const answerId = this.#lastId
     this.#lastText = ''
     this.#lastId = undefined
+    // A result that answers nothing of ours is no turn's answer.
+    if (consumed.length === 0 && frame.status === 'success')
+      return console.error('runner: a result answered nothing and was dropped')
+    for (const uuid of consumed) this.#inFlight.delete(uuid)
     this.#interrupting = false
     this.#failed = frame.status === 'error' && !interrupted
     this.#emit({ ...frame, ...(answerId === undefined ? {} : { answerId }) })
@@ -218,5 +222,8 @@ export class Conversation {
     const errorClass = classifyFailure({ status: undefined, text })
     this.#emit({ type: 'result', status: 'error', result: null, error: text, errorClass, consumed: [...this.#inFlight] })
     this.#inFlight.clear()
+    // Else the run would wait for what the SDK says next, which is nothing.
+    this.#messages.end()
+    this.#query?.close()
   }
 }

@@ -5,6 +5,8 @@ import net from 'node:net'
 export const GATEWAY_SOCKET = '/run/nanoclaw/gateway.sock'
 const GATEWAY_PORT = 4180
 const ENV_FILE = '/workspace/env-dir/env'
+/** What an agent may ask for, as long as a turn may take unless the owner said otherwise; it asks for two minutes if it does not say. */
+const LONGEST_COMMAND_MS = 30 * 60_000
 
 const LOGIN_VARIABLES = ['CLAUDE_CODE_OAUTH_TOKEN', 'ANTHROPIC_API_KEY', 'ANTHROPIC_BASE_URL']
 /** They would load code into, or change the output of, the processes that inherit them. */
@@ -52,6 +54,9 @@ export function claudeEnvironment({
     ...login,
     ...(gateway ? { ANTHROPIC_BASE_URL: `http://127.0.0.1:${GATEWAY_PORT}` } : {}),
     CLAUDE_CODE_ADDITIONAL_DIRECTORIES_CLAUDE_MD: '1',
+    // A turn has one answer: subagents and commands end before it, however long they take.
+    CLAUDE_CODE_DISABLE_BACKGROUND_TASKS: '1',
+    BASH_MAX_TIMEOUT_MS: String(LONGEST_COMMAND_MS),
     CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
     // The host retries a turn by its own table; retries of both would multiply.
     CLAUDE_CODE_MAX_RETRIES: '2',

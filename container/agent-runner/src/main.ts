@@ -78,12 +78,10 @@ async function withoutOversizedSession(input: Input): Promise<Input> {
   const { sessionId, maxTranscriptBytes: maxBytes, assistantName, ...rest } = input
   if (sessionId === undefined) return input
   const file = transcriptPath(sessionId, process.env.HOME ?? '/home/node')
-  const archive = await archiveOversized({ file, maxBytes, assistantName })
-  if (archive === undefined) return input
-  console.error(
-    `runner: the transcript of session ${sessionId} is over its limit; it is archived as ${archive} and a fresh session starts`,
-  )
-  const note = `The conversation so far had become too long and is archived in ${archive}; look there for what was said before.`
+  const archived = await archiveOversized({ file, maxBytes, assistantName })
+  if (archived === undefined) return input
+  console.error(`runner: the transcript of session ${sessionId} is over its limit, a fresh session starts. It is ${archived}`)
+  const note = `The conversation so far had become too long and is ${archived}.`
   return {
     ...rest,
     assistantName,

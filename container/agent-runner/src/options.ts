@@ -30,11 +30,15 @@ const ALLOWED_TOOLS = [
   ...['Task', 'TaskCreate', 'TaskGet', 'TaskList', 'TaskUpdate', 'TaskStop', 'mcp__nanoclaw__*'],
 ]
 
+/** What would go on after a turn's answer, or come back later: nobody would hear of it. `schedule_task` is there for that. */
+const DISALLOWED_TOOLS = ['Workflow', 'Monitor', 'ScheduleWakeup', 'CronCreate', 'CronDelete', 'CronList']
+
 /** The part of the SDK's options that we always set; `claudeArguments` builds the same command line from it as the SDK. */
 export type ClaudeOptions = Options & {
   cwd: string
   env: Record<string, string>
   allowedTools: string[]
+  disallowedTools: string[]
   settingSources: ('project' | 'user')[]
   permissionMode: 'bypassPermissions'
   additionalDirectories: string[]
@@ -56,6 +60,7 @@ export function claudeOptions({ input, env, emit }: { input: Input; env: Record<
     permissionMode: 'bypassPermissions',
     allowDangerouslySkipPermissions: true,
     allowedTools: ALLOWED_TOOLS,
+    disallowedTools: DISALLOWED_TOOLS,
     additionalDirectories: extraDirectories(),
     includePartialMessages: true,
     hooks: { PreCompact: [{ hooks: [async (hook) => beforeCompaction(hook as PreCompactHookInput, { input, emit })] }] },

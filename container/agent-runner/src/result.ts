@@ -18,9 +18,9 @@ export function resultFrame(
   if (interrupted) {
     return { ...common, status: 'error', result: lastText || null, error: 'The turn was interrupted.', errorClass: 'interrupted' }
   }
-  const text = withoutAdvice(message.subtype === 'success' ? message.result : message.errors.join('; '))
   if (!message.is_error && message.subtype === 'success')
-    return { ...common, status: 'success', result: text || lastText || null }
+    return { ...common, status: 'success', result: message.result || lastText || null }
+  const text = withoutAdvice(message.subtype === 'success' ? message.result : message.errors.join('; '))
   return {
     ...common,
     status: 'error',
@@ -32,7 +32,8 @@ export function resultFrame(
 
 /** Claude Code advises to look at its gateway; that is ours, and the person in the chat has none. */
 export function withoutAdvice(text: string): string {
-  return text.replace(/\s*[^.]*\b(inference gateway \([^)]*\)|ANTHROPIC_BASE_URL)[^.]*\./g, '')
+  const sentences = text.split(/(?<=\.)(?=\s)/)
+  return sentences.filter((sentence) => !/\binference gateway \(|\bANTHROPIC_BASE_URL\b/.test(sentence)).join('')
 }
 
 function failureOf(message: SDKResultMessage, text: string): RunnerFailure {
@@ -43,6 +44,7 @@ function failureOf(message: SDKResultMessage, text: string): RunnerFailure {
 /** The class of a failure from its HTTP status where there is one, else from the words Claude Code uses. */
 export function classifyFailure({ status, text }: { status: number | undefined; text: string }): RunnerFailure {
   if (/no conversation found/i.test(text)) return 'session-lost'
+  if (status === 402 || /credit balance is too low/i.test(text)) return 'billing'
   if (status === 401 || status === 403 || /invalid api key|\/login|oauth token (has )?(expired|been revoked)/i.test(text))
     return 'login'
   if (status === 413 || /prompt is too long|request too large/i.test(text)) return 'too-large'

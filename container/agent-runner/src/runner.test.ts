@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { lines, MAX_FRAME_BYTES, runnerFrame } from '@nanoclaw/protocol'
 import { claudeEnvironment, readEnvDir } from './environment.ts'
 import { emitter } from './frames.ts'
-import { classifyFailure, withoutAdvice } from './result.ts'
+import { classifyFailure, resultFrame, withoutAdvice } from './result.ts'
 
 test('a frame never exceeds the limit: a longer answer is cut and says so', () => {
   const written: string[] = []
@@ -52,7 +52,9 @@ test('what would load code into claude or its tools is not inherited', () => {
   assert.deepEqual(Object.keys(env).sort(), [
     'ANTHROPIC_API_KEY',
     'ANTHROPIC_BASE_URL',
+    'BASH_MAX_TIMEOUT_MS',
     'CLAUDE_CODE_ADDITIONAL_DIRECTORIES_CLAUDE_MD',
+    'CLAUDE_CODE_DISABLE_BACKGROUND_TASKS',
     'CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC',
     'CLAUDE_CODE_MAX_RETRIES',
     'PATH',
@@ -63,6 +65,8 @@ test('what would load code into claude or its tools is not inherited', () => {
 test('failures are classified by status first, then by the words of Claude Code', () => {
   const table: [number | undefined, string, string][] = [
     [401, 'Failed to authenticate. API Error: 401', 'login'],
+    [402, 'API Error: 402 billing', 'billing'],
+    [400, 'API Error: 400 Your credit balance is too low to access the Anthropic API.', 'billing'],
     [undefined, 'Invalid API key · Please run /login', 'login'],
     [429, 'API Error: Request rejected (429)', 'rate-limit'],
     [529, 'API Error: 529', 'overload'],
@@ -88,6 +92,18 @@ test("Claude Code's advice about a gateway that the person does not have is left
     withoutAdvice('API Error: Connection dropped (ECONNRESET). Check the gateway set in ANTHROPIC_BASE_URL, then try again.'),
     'API Error: Connection dropped (ECONNRESET).',
   )
+})
+
+test('an answer is what the agent said, also when it is about settings of ours', () => {
+  const result = '1. Open .env\n2. Add the line ANTHROPIC_BASE_URL=http://127.0.0.1:8080.\n3. Restart. Done.'
+  const usage = { input_tokens: 1, output_tokens: 1, cache_creation_input_tokens: 0, cache_read_input_tokens: 0 }
+  const message = { type: 'result', subtype: 'success', is_error: false, result, usage, total_cost_usd: 0, session_id: 's' }
+  const frame = resultFrame(message as unknown as Parameters<typeof resultFrame>[0], {
+    lastText: '',
+    consumed: [],
+    interrupted: false,
+  })
+  assert.equal(frame.result, result)
 })
 
 test('lines are split across chunks, over-long ones dropped with their size, and the last needs no newline', async () => {

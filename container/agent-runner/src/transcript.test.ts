@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
-import { archiveConversation, findEarlierTry } from './transcript.ts'
+import { archiveConversation, archiveOversized, findEarlierTry } from './transcript.ts'
 
 const prompt = (uuid: string, text: string) => ({ type: 'user', uuid, message: { role: 'user', content: text } })
 const toolCall = {
@@ -109,4 +109,14 @@ test('an archived conversation has what both said, and nothing else', async (t) 
   assert.deepEqual(readdirSync(archive), ['2026-01-31-120000.md'])
   const text = readFileSync(path.join(archive, '2026-01-31-120000.md'), 'utf8')
   assert.match(text, /\*\*User\*\* \(\):\n\nwhat is it\?\n\n---\n\n\*\*Andy\*\* \(\):\n\na cat\n$/)
+})
+
+test('a transcript over its limit that cannot be archived is told as that', async (t) => {
+  const { file } = transcript(t, [])
+  writeFileSync(file, 'x'.repeat(100))
+  const wish = { file, assistantName: 'Andy' }
+  assert.equal(await archiveOversized({ ...wish, maxBytes: 100 }), undefined)
+  rmSync(file)
+  mkdirSync(file)
+  assert.match((await archiveOversized({ ...wish, maxBytes: 0 })) ?? '', /^not archived: EISDIR/)
 })

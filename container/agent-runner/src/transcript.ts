@@ -137,8 +137,8 @@ export async function archiveConversation({
 }
 
 /**
- * A transcript over the limit is archived before resuming it gets slow and then fails. Returns where it is kept now;
- * undefined when the session can be resumed.
+ * A transcript over the limit is archived before resuming it gets slow and then fails. Returns what became of it, in words;
+ * undefined when the session can be resumed. Never rejects: without an archive, too, only a fresh session goes on.
  */
 export async function archiveOversized({
   file,
@@ -150,7 +150,12 @@ export async function archiveOversized({
   assistantName: string
 }): Promise<string | undefined> {
   const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0
-  return size > maxBytes ? ((await archiveConversation({ transcript: file, assistantName })) ?? ARCHIVE) : undefined
+  if (size <= maxBytes) return undefined
+  try {
+    return `archived in ${(await archiveConversation({ transcript: file, assistantName })) ?? ARCHIVE}; look there for what was said before`
+  } catch (error) {
+    return `not archived: ${error instanceof Error ? error.message : error}`
+  }
 }
 
 /**

@@ -80,10 +80,10 @@ export function judgeMemory({
   })
 }
 
-/** What could be had without swapping; Node's own number counts caches as used. */
+/** What could be had without swapping: caches count as free. */
 function availableMemory(): number {
   const kib = /^MemAvailable:\s+(\d+) kB$/m.exec(textOf('/proc/meminfo'))?.[1]
-  return kib === undefined ? os.freemem() : Number(kib) * 1024
+  return kib === undefined ? process.availableMemory() : Number(kib) * 1024
 }
 
 function gb(bytes: number): string {
