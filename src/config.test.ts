@@ -87,8 +87,11 @@ test('a missing .env has no values', () => {
 
 test('a line that has only a remark behind its name sets nothing', (t) => {
   const file = path.join(temporaryFolder(t), '.env')
-  writeFileSync(file, 'ANTHROPIC_API_KEY=   # put yours here\nTZ=UTC # theirs\nEMPTY=""\nPASSPHRASE="a # b"\nCOLOUR=a#b\n')
-  assert.deepEqual(readEnvFile(file), { TZ: 'UTC', PASSPHRASE: 'a # b', COLOUR: 'a#b' })
+  writeFileSync(
+    file,
+    'ANTHROPIC_API_KEY=   # put yours here\nTZ=UTC # theirs\nEMPTY=""\nPASSPHRASE="a # b"\nCOLOUR=a#b\nHASH=#abc \n',
+  )
+  assert.deepEqual(readEnvFile(file), { TZ: 'UTC', PASSPHRASE: 'a # b', COLOUR: 'a#b', HASH: '#abc' })
 })
 
 test('nobody transcribes by default, and a command and an endpoint exclude each other', (t) => {

@@ -230,7 +230,7 @@ function privateFolder(root: string, env: Environment): string {
 export function readEnvFile(file: string): Record<string, string> {
   const values: Record<string, string> = {}
   for (const line of readIfThere(file).split(/\r?\n/)) {
-    const match = /^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*$/.exec(line)
+    const match = /^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)$/.exec(line)
     const value = unquote(match?.[2] ?? '')
     if (match?.[1] && value) values[match[1]] = value
   }
@@ -238,8 +238,8 @@ export function readEnvFile(file: string): Record<string, string> {
 }
 
 function unquote(value: string): string {
-  const quoted = /^(["'])(.*?)\1(\s+#.*)?$/.exec(value)
-  return quoted ? (quoted[2] ?? '') : value.replace(/(^|\s+)#.*$/, '')
+  const quoted = /^\s*(["'])(.*?)\1(\s+#.*)?\s*$/.exec(value)
+  return quoted ? (quoted[2] ?? '') : value.replace(/\s#.*$/, '').trim()
 }
 
 function readIfThere(file: string): string {

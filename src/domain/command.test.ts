@@ -45,4 +45,6 @@ test('a command stands behind a marker, or set off from the trigger, too', () =>
     'new hard',
     'status',
   ])
+  const signs = ['? ', ' — ', '、', '، ', '\u200b ', '… ', ' 👋 ']
+  for (const sign of signs) assert.equal(name(`@Andy${sign}/stop`), 'stop', sign)
 })

@@ -34,6 +34,6 @@ export function agentCommandOf(text: string, trigger: string): string | undefine
 function bareText(text: string, trigger: string): string {
   const bare = text.trim()
   if (bare.length > LOOKED_AT) return ''
-  const called = wordsBehind(trigger)(bare)?.replace(/^[\s,:;.!–-]+/u, '') ?? bare
+  const called = wordsBehind(trigger)(bare)?.replace(/^[^\p{L}\p{N}/]+/u, '') ?? bare
   return called.toLowerCase().replaceAll(/\s+/g, ' ').trim()
 }

@@ -134,13 +134,16 @@ test('what decrypted to no message before a restart is dropped after it, and wha
 })
 
 test('what waits in the journal when a link ends is told after the next one, also what the owner wrote', async (t) => {
-  const world = await World.linked(t, { settings: { hasOwnNumber: false } })
+  const clock = new ManualClock()
+  const world = await World.linked(t, { clock, settings: { hasOwnNumber: false } })
   const { server, olga, alice, notebook } = world
   notebook.full = new Error('the disk is full')
+  notebook.told = 0
   await server.writeFromPhone(olga, 'of my own', alice)
-  await until(() => journalled(world) === 1, 'it is in the journal')
+  await until(() => notebook.told === 1, 'it is in the journal, and will be tried again')
   server.unlink(olga)
   await until(() => world.channel.state.state === 'logged-out', 'it knows')
+  clock.advance(30_000)
   notebook.full = undefined
   await world.link()
   assert.equal((await world.heard('of my own')).fromMe, true)
@@ -162,6 +165,10 @@ test('a message that can never be stored is dropped in the end, but none for a d
   }
   await failWith(new TypeError('never'), 10)
   await failWith(Object.assign(new Error('later'), { code: 'SQLITE_FULL' }), 15)
+  notebook.full = new TypeError('once')
+  clock.advance(30_000)
+  await until(() => notebook.told === 16, 'it failed for another reason')
+  notebook.full = undefined
   clock.advance(30_000)
   await world.heard('later')
   await failWith(new AppError({ code: 'store.disk', fault: 'user', message: 'in the words of the store' }), 15)

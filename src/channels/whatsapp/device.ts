@@ -115,8 +115,7 @@ export class Device {
   /** Connects, and stays connected until the signal aborts, or only a person can help. */
   run(signal: AbortSignal): void {
     if (this.#running || signal.aborted) return
-    // Whose the messages are is known of a linked device only.
-    if (this.#auth.linked) this.#recover()
+    this.#recover()
     const over = this.#link
       .run(signal)
       .catch((error) => this.#warn('The connection ended unexpectedly', error))

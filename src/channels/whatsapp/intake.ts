@@ -79,6 +79,8 @@ export class Intake {
 
   /** Takes up what an earlier run, or a lost connection, left. Resolves as `take` does. */
   async recover(): Promise<void> {
+    // Whose the messages are is known of a linked device only.
+    if (!this.#parts.auth.linked) return
     const left = await this.#parts.journal.all()
     this.#stuck.clear()
     await Promise.all(left.map((received) => this.take(received)))
@@ -110,9 +112,9 @@ export class Intake {
 
   /** Logs that a message is dropped, or throws the error when another try may help. */
   #giveUp({ seq, stanza }: Received, error: unknown): void {
-    const tries = (this.#tries.get(seq) ?? 0) + 1
+    const tries = (this.#tries.get(seq) ?? 0) + (passes(error) ? 0 : 1)
     this.#tries.set(seq, tries)
-    const isHopeless = isRefused(error) || (tries >= MOST_TRIES && !passes(error))
+    const isHopeless = isRefused(error) || tries >= MOST_TRIES
     if (this.#stopped || !isHopeless) throw error
     const { id, from, participant } = stanza.attrs
     const whose = participant === undefined ? from : `${participant} in ${from}`
