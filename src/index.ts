@@ -25,7 +25,7 @@ import { callsForPerson, makeCourier, makeWhatsApp } from './host/channels.ts'
 import { makeLoginWatch } from './host/login.ts'
 import { makeCommands, makeIpc, makeRegistry, makeTasks } from './host/requests.ts'
 import { RunLogPruning } from './host/run-logs.ts'
-import { startSweep } from './host/sweep.ts'
+import { hourly, startSweep } from './host/sweep.ts'
 import { controlApi } from './web/api.ts'
 import { serveControl } from './web/control-server.ts'
 import { metricsApi } from './web/metrics.ts'
@@ -42,6 +42,8 @@ export type Host = {
 
 /** A request of an agent is recognised for so long after its file was last seen. */
 const IPC_MEMORY_MS = 24 * 60 * 60_000
+/** What was sent, and what became of tasks, is kept for so long. */
+const KEPT_MS = 90 * 24 * 60 * 60_000
 
 /** Starts the host in the documented order. Throws an `AppError`, with nothing left running, when it cannot. */
 export async function startHost(parts: HostParts): Promise<Host> {
@@ -164,6 +166,8 @@ async function startServices(base: Base): Promise<Host> {
     () => login.check(),
     () => ipc.sweep(),
     () => store.ipcRequests.prune(systemClock.now() - IPC_MEMORY_MS),
+    () => void store.outbox.prune(systemClock.now() - KEPT_MS),
+    hourly(() => store.tasks.pruneRuns({ before: systemClock.now() - KEPT_MS }), systemClock.now),
     () => secrets.refresh(),
     () => base.senders.policy(),
     () => audit.settle(),

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
+import SQLite from 'better-sqlite3'
 import { registerChat, storeWith, type TestContext } from '../../test/fakes/rooms.ts'
 import { Feed } from './feed.ts'
 import type { GroupChange } from './group-change.ts'
@@ -290,4 +291,23 @@ test('with its group, a task is paused and says why', (t) => {
       ['c', 'active', null, 60_000],
     ],
   )
+})
+
+test("a limit that cannot be read keeps its group's agent from working, and no change of the group loses it", (t) => {
+  const { registry: r, store, root } = registry(t, ['main', 'family'])
+  const db = new SQLite(path.join(root, 'messages.db'))
+  t.after(() => db.close())
+  const write = (config: string) => db.prepare("UPDATE groups SET container_config = ? WHERE folder = 'family'").run(config)
+  write('{"egress":{"policy":"nowhere"},"model":7,"effort":"low"}')
+  assert.throws(() => r.assertLimited('family'), { fault: 'user', message: /"family" .*: egress\. .*groups set family/ })
+  r.assertLimited('main')
+  assert.match(whyNot(r.set({ target: 'family', name: 'Us' })), /egress, model/)
+  assert.match(whyNot(r.set({ target: 'family', config: { model: null } })), /: egress\./)
+  text(r.set({ target: 'family', config: { model: null, egress: { policy: 'off' } } }))
+  assert.deepEqual(store.groups.find('family')?.config, { effort: 'low', egress: { policy: 'off' } })
+  r.assertLimited('family')
+  write('{"model":7}')
+  r.assertLimited('family')
+  write('[]')
+  assert.throws(() => r.assertLimited('family'), { fault: 'user' })
 })

@@ -1,10 +1,12 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import type { Instant } from '../domain/clock.ts'
+import { AppError } from '../domain/errors.ts'
 import { type ContainerConfig, folderProblem, type Group, localJid, type RegisteredChat } from '../domain/group.ts'
 import { isFolder, isTerminal, type Registration, registrationProblem } from '../domain/registration.ts'
 import { nextBatch } from '../domain/routing.ts'
 import { everybody, type SenderJudge } from '../domain/senders.ts'
+import { howToMend } from '../store/groups.ts'
 import type { Store } from '../store/store.ts'
 import {
   done,
@@ -31,6 +33,9 @@ export type GroupPorts = {
 }
 
 export type GroupRules = { root: string; assistantName: string }
+
+/** Without one of these, an agent may do more than it was meant to. */
+const LIMITING: ReadonlySet<string> = new Set(['network', 'egress', 'budget', 'limits', 'isolation', 'timeout'])
 
 /** Which chats are answered, by which group, and how they call it. */
 export class GroupRegistry {
@@ -99,17 +104,27 @@ export class GroupRegistry {
 
   /** Changes a group, or how a chat calls it. */
   set(settings: GroupSettings): GroupChange {
+    const { store } = this.#ports
     return this.#change(() => {
       const found = this.#find(settings.target)
       if (found.type === 'refused') return found
       const chat = this.#chatToChange(settings, found)
       if (chat?.type === 'refused') return chat
+      const lost = store.groups.unusable(found.group.folder).filter((key) => settings.config?.[key] === undefined)
+      if (lost.length > 0) return refused(`Nothing was changed: ${unusableText(found.group.folder, lost)}`)
       const config = mergedConfig(found.group.config, settings.config)
       if (config.type === 'refused') return config
       const problem = settingsProblem(settings, found.group)
       if (problem !== undefined) return refused(`Nothing was changed: ${problem}.`)
       return this.#apply({ settings, group: found.group, chat: chat?.chat, config: config.config })
     })
+  }
+
+  /** Throws, for people, why no agent may work for a group: a limit is meant for it, and nobody can read which. */
+  assertLimited(folder: string): void {
+    const unread = this.#ports.store.groups.unusable(folder).filter((key) => LIMITING.has(key))
+    if (unread.length === 0) return
+    throw new AppError({ code: 'config.group', fault: 'user', message: unusableText(folder, unread) })
   }
 
   #apply({ settings, group, chat, config }: Applied): GroupChange {
@@ -288,6 +303,10 @@ export class GroupRegistry {
     if (change.type === 'done') this.#ports.changed()
     return change
   }
+}
+
+function unusableText(folder: string, keys: readonly string[]): string {
+  return `of the settings of the group "${folder}" these cannot be used: ${keys.join(', ')}. ${howToMend(folder)}`
 }
 
 /** Every installation has one main group, and the terminal is a chat of it. */

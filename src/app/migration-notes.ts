@@ -10,8 +10,9 @@ export function migrationNotes(store: Store): { at: Instant; text: string }[] {
   return notes.parse(JSON.parse(store.facts.get(FACT) ?? '[]'))
 }
 
-/** Keeps what a migration said, which happens before there is a store to keep it in. */
+/** Keeps what a migration said, which happens before there is a store to keep it in. What is said again is said anew. */
 export function keepMigrationNotes(store: Store, texts: readonly string[], at: Instant): void {
   if (texts.length === 0) return
-  store.facts.set(FACT, JSON.stringify([...migrationNotes(store), ...texts.map((text) => ({ at, text }))]))
+  const others = migrationNotes(store).filter(({ text }) => !texts.includes(text))
+  store.facts.set(FACT, JSON.stringify([...others, ...texts.map((text) => ({ at, text }))]))
 }

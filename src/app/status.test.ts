@@ -101,6 +101,21 @@ test('what is tried again, or waits for somebody, is in the status until it is o
   assert.deepEqual(troubles(), [])
 })
 
+test('what every start says again is there once, since the last one', (t) => {
+  const { store, clock, status } = office(t)
+  for (const texts of [['b is bad', 'moved'], ['b is bad']]) {
+    clock.advance(1)
+    keepMigrationNotes(store, texts, clock.now())
+  }
+  assert.deepEqual(
+    status().troubles.map(({ why, since }) => [why, clock.now() - since]),
+    [
+      ['moved', 1],
+      ['b is bad', 0],
+    ],
+  )
+})
+
 test('a task is in trouble until it ran well again', (t) => {
   const { store, clock, status, failRun } = office(t)
   store.tasks.add(task('t1'))

@@ -20,3 +20,13 @@ export function startSweep(chores: readonly (() => void)[], log: { error(text: s
   sweep()
   return () => clearInterval(timer)
 }
+
+/** A chore that takes a while, and that is done once an hour: the sweep asks each minute. */
+export function hourly(chore: () => void, now: () => number): () => void {
+  let last = Number.NEGATIVE_INFINITY
+  return () => {
+    if (now() - last < 60 * SWEEP_MS) return
+    last = now()
+    chore()
+  }
+}

@@ -4,6 +4,7 @@ import SQLite from 'better-sqlite3'
 import { AppError, errorText } from '../domain/errors.ts'
 import { syncToDisk } from '../files.ts'
 import { backUp } from './backup.ts'
+import { remakeTextIndex, TEXT_INDEX_REMADE, tableDamage, textIndexDamage } from './damage.ts'
 import { toldAsDisk } from './disk.ts'
 import { isV1 } from './v1/old-tables.ts'
 import { takeOver } from './v1/take-over.ts'
@@ -12,8 +13,8 @@ const MIGRATIONS = path.join(import.meta.dirname, 'migrations')
 
 /**
  * Opens `store/messages.db`, creating or migrating it; one of NanoClaw v1 is taken over, and `note` hears what became of it.
- * A file that is damaged, foreign, or newer than this program is refused before anything is written to it. Durable at every
- * commit: WAL with synchronous=FULL.
+ * A file that is damaged, foreign, or newer than this program is refused before anything is written to it; only a text index
+ * that is damaged is made anew. Durable at every commit: WAL with synchronous=FULL.
  */
 export function openDatabase(file: string, note: (text: string) => void = () => {}): SQLite.Database {
   try {
@@ -46,6 +47,10 @@ function prepare({ db, file, made, note }: Opening): SQLite.Database {
   db.pragma('journal_mode = WAL')
   db.pragma('synchronous = FULL')
   db.pragma('foreign_keys = ON')
+  if (textIndexDamage(db) !== undefined) {
+    note(TEXT_INDEX_REMADE)
+    remakeTextIndex(db)
+  }
   migrate(db, file)
   return db
 }
@@ -64,8 +69,8 @@ function whoMade(file: string): 'us' | 'v1' {
   // A transaction that a crash of v1 cut short lies in a journal, and a reader cannot undo it.
   const db = new SQLite(file, { readonly: !existsSync(`${file}-journal`) })
   try {
-    const result = db.pragma('quick_check(1)', { simple: true })
-    if (result !== 'ok') throw unusable(file, new Error(String(result)))
+    const damage = tableDamage(db)
+    if (damage !== undefined) throw unusable(file, new Error(damage))
     if (isV1(db)) return 'v1'
     const version = Number(db.pragma('user_version', { simple: true }))
     const newest = migrations().at(-1)?.version ?? 0

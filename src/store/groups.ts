@@ -2,6 +2,7 @@ import { mcpServers } from '@nanoclaw/protocol'
 import type { Database, Statement } from 'better-sqlite3'
 import { z } from 'zod'
 import type { ContainerConfig, Group, RegisteredChat } from '../domain/group.ts'
+import { objectIn } from './json.ts'
 
 const extraMount = z.object({
   hostPath: z.string().min(1).max(4_096),
@@ -45,6 +46,12 @@ export const containerConfig = z.object({
     .optional(),
   isolation: z.enum(['runc', 'runsc']).optional(),
 })
+
+/** Whether a setting can be used. One that we do not know may stay where it is, and is never read. */
+export function isUsable([key, value]: [string, unknown]): boolean {
+  const { shape } = containerConfig
+  return !Object.hasOwn(shape, key) || shape[key as keyof typeof shape].safeParse(value).success
+}
 
 const groupRow = z.object({ folder: z.string(), name: z.string(), is_main: z.int(), container_config: z.string() })
 const chatRow = z.object({
@@ -103,6 +110,21 @@ export class Groups {
     return row === undefined ? undefined : toGroup(row)
   }
 
+  /** The settings of a group that are there and cannot be used; the group is without them. */
+  unusable(folder: string): string[] {
+    const row = this.#byFolder.get(folder)
+    return row === undefined ? [] : settingsOf(row).unusable
+  }
+
+  /** What a person should know of settings that somebody wrote into the database, and that cannot be used. */
+  problems(): string[] {
+    return this.#all.all().flatMap((row) => {
+      const { folder, unusable } = settingsOf(row)
+      if (unusable.length === 0) return []
+      return `Group ${folder}: of its settings these cannot be used: ${unusable.join(', ')}. ${howToMend(folder)}`
+    })
+  }
+
   add(group: Group, at: number): void {
     this.#add.run({ ...group, isMain: group.isMain ? 1 : 0, config: JSON.stringify(group.config), at })
   }
@@ -150,10 +172,24 @@ export class Groups {
   }
 }
 
+/** How the owner gets rid of settings that cannot be used. */
+export function howToMend(folder: string): string {
+  return `Give each a new value, or null:  ./nanoclaw groups set ${folder} --config JSON`
+}
+
 function toGroup(raw: unknown): Group {
-  const row = groupRow.parse(raw)
-  const config: ContainerConfig = containerConfig.parse(JSON.parse(row.container_config))
-  return { folder: row.folder, name: row.name, isMain: row.is_main === 1, config }
+  const { folder, name, is_main: isMain } = groupRow.parse(raw)
+  return { folder, name, isMain: isMain === 1, config: settingsOf(raw).config }
+}
+
+/** One group's bad settings are no reason for the others not to be there. */
+function settingsOf(raw: unknown): { folder: string; config: ContainerConfig; unusable: string[] } {
+  const { folder, container_config: text } = groupRow.parse(raw)
+  const stored = objectIn(text)
+  if (!stored) return { folder, config: {}, unusable: Object.keys(containerConfig.shape) }
+  const settings = Object.entries(stored)
+  const config = containerConfig.parse(Object.fromEntries(settings.filter(isUsable)))
+  return { folder, config, unusable: settings.filter((one) => !isUsable(one)).map(([key]) => key) }
 }
 
 function toChat(raw: unknown): RegisteredChat {

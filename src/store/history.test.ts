@@ -4,6 +4,7 @@ import path from 'node:path'
 import { test } from 'node:test'
 import SQLite from 'better-sqlite3'
 import { registerChat, storeWith, type TestContext, temporaryFolder } from '../../test/fakes/rooms.ts'
+import { History, wordsOf } from './history.ts'
 import { Store } from './store.ts'
 
 function history(t: TestContext) {
@@ -42,6 +43,22 @@ test('a group finds what was said in its own chats, and never what was said else
   say('boiler three', 'local:main')
   assert.deepEqual(find('boiler'), ['boiler two', 'boiler one'])
   assert.deepEqual(find('bo'), ['boiler two', 'boiler one'])
+})
+
+test('a word that is repeated, in any case and with any accents, is looked for once, and of many the first eight', () => {
+  assert.deepEqual(wordsOf('CAFÉ zoe\u0308  Zoë cafe'), ['cafe', 'Zoë'])
+  assert.deepEqual(wordsOf('かく がく'), ['かく', 'がく'])
+  assert.deepEqual(wordsOf('a b c d e f g h i j'), ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'])
+})
+
+test('of what the index finds only the newest is looked at, whosever it is', (t) => {
+  const { say, file } = history(t)
+  say('boiler one')
+  for (const text of ['boiler two', 'boiler three']) say(text, 'local:main')
+  const db = new SQLite(file)
+  t.after(() => db.close())
+  const found = (mostHits: number) => new History(db, { mostHits }).search({ folder: 'family', query: 'boiler', limit: 9 }).length
+  assert.deepEqual([found(2), found(3)], [0, 1])
 })
 
 test('nothing in a query is an operator, and no query breaks the search', (t) => {

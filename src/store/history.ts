@@ -8,24 +8,32 @@ const row = z.object({ jid: z.string(), senderName: z.string(), text: z.string()
 /** The index knows pieces of three characters; words that are shorter are looked for in what was said last. */
 const SHORTEST_INDEXED = 3
 const LOOKED_AT = 20_000
+/** The index is of all groups: of what it finds, so much is asked whose it is, so that nobody's question holds the host up. */
+const MOST_HITS = 100_000
+/** Each word costs a search of its own. */
+const MOST_WORDS = 8
 
 /** What was said in a group's chats, searched by its text. */
 export class History {
   readonly #indexed: Statement
   readonly #newest: Statement
 
-  constructor(db: Database) {
+  constructor(db: Database, { mostHits = MOST_HITS } = {}) {
     const columns = 'm.chat_jid AS jid, m.sender_name AS senderName, m.content AS text, m.timestamp AS sentAt'
     const ofGroup = 'm.chat_jid IN (SELECT jid FROM registered_groups WHERE folder = :folder)'
     this.#indexed = db.prepare(`
-      SELECT ${columns} FROM messages_text AS t JOIN messages AS m ON m.seq = t.rowid
-      WHERE messages_text MATCH :words AND ${ofGroup} ORDER BY t.rowid DESC LIMIT ${LOOKED_AT}`)
+      SELECT ${columns} FROM (
+        SELECT rowid AS seq FROM messages_text WHERE messages_text MATCH :words ORDER BY rowid DESC LIMIT ${mostHits}
+      ) JOIN messages AS m USING (seq) WHERE ${ofGroup} ORDER BY seq DESC LIMIT ${LOOKED_AT}`)
     this.#newest = db.prepare(`SELECT ${columns} FROM messages AS m WHERE ${ofGroup} ORDER BY m.seq DESC LIMIT ${LOOKED_AT}`)
   }
 
-  /** Messages with all words of the query in them, newest first. Any text is a query: nothing in it is an operator. */
+  /**
+   * Messages with all words of the query in them, or its first eight, newest first. Any text is a query: nothing in it is an
+   * operator. What more than `mostHits` newer messages of all groups have in them, too, is not found.
+   */
   search({ folder, query, limit }: { folder: string; query: string; limit: number }): Said[] {
-    const words = query.replaceAll('\0', '').split(/\s+/u).filter(Boolean)
+    const words = wordsOf(query)
     const [short, long] = [words.filter((word) => isShort(word)), words.filter((word) => !isShort(word))]
     if (words.length === 0) return []
     const rows =
@@ -38,6 +46,20 @@ export class History {
     }
     return found
   }
+}
+
+/** The words of a query that differ for the index, which knows neither case nor accents; a few are enough. */
+export function wordsOf(query: string): string[] {
+  const words = query.replaceAll('\0', '').split(/\s+/u).filter(Boolean)
+  const different = new Map(words.map((word) => [folded(word), word]))
+  return [...different.values()].slice(0, MOST_WORDS)
+}
+
+function folded(word: string): string {
+  return word
+    .normalize('NFD')
+    .replaceAll(/[\u0300-\u036f]/gu, '')
+    .toLowerCase()
 }
 
 function isShort(word: string): boolean {

@@ -69,6 +69,7 @@ export class Outbox {
   readonly #tell: Statement
   readonly #toldIn: Statement
   readonly #openFiles: Statement
+  readonly #prune: Statement
 
   constructor(db: Database) {
     this.#add = db.prepare(`
@@ -96,14 +97,16 @@ export class Outbox {
     this.#counts = db.prepare(`
       SELECT state, count(*) AS n FROM outbox WHERE state IN ('pending', 'sending') GROUP BY state
       UNION ALL SELECT state, count(*) FROM outbox WHERE state IN ('failed', 'uncertain') AND closed_at >= ? GROUP BY state`)
-    this.#underWay = db.prepare(`SELECT ${COLUMNS} FROM outbox WHERE state = 'sending' ORDER BY seq`)
+    // In these words the index of what is open is used, which stays small.
+    const open = "state IN ('pending', 'sending')"
+    this.#underWay = db.prepare(`SELECT ${COLUMNS} FROM outbox WHERE ${open} AND state = 'sending' ORDER BY +seq`)
     const why = "coalesce(error, '') AS why"
     this.#troubles = db.prepare(`
       SELECT jid, state, ${why}, closed_at AS at FROM outbox WHERE state IN ('failed', 'uncertain') AND closed_at >= ?
       ORDER BY closed_at DESC, seq DESC LIMIT ?`)
     this.#retried = db.prepare(`
       SELECT jid, 'pending' AS state, ${why}, created_at AS at FROM outbox
-      WHERE state IN ('pending', 'sending') AND error IS NOT NULL ORDER BY seq DESC LIMIT ?`)
+      WHERE ${open} AND error IS NOT NULL ORDER BY +seq DESC LIMIT ?`)
     const lost = "state IN ('failed', 'uncertain') AND by_host = 0"
     this.#tell = db.prepare(`
       UPDATE outbox SET told_in = :id WHERE jid = :jid AND ${lost} AND told_in IS NULL
@@ -114,6 +117,13 @@ export class Outbox {
     this.#openFiles = db
       .prepare("SELECT file_path FROM outbox WHERE file_path IS NOT NULL AND state IN ('pending', 'sending')")
       .pluck()
+    // Parts go before the row they stand with. What is said of a turn that is open is known by its key, and not said again.
+    this.#prune = db.prepare(`
+      DELETE FROM outbox WHERE seq IN (
+        SELECT seq FROM outbox AS o WHERE state = 'sent' AND sent_at < ?
+          AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.head = o.seq)
+          AND NOT EXISTS (SELECT 1 FROM turns t WHERE t.id = o.turn_id AND t.state IN ('pending', 'running'))
+        ORDER BY sent_at LIMIT ${PRUNED_AT_ONCE})`)
   }
 
   /** A key that is there already changes nothing. */
@@ -183,6 +193,11 @@ export class Outbox {
     return this.#openFiles.all() as string[]
   }
 
+  /** Removes what was sent before a moment, some at a time; what was said stays among the messages. Returns how many went. */
+  prune(before: number): number {
+    return this.#prune.run(before).changes
+  }
+
   /**
    * What a chat did not get of what agents said there since it is registered. The first try of a turn takes along what no
    * agent was told before; further tries are told the same.
@@ -202,6 +217,8 @@ type Addition = {
   byHost?: boolean
   at: number
 }
+
+const PRUNED_AT_ONCE = 1_000
 
 /** So much of a text is enough to know which one it was. */
 const EXCERPT = 200

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import SQLite from 'better-sqlite3'
 import { AppError, errorText } from '../domain/errors.ts'
+import { tableDamage, textIndexDamageInDepth } from './damage.ts'
 import { Store } from './store.ts'
 
 /**
@@ -20,16 +21,20 @@ export function openForReading(file: string): Store | undefined {
   }
 }
 
+/** `onlyTextIndex`: all that is kept is whole, and the host makes the rest anew. */
+export type Damage = { why: string; onlyTextIndex: boolean }
+
 /** What SQLite finds wrong with the file, null for nothing; undefined when there is no database yet. */
-export function damageOf(file: string): string | null | undefined {
+export function damageOf(file: string): Damage | null | undefined {
   if (!existsSync(file)) return undefined
   let db: SQLite.Database | undefined
   try {
     db = new SQLite(file, { readonly: true })
-    const found = String(db.pragma('quick_check(1)', { simple: true }))
-    return found === 'ok' ? null : found
+    const why = String(db.pragma('quick_check(1)', { simple: true }))
+    if (why === 'ok') return null
+    return { why, onlyTextIndex: tableDamage(db) === undefined && textIndexDamageInDepth(db) !== undefined }
   } catch (error) {
-    return errorText(error)
+    return { why: errorText(error), onlyTextIndex: false }
   } finally {
     db?.close()
   }

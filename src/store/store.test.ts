@@ -78,6 +78,51 @@ test('an engine option that somebody put into container_config is not there', (t
   again.close()
 })
 
+test('a group with settings that cannot be used is named, and keeps no other from being there', (t) => {
+  const file = path.join(folder(t), 'messages.db')
+  const store = Store.open(file)
+  for (const name of ['a', 'b']) store.groups.add({ folder: name, name, isMain: false, config: { model: 'opus' } }, 0)
+  store.close()
+  alter(file, `UPDATE groups SET container_config = '{"model":"opus","network":"lan","budget":3}' WHERE folder = 'b'`)
+  const notes: string[] = []
+  const again = Store.open(file, (text) => notes.push(text))
+  t.after(() => again.close())
+  assert.deepEqual(
+    again.groups.all().map(({ folder, config }) => [folder, config]),
+    [
+      ['a', { model: 'opus' }],
+      ['b', { model: 'opus' }],
+    ],
+  )
+  assert.deepEqual([again.groups.unusable('a'), again.groups.unusable('b')], [[], ['network', 'budget']])
+  assert.match(notes.join(), /^Group b: .*: network, budget\./)
+})
+
+test('what was sent long ago goes: parts before their first, and nothing that was said of an open turn', (t) => {
+  const store = open(t)
+  const { outbox } = store
+  store.chats.see({ jid: 'tg:1' })
+  const turn = store.turns.add({ folder: 'main', jid: 'tg:1', at: 0 })
+  const say = (key: string, turnId: typeof turn | null = null) => outbox.add({ jid: 'tg:1', text: key, key, turnId, at: 0 })
+  const sendNext = (at: number) => {
+    for (const { seq } of outbox.due(9)) outbox.markSent({ seq, platformId: null, at })
+  }
+  say('long')
+  for (const long of outbox.due(9)) store.tx(() => outbox.split(long, ['lo', 'ng']))
+  for (const at of [1, 5]) sendNext(at)
+  say('of the turn', turn)
+  sendNext(1)
+  say('late')
+  sendNext(5)
+  say('not sent')
+  assert.equal(outbox.prune(5), 0, 'a part, the turn, and the time keep them')
+  assert.equal(outbox.prune(6), 2, 'the part, and what was sent late')
+  assert.equal(outbox.prune(6), 1, 'the first part')
+  store.turns.save({ state: 'done', id: turn, endedAt: 9 })
+  assert.equal(outbox.prune(6), 1)
+  assert.equal(outbox.due(9)[0]?.key, 'not sent')
+})
+
 test("a chat's later delivery waits for its earlier ones; a key is delivered once", (t) => {
   const { outbox } = open(t)
   const add = (jid: string, key: string, at = 0) => outbox.add({ jid, text: key, key, turnId: null, at })

@@ -1,6 +1,7 @@
 import type SQLite from 'better-sqlite3'
 import { Audit } from './audit.ts'
 import { Chats } from './chats.ts'
+import { remakeTextIndex, showsTextIndexDamage, TEXT_INDEX_REMADE } from './damage.ts'
 import { openDatabase } from './database.ts'
 import { toldAsDisk } from './disk.ts'
 import { Facts } from './facts.ts'
@@ -33,9 +34,11 @@ export class Store {
   readonly facts: Facts
   readonly figures: Figures
   readonly #db: SQLite.Database
+  readonly #note: (text: string) => void
 
-  constructor(db: SQLite.Database) {
+  constructor(db: SQLite.Database, note: (text: string) => void = () => {}) {
     this.#db = db
+    this.#note = note
     this.audit = new Audit(db)
     this.chats = new Chats(db)
     this.groups = new Groups(db)
@@ -52,17 +55,34 @@ export class Store {
     this.figures = new Figures(db)
   }
 
-  /** `note` hears what a person should know of a migration. */
-  static open(file: string, note?: (text: string) => void): Store {
-    return new Store(openDatabase(file, note))
+  /** `note` hears what a person should know: of a migration, of settings that cannot be used, of what was repaired. */
+  static open(file: string, note: (text: string) => void = () => {}): Store {
+    const store = new Store(openDatabase(file, note), note)
+    for (const text of store.groups.problems()) note(text)
+    return store
   }
 
-  /** One transaction. `work` must not be async: read, decide and write cannot interleave with anything. */
+  /**
+   * One transaction. `work` must not be async: read, decide and write cannot interleave with anything. When it comes upon a
+   * damaged text index, that is made anew and `work` begins again: messages can be stored, whatever became of their index.
+   */
   tx<T>(work: () => T extends Promise<unknown> ? never : T): T {
+    const transaction = () => this.#db.transaction(work).immediate() as T
     try {
-      return this.#db.transaction(work).immediate() as T
+      return this.#withTextIndex(transaction)
     } catch (error) {
       throw toldAsDisk(error)
+    }
+  }
+
+  #withTextIndex<T>(transaction: () => T): T {
+    try {
+      return transaction()
+    } catch (error) {
+      if (!showsTextIndexDamage(error) || this.#db.inTransaction) throw error
+      this.#note(TEXT_INDEX_REMADE)
+      remakeTextIndex(this.#db)
+      return transaction()
     }
   }
 

@@ -79,6 +79,9 @@ export type TaskMoment = { taskId: string; at: number; dueAt: number | null; not
 
 /** `last_result` is only there to be glanced at; the record of the run has the whole. */
 const LONGEST_SUMMARY = 200
+/** Of a task that seldom runs, also what is old is worth a look. */
+const KEPT_RUNS = 1_000
+const PRUNED_AT_ONCE = 5_000
 
 /** Tasks and their runs. Calls inside `store.tx` belong to that transaction. */
 export class Tasks {
@@ -104,6 +107,7 @@ export class Tasks {
   readonly #notePaused: Statement
   readonly #paused: Statement
   readonly #failed: Statement
+  readonly #prune: Statement
 
   constructor(db: Database) {
     const task = `SELECT ${COLUMNS.join(', ')} FROM scheduled_tasks`
@@ -144,10 +148,21 @@ export class Tasks {
       FROM scheduled_tasks WHERE status = 'paused' AND reason IS NOT NULL ORDER BY at DESC, id LIMIT ?`)
     this.#failed = db.prepare(`
       SELECT t.id, t.group_folder AS folder, r.run_at + coalesce(r.duration_ms, 0) AS at, coalesce(r.error, '') AS why
-      FROM scheduled_tasks t JOIN task_run_logs r ON r.task_id = t.id
+      FROM scheduled_tasks t JOIN task_run_logs r ON r.id = (
+        SELECT l.id FROM task_run_logs l WHERE l.task_id = t.id AND l.status IN ('success', 'error') ORDER BY l.id DESC LIMIT 1)
       WHERE t.status <> 'paused' AND r.status = 'error' AND r.run_at >= ?
-        AND NOT EXISTS (SELECT 1 FROM task_run_logs l WHERE l.task_id = t.id AND l.id > r.id AND l.status IN ('success', 'error'))
       ORDER BY at DESC, t.id LIMIT ?`)
+    // From task to task, reading of each what is old (`+`: by its time, not by its id). The run of an open turn is running.
+    this.#prune = db.prepare(`
+      WITH RECURSIVE task (id) AS (
+        SELECT min(task_id) FROM task_run_logs
+        UNION ALL SELECT (SELECT min(task_id) FROM task_run_logs WHERE task_id > task.id) FROM task WHERE id IS NOT NULL
+      ), surplus (task_id, last) AS MATERIALIZED (
+        SELECT id, (SELECT id FROM task_run_logs WHERE task_id = task.id ORDER BY id DESC LIMIT 1 OFFSET :newest) FROM task
+      )
+      DELETE FROM task_run_logs WHERE id IN (
+        SELECT r.id FROM surplus s JOIN task_run_logs r ON r.task_id = s.task_id
+        WHERE r.run_at < :before AND +r.id <= s.last AND r.status <> 'running' LIMIT :most)`)
     this.#session = db.prepare('SELECT session_id FROM task_run_logs WHERE id = ?').pluck()
   }
 
@@ -245,6 +260,11 @@ export class Tasks {
   /** How the run before this one ended; moments that passed without a run are none. */
   runBefore({ id, runId }: { id: string; runId: number }): { error: string | null } | undefined {
     return this.#runBefore.get({ id, runId }) as { error: string | null } | undefined
+  }
+
+  /** Removes runs from before a moment, some at a time; of each task the newest stay. Returns how many went. */
+  pruneRuns({ before, newest = KEPT_RUNS }: { before: number; newest?: number }): number {
+    return this.#prune.run({ before, newest, most: PRUNED_AT_ONCE }).changes
   }
 
   /** The session of a run beside the group's conversation, so that a second try finds what the first one did. */

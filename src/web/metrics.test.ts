@@ -86,6 +86,28 @@ test('a turn is counted once, when it ends, however long after others; those of 
   assert.equal((await series(made())).has(bucket('60')), false)
 })
 
+test('what ended before the host started, or was counted already, is not read', async (t) => {
+  const { store, answer, series, made } = host(t)
+  for (let n = 0; n < 20; n++) answer(1)
+  const slow = store.turns.add({ folder: 'main', jid: 'local:main', at: NOW })
+  const { turns } = store.figures
+  const read: number[] = []
+  const readAll = turns.read.bind(turns)
+  turns.read = (which) => {
+    const timings = readAll(which)
+    read.push(timings.length)
+    return timings
+  }
+  const api = made()
+  await series(api)
+  answer(2)
+  store.turns.save({ state: 'done', id: slow, endedAt: NOW + 45_000 })
+  const found = await series(api)
+  await series(api)
+  assert.deepEqual(read, [1, 2, 0])
+  assert.equal(found.get('nanoclaw_turn_seconds_sum{lane="chat",outcome="done"}'), 47)
+})
+
 test('how long the oldest answer waits grows until it is delivered, and then counts as a delivery', async (t) => {
   const { store, clock, series } = host(t)
   store.outbox.add({ jid: 'local:main', text: 'x', key: 'k', turnId: null, at: NOW })

@@ -1,4 +1,4 @@
-import type { Figures, Timing, Which } from '../store/figures.ts'
+import type { Figures, Timing, Timings, Which } from '../store/figures.ts'
 import { Histogram, type Labels, type Metric } from './exposition.ts'
 
 /** From half a second to half an hour. */
@@ -9,35 +9,35 @@ type Measure = { name: string; help: string; of(timing: Timing & { endedAt: numb
 
 /** Histograms of what ended since this was made. Each thing is looked at until it has ended, and counted once. */
 class Ended {
-  readonly #read: (which: Which) => Timing[]
+  readonly #timings: Timings
   readonly #measures: readonly Measure[]
   readonly #histograms = new Map<string, { labels: Labels; histogram: Histogram }>()
-  #newest = 0
-  #open: number[] = []
+  #next: Which
 
-  constructor(read: (which: Which) => Timing[], measures: readonly Measure[]) {
-    this.#read = read
+  constructor(timings: Timings, measures: readonly Measure[]) {
+    this.#timings = timings
     this.#measures = measures
-    this.#take(() => {})
+    this.#next = timings.fromNow()
   }
 
   metrics(): Metric[] {
-    this.#take((timing) => this.#observe(timing))
+    this.#take()
     return this.#measures.map(({ name, help }) => {
       const samples = [...this.#histograms].flatMap(([key, sample]) => (key.startsWith(`${name} `) ? [sample] : []))
       return { type: 'histogram', name, help, samples }
     })
   }
 
-  #take(count: (ended: Timing & { endedAt: number }) => void): void {
-    const timings = this.#read({ after: this.#newest, also: this.#open })
-    this.#open = []
-    for (const timing of timings) {
+  #take(): void {
+    let { after } = this.#next
+    const also: number[] = []
+    for (const timing of this.#timings.read(this.#next)) {
       const { id, endedAt } = timing
-      this.#newest = Math.max(this.#newest, id)
-      if (endedAt === null) this.#open.push(id)
-      else count({ ...timing, endedAt })
+      after = Math.max(after, id)
+      if (endedAt === null) also.push(id)
+      else this.#observe({ ...timing, endedAt })
     }
+    this.#next = { after, also }
   }
 
   #observe(timing: Timing & { endedAt: number }): void {
@@ -77,6 +77,6 @@ const OF_SENDS: readonly Measure[] = [
 
 /** How long turns and deliveries took since the host started. */
 export function timings(figures: Figures): () => Metric[] {
-  const all = [new Ended((which) => figures.turns(which), OF_TURNS), new Ended((which) => figures.sends(which), OF_SENDS)]
+  const all = [new Ended(figures.turns, OF_TURNS), new Ended(figures.sends, OF_SENDS)]
   return () => all.flatMap((ended) => ended.metrics())
 }

@@ -58,13 +58,13 @@ for (const { call, error, every, apart } of [
     assert.ok(failures.every((count) => count > 0))
   })
 
-const oneMegabyte = (t: TestContext) =>
-  smallDisk(t, { folder: path.join(os.tmpdir(), `nanoclaw-small-${randomUUID()}`), megabytes: 1 })
+const twoMegabytes = (t: TestContext) =>
+  smallDisk(t, { folder: path.join(os.tmpdir(), `nanoclaw-small-${randomUUID()}`), megabytes: 2 })
 
 const onDisk = (error: unknown) => error instanceof AppError && error.code === 'store.disk'
 
 test('a disk that fills up stops a commit at whatever page is the last, and one more page later it goes on', (t) => {
-  const root = oneMegabyte(t)
+  const root = twoMegabytes(t)
   const db = openDatabase(databaseIn(root))
   const store = new Store(db)
   const steps = stepsOf(store, 3)
@@ -98,7 +98,7 @@ function attempt(work: () => void): boolean {
 }
 
 test('a database that cannot be made or opened because the disk is full is not called broken', (t) => {
-  const root = oneMegabyte(t)
+  const root = twoMegabytes(t)
   mkdirSync(path.dirname(databaseIn(root)))
   const ballast = fillDisk(root, { leave: 0 })
   assert.throws(() => Store.open(databaseIn(root)), onDisk)
@@ -107,7 +107,7 @@ test('a database that cannot be made or opened because the disk is full is not c
 })
 
 test('a file that does not fit on the disk leaves the old one, whole, and no draft', (t) => {
-  const folder = oneMegabyte(t)
+  const folder = twoMegabytes(t)
   const file = path.join(folder, 'settings')
   writeFileSync(file, 'old')
   for (const leave of [0, 4_096, 8_192]) {

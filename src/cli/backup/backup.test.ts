@@ -24,7 +24,8 @@ import { loadConfig } from '../../config.ts'
 import { prepareRoot, refuseHalfRestored, restoreMark } from '../../project.ts'
 import { HostLock } from '../../store/lock.ts'
 import { Store } from '../../store/store.ts'
-import { makeBackup } from './make-backup.ts'
+import type { Item } from './contents.ts'
+import { makeBackup, writeArchive } from './make-backup.ts'
 import { restore } from './restore.ts'
 
 const PROJECT = path.resolve(import.meta.dirname, '..', '..', '..')
@@ -118,6 +119,21 @@ test('what a restore replaces is kept beside', async (t) => {
   assert.ok(existsSync(path.join(kept, 'data', 'ipc', 'main', 'messages', 'a.json')))
   assert.equal(existsSync(at('data', 'ipc')), false, 'what was asked later belongs to what was replaced')
   assert.notEqual(readFileSync(at('groups', 'main', 'CLAUDE.md'), 'utf8'), 'newer')
+})
+
+test('folders by the thousand, with nothing in between, hold no backup up', async (t) => {
+  async function* items(): AsyncGenerator<Item> {
+    for (let n = 0; n < 2_000; n++) yield { path: `folder-${n}`, type: 'folder' }
+  }
+  const file = path.join(temporaryFolder(t), 'backup.tar.gz')
+  const { folders } = await writeArchive({ items: items(), file, passphrase: undefined })
+  assert.equal(folders.length, 2_000)
+  assert.equal(
+    execFileSync('tar', ['-tzf', file])
+      .toString()
+      .match(/^folder-/gm)?.length,
+    2_000,
+  )
 })
 
 test('an encrypted backup opens with its passphrase only', async (t) => {

@@ -25,7 +25,7 @@ export async function makeBackup({ config, file, passphrase }: BackupOrder): Pro
   const scratch = mkdtempSync(path.join(folder, '.nanoclaw-backup-'))
   try {
     const unfinished = path.join(scratch, `backup-${randomBytes(4).toString('hex')}`)
-    const manifest = await write({ items: contents(config, scratch), file: unfinished, passphrase })
+    const manifest = await writeArchive({ items: contents(config, scratch), file: unfinished, passphrase })
     syncToDisk(unfinished)
     renameSync(unfinished, file)
     syncToDisk(folder)
@@ -39,8 +39,10 @@ export async function makeBackup({ config, file, passphrase }: BackupOrder): Pro
 
 type Writing = { items: AsyncIterable<Item>; file: string; passphrase: string | undefined }
 
-async function write({ items, file, passphrase }: Writing): Promise<Manifest> {
-  const pack = new Pack({ portable: true })
+/** Packs these items into a new file, however fast they come. */
+export async function writeArchive({ items, file, passphrase }: Writing): Promise<Manifest> {
+  // With more entries waiting than `jobs` (4 if nothing is said) it never goes on: folders in a row are enough for that.
+  const pack = new Pack({ portable: true, jobs: Number.POSITIVE_INFINITY })
   const stop = new AbortController()
   const packing = packAll(pack, items).catch((error) => {
     stop.abort(error)

@@ -104,7 +104,8 @@ const table: [what: string, finding: Finding, status: Status, says?: RegExp][] =
   ['a bridge that ends somewhere', judgeFirewall({ bridged: ['a'], reaches: false, firewall: undefined }), 'warn', /DOCKER-USER/],
   ['no database', judgeDatabase({ file: 'db', damage: undefined }), 'ok'],
   ['a sound database', judgeDatabase({ file: 'db', damage: null }), 'ok'],
-  ['a damaged database', judgeDatabase({ file: 'db', damage: 'malformed' }), 'fail', /restore/],
+  ['a damaged database', judgeDatabase({ file: 'db', damage: { why: 'malformed', onlyTextIndex: false } }), 'fail', /restore/],
+  ['a damaged text index', judgeDatabase({ file: 'db', damage: { why: 'malformed', onlyTextIndex: true } }), 'warn', /anew/],
   [
     'folders',
     judgeGroups([

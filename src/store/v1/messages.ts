@@ -1,4 +1,5 @@
 import type { Database } from 'better-sqlite3'
+import { objectIn } from '../json.ts'
 import { type OldTables, quoted } from './old-tables.ts'
 import { instantOf, textOf } from './values.ts'
 
@@ -73,18 +74,8 @@ export function copyCursors(db: Database, old: OldTables): void {
 
 function cursorsOf(old: OldTables): Map<string, string> {
   const row = old.rows('router_state').find(({ key }) => textOf(key) === CURSORS)
-  const cursors = Object.entries(objectIn(row?.value) ?? {})
+  const cursors = Object.entries(objectIn(textOf(row?.value) ?? '') ?? {})
   return new Map(cursors.flatMap(([jid, at]) => (textOf(at) ? [[jid, String(at)] as const] : [])))
-}
-
-/** The JSON object in a column, or undefined when there is none. */
-export function objectIn(value: unknown): Record<string, unknown> | undefined {
-  try {
-    const parsed = JSON.parse(textOf(value) ?? '')
-    return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed) ? parsed : undefined
-  } catch {
-    return undefined
-  }
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Database } from 'better-sqlite3'
 import { existingFolderProblem } from '../../domain/group.ts'
-import { containerConfig } from '../groups.ts'
-import { objectIn } from './messages.ts'
+import { isUsable } from '../groups.ts'
+import { objectIn } from '../json.ts'
 import type { OldRow, OldTable, OldTables } from './old-tables.ts'
 import { flagOf, instantOf, textOf } from './values.ts'
 
@@ -80,18 +80,14 @@ function mainOf(groups: GroupRow[]): string | undefined {
 
 /** The settings that we can use; what cannot be used is kept aside. Keys we do not know stay, and are never read. */
 function configOf(old: OldTables, row: OldRow): string {
-  if (textOf(row.container_config) === null) return '{}'
-  const config = objectIn(row.container_config)
+  const text = textOf(row.container_config)
+  if (text === null) return '{}'
+  const config = objectIn(text)
   if (!config) {
     old.keep('registered_groups', row, 'container_config is no JSON object')
     return '{}'
   }
-  const usable = Object.entries(config).filter(([key, value]) => {
-    const schema = Object.hasOwn(containerConfig.shape, key)
-      ? containerConfig.shape[key as keyof typeof containerConfig.shape]
-      : undefined
-    return schema?.safeParse(value).success ?? true
-  })
+  const usable = Object.entries(config).filter(isUsable)
   if (usable.length < Object.keys(config).length)
     old.keep('registered_groups', row, 'container_config has settings that cannot be used')
   return JSON.stringify(Object.fromEntries(usable))

@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict'
+import path from 'node:path'
+import { test } from 'node:test'
+import SQLite from 'better-sqlite3'
+import { storeWith } from '../../test/fakes/rooms.ts'
+import { Feed } from '../app/feed.ts'
+import { GroupRegistry } from '../app/groups.ts'
+import { TurnDesk } from '../app/turn-desk.ts'
+import { makeQueue } from './agents.ts'
+
+test('no agent starts for a group whose limits cannot be read, and its chat is told which', async (t) => {
+  const { store, folder: root } = storeWith(t, ['main'])
+  const db = new SQLite(path.join(root, 'messages.db'))
+  db.exec(`UPDATE groups SET container_config = '{"egress":"nowhere"}'`)
+  db.close()
+  const starts: unknown[] = []
+  const feed = new Feed()
+  const now = () => 0
+  const rules = { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 5, installId: 'test' }
+  const limits = { root, assistantName: 'Andy', containerTimeoutMs: 1_000, maxContainers: 1, idleTimeoutMs: 1_000 }
+  const decided = Promise.withResolvers<void>()
+  const start = async (request: unknown) => {
+    starts.push(request)
+    decided.resolve()
+    throw new Error('there is no engine')
+  }
+  const parts = {
+    base: { config: limits, store, log: { debug() {}, info() {}, warn() {}, error() {} } },
+    registry: new GroupRegistry({ store, now, release() {}, changed() {} }, limits),
+    feed,
+    desk: new TurnDesk({ store, feed, now }, rules),
+    courier: { deliver: () => decided.resolve() },
+    runner: { start },
+    showWork: () => () => {},
+    ...{ ipc: { attach() {} }, folders: { look: async () => {} } },
+  } as unknown as Parameters<typeof makeQueue>[0]
+  const queue = makeQueue(parts)
+  t.after(() => queue.shutdown({ graceMs: 0, now: AbortSignal.abort() }))
+  store.messages.add({ jid: 'local:main', id: '1', sender: 'a', senderName: 'Ann', text: 'hi', sentAt: 0, fromMe: false })
+  queue.wake('main')
+  await decided.promise
+  assert.match(store.outbox.due(0)[0]?.text ?? '', /^I cannot start: .*egress/)
+  assert.deepEqual(starts, [])
+})
