@@ -4,8 +4,8 @@ import { randomUUID } from 'node:crypto'
 import { existsSync, linkSync, mkdirSync, readdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
-import { until } from '../../test/fakes/host-process.ts'
 import { office } from '../../test/fakes/ipc-office.ts'
+import { until } from '../../test/fakes/patience.ts'
 
 const message = (text: string) => ({ type: 'message', text })
 

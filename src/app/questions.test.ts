@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { until } from '../../test/fakes/host-process.ts'
 import { office } from '../../test/fakes/ipc-office.ts'
+import { until } from '../../test/fakes/patience.ts'
 import type { TestContext } from '../../test/fakes/rooms.ts'
 
 const QUESTION = { type: 'ask_user', question: 'Which colour?', options: ['Red', 'Blue'], timeoutMinutes: 10 }

@@ -4,7 +4,8 @@ import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync 
 import path from 'node:path'
 import { ControlClient } from '../../src/cli/control-client.ts'
 import { pathsOf } from '../../src/config.ts'
-import { DUMMY_KEY, TestHost, until } from '../fakes/host-process.ts'
+import { DUMMY_KEY, TestHost } from '../fakes/host-process.ts'
+import { until } from '../fakes/patience.ts'
 
 type TestContext = Parameters<typeof TestHost.create>[0]
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { errorText } from '../../src/domain/errors.ts'
-import { until } from '../fakes/host-process.ts'
+import { until } from '../fakes/patience.ts'
 import type { CrashPlan } from './crash-points.ts'
 import type { Stage } from './stage.ts'
 

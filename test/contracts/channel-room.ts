@@ -6,7 +6,7 @@ import { AppError } from '../../src/domain/errors.ts'
 import type { IncomingMessage } from '../../src/domain/message.ts'
 import type { Store } from '../../src/store/store.ts'
 import { ManualClock } from '../fakes/clock.ts'
-import { until } from '../fakes/host-process.ts'
+import { until } from '../fakes/patience.ts'
 import { registerChat, storeWith, type TestContext } from '../fakes/rooms.ts'
 
 /** Where a channel under test takes its time and its chance from. */

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { type Channel, NotSent } from '../../src/channels/contract.ts'
 import type { DeliveryGuarantee } from '../../src/domain/delivery.ts'
 import { AppError } from '../../src/domain/errors.ts'
-import { until } from '../fakes/host-process.ts'
+import { until } from '../fakes/patience.ts'
 import type { TestContext } from '../fakes/rooms.ts'
 import { type Ports, Room, type Setting } from './channel-room.ts'
 

@@ -15,7 +15,7 @@ import { loadConfig, PROJECT } from '../../src/config.ts'
 import { systemClock } from '../../src/domain/clock.ts'
 import { AppError } from '../../src/domain/errors.ts'
 import { ManualClock } from '../fakes/clock.ts'
-import { until } from '../fakes/host-process.ts'
+import { until } from '../fakes/patience.ts'
 import { temporaryFolder } from '../fakes/rooms.ts'
 import type { Mishap } from '../fakes/whatsapp/server.ts'
 import { Victim } from '../fakes/whatsapp/victim.ts'
@@ -49,7 +49,7 @@ test('a send that is under way when WhatsApp ends the connection fails at once, 
   })
   await until(() => world.server.heard.some(({ tag }) => tag === 'message'), 'it is under way')
   world.server.endAll(503)
-  await until(() => failure !== undefined, 'it failed', 15_000)
+  await until(() => failure !== undefined, 'it failed')
   assert.ok(failure instanceof AppError && failure.fault === 'platform')
 })
 
@@ -220,7 +220,7 @@ test('hours of connections that come and go leave memory, timers and listeners a
   const world = await World.linked(t, { clock, random: () => 1 })
   const flap = async () => {
     world.server.dropAll()
-    await until(() => world.channel.state.state === 'retrying', 'it waits', 20_000)
+    await until(() => world.channel.state.state === 'retrying', 'it waits')
     const { state } = world.channel
     clock.advance(state.state === 'retrying' ? state.at - clock.now() : 0)
     await world.online()
@@ -294,7 +294,7 @@ test('a host that is killed again and again, while linking and at any later mome
   }
   await victim.start()
   const echoes = () => shownTexts(victim.alice).map((text) => String(text))
-  await until(() => new Set(echoes()).size === said.length, `every message is answered: ${echoes()}`, 90_000)
+  await until(() => new Set(echoes()).size === said.length, 'every message is answered', { seen: echoes })
   assert.deepEqual(echoes().sort(), said.map((text) => `echo ${text}`).sort())
   await victim.kill()
   assert.deepEqual(victim.stored().sort(), said.sort())

@@ -7,7 +7,7 @@ import { WhatsAppChannel } from '../../src/channels/whatsapp/channel.ts'
 import { linkOnDisk } from '../../src/channels/whatsapp/database.ts'
 import { AppError } from '../../src/domain/errors.ts'
 import { ManualClock } from '../fakes/clock.ts'
-import { until } from '../fakes/host-process.ts'
+import { until } from '../fakes/patience.ts'
 import { FAMILY, shownTexts, World } from '../fakes/whatsapp/world.ts'
 
 test('an account is linked by a QR code, and messages go in and out', async (t) => {

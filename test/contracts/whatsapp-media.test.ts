@@ -4,7 +4,7 @@ import path from 'node:path'
 import { test } from 'node:test'
 import { proto } from 'baileys'
 import { triggerOf } from '../../src/domain/routing.ts'
-import { until } from '../fakes/host-process.ts'
+import { until } from '../fakes/patience.ts'
 import { type TestContext, temporaryFolder } from '../fakes/rooms.ts'
 import { FAMILY, World, type WorldOptions } from '../fakes/whatsapp/world.ts'
 

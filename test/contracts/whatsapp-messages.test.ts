@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { proto } from 'baileys'
 import { triggerOf } from '../../src/domain/routing.ts'
 import { ManualClock } from '../fakes/clock.ts'
-import { until } from '../fakes/host-process.ts'
+import { until } from '../fakes/patience.ts'
 import { FAMILY, shownTexts, World } from '../fakes/whatsapp/world.ts'
 
 const called = triggerOf('@Andy')

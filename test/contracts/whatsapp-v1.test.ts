@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { makeWASocket, type SocketConfig, useMultiFileAuthState } from 'baileys'
-import { until } from '../fakes/host-process.ts'
+import { until } from '../fakes/patience.ts'
 import { FAMILY, shownTexts, World } from '../fakes/whatsapp/world.ts'
 
 const silent: SocketConfig['logger'] = {

@@ -3,7 +3,8 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import SQLite from 'better-sqlite3'
-import { TestHost, until } from '../fakes/host-process.ts'
+import { TestHost } from '../fakes/host-process.ts'
+import { until } from '../fakes/patience.ts'
 import { temporaryFolder } from '../fakes/rooms.ts'
 
 const query = (host: TestHost, sql: string) => {
@@ -29,7 +30,7 @@ test('a backup made under load brings the same conversation back after everythin
   await until(
     () => host.model.requests.some((request) => JSON.stringify(request.body).includes('!slow 50')),
     'the long answer is under way',
-    240_000,
+    { limitMs: 240_000 },
   )
   const saved = await host.run(['backup', file, '--encrypt'])
   assert.equal(saved.code, 0, saved.stderr)
@@ -43,11 +44,9 @@ test('a backup made under load brings the same conversation back after everythin
   assert.equal(restored.code, 0, restored.stderr)
 
   await host.start()
-  await until(
-    () => query(host, "SELECT 1 FROM turns WHERE state IN ('pending', 'running')").length === 0,
-    'all is answered',
-    240_000,
-  )
+  await until(() => query(host, "SELECT 1 FROM turns WHERE state IN ('pending', 'running')").length === 0, 'all is answered', {
+    limitMs: 240_000,
+  })
   assert.equal((await host.status()).groups[0].sessionId, sessionId, 'the same session')
   assert.match(await host.say('!history'), /the first of all/, 'the agent remembers')
   assert.equal((await host.status()).groups[0].sessionId, sessionId)
@@ -71,7 +70,7 @@ test('the host makes a backup a day by itself, and one that fails is in its stat
   const host = await TestHost.create(t, { HOME: folder, BACKUP_FOLDER: backups })
   await host.start()
   const troubles = async () => (await host.status()).troubles.filter((trouble: { kind: string }) => trouble.kind === 'backup')
-  await until(async () => (await troubles()).length === 1, 'the failure is in the status', 240_000)
+  await until(async () => (await troubles()).length === 1, 'the failure is in the status', { limitMs: 240_000 })
   const [{ where, why }] = await troubles()
   assert.equal(where, backups)
   assert.match(why, /daily backup fails/)
@@ -84,6 +83,6 @@ test('the host makes a backup a day by itself, and one that fails is in its stat
   facts.close()
   await host.start()
   const names = () => readdirSync(backups).filter((name) => /^nanoclaw-\d{8}-\d{6}\.tar\.gz$/.test(name))
-  await until(() => names().length === 1, 'a backup is made', 240_000)
+  await until(() => names().length === 1, 'a backup is made', { limitMs: 240_000 })
   await until(async () => (await troubles()).length === 0, 'the trouble is over')
 })

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
-import { TestHost, until } from '../fakes/host-process.ts'
+import { TestHost } from '../fakes/host-process.ts'
+import { until } from '../fakes/patience.ts'
 
 const asked = (host: TestHost, text: string) => host.model.requests.some((request) => JSON.stringify(request.body).includes(text))
 

@@ -4,7 +4,8 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import SQLite from 'better-sqlite3'
-import { TestHost, until } from '../fakes/host-process.ts'
+import { TestHost } from '../fakes/host-process.ts'
+import { until } from '../fakes/patience.ts'
 
 function query(host: TestHost, sql: string) {
   const db = new SQLite(path.join(host.root, 'store', 'messages.db'))

@@ -6,7 +6,8 @@ import { test } from 'node:test'
 import SQLite from 'better-sqlite3'
 import { ControlClient } from '../../src/cli/control-client.ts'
 import { pathsOf } from '../../src/config.ts'
-import { TestHost, until } from '../fakes/host-process.ts'
+import { TestHost } from '../fakes/host-process.ts'
+import { until } from '../fakes/patience.ts'
 
 const client = (host: TestHost) => new ControlClient({ socketPath: pathsOf(host.root, host.env).controlSocket })
 

@@ -5,7 +5,8 @@ import path from 'node:path'
 import { test } from 'node:test'
 import SQLite from 'better-sqlite3'
 import { Relay } from '../../src/cli/bench/relay.ts'
-import { DUMMY_KEY, TestHost, until } from '../fakes/host-process.ts'
+import { DUMMY_KEY, TestHost } from '../fakes/host-process.ts'
+import { until } from '../fakes/patience.ts'
 import { temporaryFolder } from '../fakes/rooms.ts'
 
 const docker = (...args: string[]) => execFileSync('docker', args, { encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 })

@@ -3,7 +3,8 @@ import { randomUUID } from 'node:crypto'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
-import { TestHost, until } from '../fakes/host-process.ts'
+import { TestHost } from '../fakes/host-process.ts'
+import { until } from '../fakes/patience.ts'
 
 /** A line that has the agent write a request by hand, as its shell can. */
 function shellWrites(request: object, box = 'messages'): string {

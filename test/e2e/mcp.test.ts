@@ -5,7 +5,7 @@ import path from 'node:path'
 import { test } from 'node:test'
 import type { IpcRequest } from '@nanoclaw/protocol'
 import { type AgentSeat, agentSeat } from '../fakes/agent-seat.ts'
-import { until } from '../fakes/host-process.ts'
+import { until } from '../fakes/patience.ts'
 
 const call = (tool: string, input: object = {}) => `!tool mcp__nanoclaw__${tool} ${JSON.stringify(input)}`
 

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import type { Report } from '../../src/cli/doctor/doctor.ts'
-import { DUMMY_KEY, until } from '../fakes/host-process.ts'
+import { DUMMY_KEY } from '../fakes/host-process.ts'
+import { until } from '../fakes/patience.ts'
 import { NODE, SystemdMachine } from '../fakes/systemd-machine.ts'
 
 const machine = new SystemdMachine()

@@ -4,7 +4,8 @@ import { test } from 'node:test'
 import type { TaskDetail, TaskRunDetail } from '@nanoclaw/protocol'
 import { Store } from '../../src/store/store.ts'
 import type { Task } from '../../src/store/tasks.ts'
-import { TestHost, until } from '../fakes/host-process.ts'
+import { TestHost } from '../fakes/host-process.ts'
+import { until } from '../fakes/patience.ts'
 
 const HOUR = 3_600_000
 

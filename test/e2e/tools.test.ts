@@ -3,7 +3,8 @@ import { readdirSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import SQLite from 'better-sqlite3'
-import { TestHost, until } from '../fakes/host-process.ts'
+import { TestHost } from '../fakes/host-process.ts'
+import { until } from '../fakes/patience.ts'
 
 /** What an agent is told when it calls a tool, by the real host. */
 async function call(host: TestHost, tool: string, input: object = {}, options: string[] = []): Promise<string> {

@@ -8,7 +8,7 @@ import { Checkout } from '../../src/cli/update/checkout.ts'
 import { healthOf } from '../../src/cli/update/health.ts'
 import { update } from '../../src/cli/update/update.ts'
 import { loadConfig } from '../../src/config.ts'
-import { until } from '../fakes/host-process.ts'
+import { until } from '../fakes/patience.ts'
 import { keptHost, Releases } from '../fakes/releases.ts'
 import { temporaryFolder } from '../fakes/rooms.ts'
 
@@ -25,7 +25,7 @@ async function installation(t: TestContext, settings = '') {
   t.after(() => keeper.stop())
   await keeper.start()
   const socketPath = config.paths.controlSocket
-  await until(async () => (await healthOf(socketPath))?.ready ?? false, 'the host is ready', PATIENCE_MS)
+  await until(async () => (await healthOf(socketPath))?.ready ?? false, 'the host is ready', { limitMs: PATIENCE_MS })
   query((db) => db.exec("INSERT INTO router_state VALUES ('mine', 'kept')"))
   function query<T>(use: (db: SQLite.Database) => T): T {
     const db = new SQLite(config.paths.database)

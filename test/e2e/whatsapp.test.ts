@@ -4,7 +4,8 @@ import path from 'node:path'
 import { test } from 'node:test'
 import { hostStatus, loginEvent } from '@nanoclaw/protocol'
 import { PROJECT } from '../../src/config.ts'
-import { TestHost, until } from '../fakes/host-process.ts'
+import { TestHost } from '../fakes/host-process.ts'
+import { until } from '../fakes/patience.ts'
 import { FakeWhatsApp } from '../fakes/whatsapp/server.ts'
 import { shownTexts } from '../fakes/whatsapp/world.ts'
 
@@ -51,12 +52,12 @@ test('somebody links WhatsApp while the host runs, and is answered there, also b
 
   await host.run(['groups', 'register', alice.pn, '--folder', 'alice', '--no-trigger'])
   await server.write(alice, olga, 'run: echo from the container')
-  await until(() => shownTexts(alice).some((text) => text?.includes('from the container')), 'Alice is answered', 120_000)
+  await until(() => shownTexts(alice).some((text) => text?.includes('from the container')), 'Alice is answered')
 
   await host.kill()
   await server.write(alice, olga, 'run: echo after the crash')
   await host.start()
-  await until(() => shownTexts(alice).some((text) => text?.includes('after the crash')), 'Alice is answered', 120_000)
+  await until(() => shownTexts(alice).some((text) => text?.includes('after the crash')), 'Alice is answered')
   assert.equal(alice.shown.length, 2)
 
   server.unlink(olga)

@@ -25,7 +25,7 @@ import { PROJECT } from '../../src/config.ts'
 import { type DemoModel, startDemoModel } from '../../src/demo/server.ts'
 import { HostCredentials, placeholderEnv } from '../../src/gateway/credentials.ts'
 import { Gateway } from '../../src/gateway/gateway.ts'
-import { until } from './host-process.ts'
+import { until } from './patience.ts'
 
 const IMAGE = process.env.CONTAINER_IMAGE ?? 'nanoclaw-agent:latest'
 const LOOK_EVERY_MS = 20

@@ -125,16 +125,3 @@ export class TestHost {
     return spawn(process.execPath, args, { env: { ...this.env, ...env }, stdio: ['pipe', 'pipe', 'pipe'] })
   }
 }
-
-/** Waits until something is so, looking again and again; fails after a generous while. */
-export async function until(
-  condition: () => boolean | Promise<boolean>,
-  what: string | (() => string),
-  timeoutMs = 120_000,
-): Promise<void> {
-  for (const end = Date.now() + timeoutMs; Date.now() < end; ) {
-    if (await condition()) return
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
-  throw new Error(`it did not come to pass: ${typeof what === 'string' ? what : what()}`)
-}

@@ -15,7 +15,7 @@ import { QuestionDesk } from '../../src/app/questions.ts'
 import { TurnDesk } from '../../src/app/turn-desk.ts'
 import type { Store } from '../../src/store/store.ts'
 import { ManualClock } from './clock.ts'
-import { until } from './host-process.ts'
+import { until } from './patience.ts'
 import { storeWith, type TestContext } from './rooms.ts'
 
 /** An agent's run as the host sees it, with what it heard; `turn` is what it works on. */

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writ
 import os from 'node:os'
 import path from 'node:path'
 import { PROJECT } from '../../src/config.ts'
-import { until } from './host-process.ts'
+import { until } from './patience.ts'
 
 const PACKAGES = ['podman', 'uidmap', 'fuse-overlayfs', 'slirp4netns', 'catatonit', 'runc']
 /** Out of the way of those that useradd gives by itself. */

@@ -18,7 +18,7 @@ import { PROJECT } from '../../src/config.ts'
 import { type DemoModel, startDemoModel } from '../../src/demo/server.ts'
 import { findEngine } from '../../src/runtimes/find-engine.ts'
 import { bridgeAddress } from './guide-project.ts'
-import { until } from './host-process.ts'
+import { until } from './patience.ts'
 
 const RECIPE = path.join(import.meta.dirname, 'systemd')
 const USER = 'ada'

@@ -4,7 +4,7 @@ import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSyn
 import os from 'node:os'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { until } from '../../../test/fakes/host-process.ts'
+import { until } from '../../../test/fakes/patience.ts'
 import { loadConfig, PROJECT } from '../../config.ts'
 import { openLog } from '../../log.ts'
 import { newest } from './command.ts'

@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import os from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
-import { until } from '../../../test/fakes/host-process.ts'
+import { until } from '../../../test/fakes/patience.ts'
 import { beatMs, Supervisor } from './notify.ts'
 
 test('systemd hears of ready, of a beat as often as it asks for, and of the end with the time it takes', async (t) => {
