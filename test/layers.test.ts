@@ -92,6 +92,12 @@ test('the command line is imported by nobody, and what makes the host only by it
   assert.deepEqual(wrong, [])
 })
 
+test('what only tests need is loaded by the test command and by bench alone', () => {
+  const isTool = (from: string) => from === 'cli/commands.ts' || from.startsWith('cli/bench/')
+  const wrong = imports().filter(({ from, to }) => /^\.\.\/(test|tools)\//.test(to) && !isTool(from))
+  assert.deepEqual(wrong, [])
+})
+
 test('protocol and the agent runner import nothing of the host', () => {
   const files = globSync(['protocol/*.ts', 'container/agent-runner/src/*.ts'], { cwd: PROJECT })
   assert.ok(files.length > 10)

@@ -76,7 +76,12 @@ export function commands(done: (code: ExitCode) => void): Command {
   benchCommand(program, { env, print, say, done })
   add('test', 'install what the tests need and run them all, or only the named files')
     .argument('[files...]')
-    .action(async (files: string[]) => done(await test(files)))
+    .option('--fast', 'types, lint and the tests that need no container, in about a minute')
+    .option('--changed [ref]', 'the tests that import what differs from a commit (default: HEAD)')
+    .option('--long', 'what finds more the longer it runs: simulation, fuzzers, chaos and soak, from new seeds')
+    .option('--mutate <count>', 'break that many random places of the files, and tell which breaks no test sees', wholeNumber)
+    .option('--seed <n>', 'with --mutate: which places', wholeNumber)
+    .action(async (files: string[], options: TestCommandOptions) => done(await test(files, options)))
   return program
 }
 
@@ -90,6 +95,12 @@ function chatOptions(command: Command): Command {
 function seconds(text: string): number {
   const value = Number(text)
   if (!Number.isFinite(value) || value <= 0) throw new InvalidArgumentError('It is a number of seconds.')
+  return value
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('It is a whole number.')
   return value
 }
 
@@ -137,8 +148,16 @@ function prepare({ command, yes, login }: { command: string; yes: boolean; login
   })
 }
 
-async function test(files: string[]): Promise<ExitCode> {
-  const { runTests } = await import('./test.ts')
+type TestCommandOptions = { fast?: true; long?: true; changed?: string | true; mutate?: number; seed?: number }
+
+async function test(files: string[], { fast, long, changed, mutate, seed }: TestCommandOptions): Promise<ExitCode> {
+  if (mutate !== undefined) {
+    const { runMutants } = await import('../../tools/mutate/command.ts')
+    return (await runMutants({ project: PROJECT, files, count: mutate, seed, since: changed, env, print, say })) ? 0 : 1
+  }
+  const { runTests } = await import('../../tools/test/command.ts')
+  const depth = fast ? 'fast' : long ? 'long' : 'full'
   const prepareAll = () => prepare({ command: 'test', yes: true, login: false })
-  return (await runTests({ project: PROJECT, files, env, say, print, prepare: prepareAll })) === 0 ? 0 : 1
+  const options = { project: PROJECT, files, depth, since: changed, env, say, print, prepare: prepareAll } as const
+  return (await runTests(options)) === 0 ? 0 : 1
 }

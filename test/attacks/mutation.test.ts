@@ -4,6 +4,7 @@ import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
 import { PROJECT } from '../../src/config.ts'
+import { patience } from '../fakes/patience.ts'
 import { temporaryFolder } from '../fakes/rooms.ts'
 import { MUTANTS, type Mutant } from './mutants.ts'
 
@@ -24,7 +25,9 @@ after(() => {
 function pass(tests: string[]): Promise<boolean> {
   const { NODE_TEST_CONTEXT: _, ...env } = process.env
   return new Promise((resolve) => {
-    execFile(process.execPath, ['--test', ...tests], { cwd: copy, env, timeout: 600_000 }, (error) => resolve(error === null))
+    execFile(process.execPath, ['--test', ...tests], { cwd: copy, env, timeout: patience(600_000) }, (error) =>
+      resolve(error === null),
+    )
   })
 }
 

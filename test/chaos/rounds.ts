@@ -1,7 +1,8 @@
 import { type TestContext, test } from 'node:test'
+import { LONG } from '../fakes/depth.ts'
 
-/** Once in every run of the tests; three times with NANOCLAW_LONG_TESTS=1. */
-export const ROUNDS = process.env.NANOCLAW_LONG_TESTS === '1' ? [1, 2, 3] : [1]
+/** Once in every run of the tests; three times with `--long`. */
+export const ROUNDS = LONG ? [1, 2, 3] : [1]
 
 /** A test that is tried in each round: what it looks at depends on who is faster. */
 export function chaos(name: string, work: (t: TestContext) => Promise<void>): void {

@@ -11,7 +11,7 @@ import { systemClock } from '../../src/domain/clock.ts'
 import type { ExtraMount } from '../../src/domain/group.ts'
 import { judgeMounts, type MountRules } from '../../src/mount-security.ts'
 import type { ContainerRuntime } from '../../src/runtimes/contract.ts'
-import { LONG } from '../fakes/long-tests.ts'
+import { LONG } from '../fakes/depth.ts'
 import { realEngine } from '../fakes/real-engine.ts'
 import { type TestContext, temporaryFolder } from '../fakes/rooms.ts'
 import { Swapper } from '../fakes/swapper.ts'
@@ -110,10 +110,7 @@ test('a folder that is exchanged between check and start ends the run before any
   assert.match(audit.at(-1) ?? '', /^refused: .*is not the folder that was checked/)
 })
 
-test('in a race for the mount, an agent never comes to run with the wrong one', {
-  skip,
-  timeout: LONG ? 7_200_000 : 280_000,
-}, async (t) => {
+test('in a race for the mount, an agent never comes to run with the wrong one', { skip }, async (t) => {
   assert.ok(engine)
   const { swapNames, start, audit } = room(t, { runtime: engine.runtime })
   const swapper = new Swapper(swapNames)

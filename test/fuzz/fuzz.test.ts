@@ -1,10 +1,12 @@
 import { test } from 'node:test'
+import { DEPTH, firstSeed } from '../fakes/depth.ts'
 import { fuzz, TARGETS } from './targets.ts'
 
-/** The same rounds each time; a long run with others: node test/fuzz/run.ts. */
-const ROUNDS = 10_000
+const ROUNDS = { fast: 2_000, full: 10_000, long: 1_000_000 }[DEPTH]
+const seed = firstSeed()
 
 for (const target of TARGETS) {
   const rounds = Math.ceil(ROUNDS * target.weight)
-  test(`${target.name}: nothing hostile gets through in ${rounds} rounds`, () => fuzz({ target, seed: 1, rounds }))
+  test(`${target.name}: nothing hostile gets through in ${rounds} rounds from seed ${seed} on`, () =>
+    fuzz({ target, seed, rounds }))
 }

@@ -9,6 +9,7 @@ import type { Random } from '../../src/cli/bench/random.ts'
 import { HostCredentials } from '../../src/gateway/credentials.ts'
 import { Gateway } from '../../src/gateway/gateway.ts'
 import { PublicAddresses } from '../../src/gateway/public-address.ts'
+import { patience } from '../fakes/patience.ts'
 
 const KEY = 'sk-ant-api03-the-real-one'
 const ADDRESSES = ['93.184.216.34', '1.1.1.1', '127.0.0.1', '10.0.0.1', '169.254.169.254', '::1', '2606:4700::1', 'fd00::1']
@@ -78,7 +79,7 @@ async function send(socketPath: string, bytes: Buffer): Promise<string> {
     if (/\r\n\r\n/.test(answer)) socket.end()
   })
   socket.on('error', () => {})
-  socket.setTimeout(1_000, () => socket.destroy())
+  socket.setTimeout(patience(1_000), () => socket.destroy())
   socket.end(bytes)
   await once(socket, 'close')
   return answer

@@ -18,7 +18,7 @@ suite('every break of the rules is noticed by the simulation', { concurrency: av
   after(() => rmSync(folder, { recursive: true }))
 
   for (const [n, mutant] of MUTANTS.entries())
-    test(mutant.name, { timeout: 600_000 }, async (t) => {
+    test(mutant.name, async (t) => {
       const project = copyWith(mutant, path.join(folder, String(n)))
       const { code, output } = await runSchedules({ from: 1, schedules: SCHEDULES, project, signal: t.signal })
       assert.notEqual(code, 0, 'nothing was noticed')
