@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { z } from 'zod'
+import { hasTheChance } from '../../test/fakes/chance.ts'
+import { until } from '../../test/fakes/patience.ts'
 import { AppError } from '../domain/errors.ts'
 import { type DemoModelOptions, startDemoModel } from './server.ts'
 
@@ -112,7 +113,7 @@ test('a client that leaves is noticed', async (t) => {
   const leave = new AbortController()
   await post('!slow 1000 20', { stream: true, signal: leave.signal })
   leave.abort()
-  while (!model.requests[0]?.aborted) await nextTurn()
+  await until(() => model.requests[0]?.aborted === true, 'the model notices it')
 })
 
 test('tokens are counted, other addresses and broken requests refused', async (t) => {
@@ -132,6 +133,78 @@ test('only the latest requests are kept', async (t) => {
     ['/v1/messages?2', '/v1/messages?3'],
   )
   assert.equal(seen.length, 3)
+})
+
+test('an answer waits until onRequest is done with its request', async (t) => {
+  const held = Promise.withResolvers<void>()
+  const { model, post } = await startModel(t, { onRequest: () => held.promise })
+  const answer = post('x')
+  await until(() => model.requests.length === 1, 'the model is asked')
+  await hasTheChance()
+  assert.equal(model.requests[0]?.reply, undefined, 'nothing is answered yet')
+  held.resolve()
+  assert.equal((await answer).status, 200)
+})
+
+test('100 requests are kept unless it is said otherwise', async (t) => {
+  const { model, post } = await startModel(t)
+  for (let n = 0; n <= 100; n++) await post('x', { path: `/v1/models?${n}` })
+  assert.deepEqual([model.requests.length, model.requests[0]?.url], [100, '/v1/models?1'])
+})
+
+test('a request is recorded as it was sent, with what the script made of it', async (t) => {
+  const { model, post } = await startModel(t)
+  await post('!echo hi')
+  await fetch(`${model.url}/v1/messages`, { method: 'POST', body: '{ä' })
+  const [asked, broken] = model.requests
+  assert.deepEqual([asked?.method, asked?.url, asked?.aborted], ['POST', '/v1/messages?beta=true', false])
+  assert.deepEqual(asked?.body, { model: 'claude', stream: false, messages: [{ role: 'user', content: '!echo hi' }] })
+  assert.equal(asked?.bytes, JSON.stringify(asked?.body).length)
+  assert.deepEqual(asked?.reply, { type: 'answer', blocks: [{ type: 'text', text: 'hi' }] })
+  assert.deepEqual([broken?.body, broken?.bytes, broken?.reply], ['{ä', 3, undefined])
+})
+
+test('a body of 32 MiB is read, and a longer one is refused', async (t) => {
+  const { model } = await startModel(t)
+  const ask = async (bytes: number) =>
+    (await fetch(`${model.url}/v1/messages`, { method: 'POST', body: Buffer.alloc(bytes, ' ') })).status
+  assert.equal(await ask(32 * 1024 * 1024), 400, 'blanks are no request')
+  assert.equal(await ask(32 * 1024 * 1024 + 1), 413)
+})
+
+test('an error has the type that the API gives its status, and 429 says when to try again', async (t) => {
+  const { post } = await startModel(t)
+  const types: Record<number, string> = {
+    ...{ 400: 'invalid_request_error', 401: 'authentication_error', 403: 'permission_error', 404: 'not_found_error' },
+    ...{ 413: 'request_too_large', 429: 'rate_limit_error', 529: 'overloaded_error', 500: 'api_error' },
+  }
+  for (const [status, type] of Object.entries(types)) {
+    const failed = await post(`!error ${status}`)
+    assert.deepEqual([failed.status, failed.headers.get('retry-after')], [Number(status), status === '429' ? '1' : null])
+    assert.deepEqual((await bodyOf(failed)).error, { type, message: `scripted ${status}` })
+  }
+  assert.equal((await bodyOf(await post('!error 418 teapot'))).error?.type, 'teapot')
+})
+
+test('a break in an answer that is not streamed is none of it at all', async (t) => {
+  const { post } = await startModel(t)
+  await assert.rejects(post('!midstream cut'))
+  assert.equal((await post('!midstream')).status, 529)
+})
+
+test('failures are counted for each thing that was said', async (t) => {
+  const { post } = await startModel(t)
+  const statuses = []
+  for (const words of ['!error 529 x1', '!error 500 x1', '!error 529 x1', '!error 500 x1'])
+    statuses.push((await post(words)).status)
+  assert.deepEqual(statuses, [529, 500, 200, 200])
+})
+
+test('a closed model answers nobody, and can be closed again', async (t) => {
+  const { model, post } = await startModel(t)
+  await model.close()
+  await model.close()
+  await assert.rejects(post('x'))
 })
 
 test('a script of the test decides; one that throws is a 500', async (t) => {

@@ -28,7 +28,8 @@ export type DemoModelOptions = {
   port?: number
   host?: string
   script?: Script
-  onRequest?: (request: RecordedRequest) => void
+  /** Called for each request, whose answer waits for what it returns. */
+  onRequest?: (request: RecordedRequest) => unknown
   /** How many of the latest requests stay in `requests`. */
   keep?: number
 }
@@ -72,7 +73,7 @@ export async function startDemoModel(options: DemoModelOptions = {}): Promise<De
 class ScriptedModel {
   readonly requests: RecordedRequest[] = []
   readonly #script: Script
-  readonly #onRequest: (request: RecordedRequest) => void
+  readonly #onRequest: (request: RecordedRequest) => unknown
   readonly #keep: number
   /** How often each `!error ... xN` has failed so far, by what was said. */
   readonly #failures = new Map<string, number>()
@@ -90,6 +91,7 @@ class ScriptedModel {
       if (body === undefined) return sendError(response, { status: 413 })
       const recorded = this.#record(request, body)
       response.once('close', () => (recorded.aborted = !response.writableFinished))
+      await this.#onRequest(recorded)
       await this.#answer(recorded, response)
     } catch (error) {
       if (response.headersSent || !request.complete) response.destroy()
@@ -101,7 +103,6 @@ class ScriptedModel {
     const recorded: RecordedRequest = { method, url, headers, body: parsed(text), bytes: Buffer.byteLength(text), aborted: false }
     this.requests.push(recorded)
     if (this.requests.length > this.#keep) this.requests.shift()
-    this.#onRequest(recorded)
     return recorded
   }
 

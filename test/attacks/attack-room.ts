@@ -5,7 +5,7 @@ import path from 'node:path'
 import { ControlClient } from '../../src/cli/control-client.ts'
 import { pathsOf } from '../../src/config.ts'
 import { DUMMY_KEY, TestHost } from '../fakes/host-process.ts'
-import { until } from '../fakes/patience.ts'
+import { patience, until } from '../fakes/patience.ts'
 
 type TestContext = Parameters<typeof TestHost.create>[0]
 
@@ -64,7 +64,7 @@ export class AttackRoom {
   async say(folder: string, text: string): Promise<string> {
     const jid = `local:${folder}`
     const { seq } = await this.client.send(jid, text)
-    for await (const event of this.client.outcome(jid, seq, AbortSignal.timeout(120_000))) {
+    for await (const event of this.client.outcome(jid, seq, AbortSignal.timeout(patience(120_000)))) {
       if (event.type === 'answer') return event.text ?? ''
       if (event.type === 'failed') return `FAILED: ${event.message}`
     }
@@ -79,11 +79,8 @@ export class AttackRoom {
   /** Waits until every file that could be a request is dealt with: the group's folders have none. */
   async requestsAreDone(folder: string): Promise<void> {
     const boxes = ['messages', 'tasks'].map((box) => path.join(this.host.root, 'data', 'ipc', folder, box))
-    for (let tries = 0; tries < 300; tries++) {
-      const left = boxes.flatMap((box) => filesIn(box).filter((name) => name.endsWith('.json')))
-      if (left.length === 0) return
-      await new Promise((resolve) => setTimeout(resolve, 100))
-    }
+    const left = () => boxes.flatMap((box) => filesIn(box).filter((name) => name.endsWith('.json')))
+    await until(() => left().length === 0, `the requests of ${folder} are dealt with`, { seen: left })
   }
 
   /** Waits until no container of the group is left. */

@@ -26,12 +26,9 @@ test('a backup made under load brings the same conversation back after everythin
 
   // The agent writes files and answers while the backup is made; the last of its turns is caught running.
   const busy = host.run(['chat', '--once', '!tool Bash {"command":"seq 20000 > many; cp many more"}'])
-  const asked = host.run(['chat', '--once', '!slow 50 200'])
-  await until(
-    () => host.model.requests.some((request) => JSON.stringify(request.body).includes('!slow 50')),
-    'the long answer is under way',
-    { limitMs: 240_000 },
-  )
+  const model = host.hold('!slow 50')
+  const asked = host.run(['chat', '--once', '!slow 50 20'])
+  await host.modelWasAsked('!slow 50')
   const saved = await host.run(['backup', file, '--encrypt'])
   assert.equal(saved.code, 0, saved.stderr)
   const onHost = await host.run(['restore', file])
@@ -39,6 +36,7 @@ test('a backup made under load brings the same conversation back after everythin
   assert.match(onHost.stderr, /already running/)
 
   await host.kill()
+  model.release()
   rmSync(host.root, { recursive: true, force: true })
   const restored = await host.run(['restore', file])
   assert.equal(restored.code, 0, restored.stderr)
@@ -69,11 +67,11 @@ test('the host makes a backup a day by itself, and one that fails is in its stat
   writeFileSync(backups, 'a file in the way')
   const host = await TestHost.create(t, { HOME: folder, BACKUP_FOLDER: backups })
   await host.start()
-  const troubles = async () => (await host.status()).troubles.filter((trouble: { kind: string }) => trouble.kind === 'backup')
+  const troubles = async () => (await host.status()).troubles.filter(({ kind }) => kind === 'backup')
   await until(async () => (await troubles()).length === 1, 'the failure is in the status', { limitMs: 240_000 })
-  const [{ where, why }] = await troubles()
-  assert.equal(where, backups)
-  assert.match(why, /daily backup fails/)
+  const [trouble] = await troubles()
+  assert.equal(trouble?.where, backups)
+  assert.match(trouble.why, /daily backup fails/)
   await host.stop()
 
   rmSync(backups)

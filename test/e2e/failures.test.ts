@@ -5,7 +5,7 @@ import path from 'node:path'
 import { test } from 'node:test'
 import SQLite from 'better-sqlite3'
 import { TestHost } from '../fakes/host-process.ts'
-import { until } from '../fakes/patience.ts'
+import { patience, until } from '../fakes/patience.ts'
 
 function query(host: TestHost, sql: string) {
   const db = new SQLite(path.join(host.root, 'store', 'messages.db'))
@@ -106,7 +106,7 @@ test('when every try fails the chat is told once, at the end', async (t) => {
 test('a usage limit is waited for: told once when the wait is long, with the time', async (t) => {
   const host = await TestHost.create(t)
   await host.start()
-  const waiting = host.run(['chat', '--once', '!error 429 after=90', '--timeout', '20'])
+  const waiting = host.run(['chat', '--once', '!error 429 after=90', '--timeout', '10'])
   await until(() => told(host).length === 1, 'the chat is told')
   assert.match(told(host)[0] ?? '', /usage limit.*again at \d\d:\d\d/)
   const [turn] = query(host, 'SELECT state, failures, not_before - started_at AS wait FROM turns')
@@ -127,7 +127,7 @@ test('a session that is lost is started afresh, once, with a line in the answer'
 })
 
 test('a turn over its time is interrupted, told at once, and tried once more', async (t) => {
-  const host = await TestHost.create(t, { CONTAINER_TIMEOUT: '10000' })
+  const host = await TestHost.create(t, { CONTAINER_TIMEOUT: String(patience(20_000)) })
   const { stderr, code } = await host.run(['chat', '--once', '!tool Bash {"command":"tail -f /dev/null"}'])
   assert.equal(code, 0, stderr)
   assert.equal(told(host).length, 1)

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import SQLite from 'better-sqlite3'
 import { ControlClient } from '../../src/cli/control-client.ts'
 import { TestHost } from '../fakes/host-process.ts'
+import { patience } from '../fakes/patience.ts'
 
 const ROUNDS = 100
 const SEED = 20_260_131
@@ -30,7 +31,7 @@ const FIRST = [
 
 /** The answer to one message, however its turn ended. */
 async function answerOf(client: ControlClient, seq: number): Promise<string> {
-  for await (const event of client.outcome(JID, seq, AbortSignal.timeout(60_000))) {
+  for await (const event of client.outcome(JID, seq, AbortSignal.timeout(patience(60_000)))) {
     if (event.type === 'answer') return event.text ?? ''
     if (event.type === 'failed') throw new Error(event.message)
   }
@@ -84,7 +85,7 @@ test(`follow-ups at ${ROUNDS} random moments are each answered once, in order, b
 })
 
 test('closing a container waits for what is in flight', async (t) => {
-  const host = await TestHost.create(t, { SHUTDOWN_GRACE: '30000' })
+  const host = await TestHost.create(t, { SHUTDOWN_GRACE: String(patience(30_000)) })
   await host.start()
   const client = new ControlClient({ socketPath: path.join(host.root, 'data', 'nanoclaw.sock') })
   const seqs = [(await client.send(JID, '!slow 10 100')).seq, (await client.send(JID, '!echo as well')).seq]

@@ -36,7 +36,8 @@ test('two messages are answered by the real SDK in one session, and the containe
   assert.match(container.name, /^nanoclaw-main-\d+$/)
   assert.match(await host.say('!history'), /first/, 'the second message goes on with the first')
 
-  const [{ sessionId }] = (await host.status()).groups
+  const { stdout } = await host.run(['status', '--json'])
+  const [{ sessionId }] = JSON.parse(stdout).groups
   const sessions = [...host.file('logs', 'nanoclaw.log').matchAll(/Session initialized: (\S+)$/gm)].map((match) => match[1])
   assert.deepEqual(new Set(sessions), new Set([sessionId]))
   const log = readdirSync(path.join(host.root, 'groups/main/logs'))
@@ -92,11 +93,8 @@ test('a host that is killed in mid-answer gives the answer after its restart, on
   const host = await TestHost.create(t)
   await host.start()
   await host.say('hello')
-  const asked = host.run(['chat', '--once', '!slow 100 100'])
-  await until(
-    () => host.model.requests.some((request) => JSON.stringify(request.body).includes('!slow 100')),
-    'the model was asked',
-  )
+  const asked = host.run(['chat', '--once', '!slow 50 100'])
+  await host.modelWasAsked('!slow 50')
   await host.kill()
   await host.start()
   assert.equal((await asked).code, 0, 'who was waiting gets the answer, too')
@@ -203,10 +201,12 @@ test('an engine that goes away in mid-answer is told as that, and the answer com
   t.after(() => relay.cut())
   const host = await TestHost.create(t, { DOCKER_HOST: `unix://${relay.path}` })
   await host.start()
-  const asked = host.run(['chat', '--once', '!slow 30 100'])
-  await until(() => host.model.requests.some((request) => JSON.stringify(request.body).includes('!slow')), 'the model was asked')
+  const model = host.hold('!slow 30')
+  const asked = host.run(['chat', '--once', '!slow 30 10'])
+  await host.modelWasAsked('!slow 30')
   await relay.cut()
   await until(() => query(host, "SELECT 1 FROM outbox WHERE text LIKE '%container engine%'").length === 1, 'the chat is told')
+  model.release()
   await relay.connect()
   const { code, stdout, stderr } = await asked
   assert.equal(code, 0, stderr)

@@ -1,4 +1,5 @@
 // What the agent image promises (S4, A2), in containers of the whole profile. The image exists already: container/build.sh.
+
 import assert from 'node:assert/strict'
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -6,6 +7,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { inflateSync } from 'node:zlib'
+import { patience } from '../fakes/patience.ts'
 
 const IMAGE = process.env.CONTAINER_IMAGE || 'nanoclaw-agent:latest'
 const ENGINE = process.env.CONTAINER_RUNTIME || 'docker'
@@ -25,7 +27,11 @@ function profile(uid = 1000): string[] {
 type Finished = { code: number | null; stdout: string; stderr: string; bytes: Buffer }
 
 function engine(args: string[], input = ''): Finished {
-  const done: SpawnSyncReturns<Buffer> = spawnSync(ENGINE, args, { input, timeout: 300_000, maxBuffer: 64 * 1024 * 1024 })
+  const done: SpawnSyncReturns<Buffer> = spawnSync(ENGINE, args, {
+    input,
+    timeout: patience(300_000),
+    maxBuffer: 64 * 1024 * 1024,
+  })
   assert.ifError(done.error)
   return { code: done.status, stdout: done.stdout.toString(), stderr: done.stderr.toString(), bytes: done.stdout }
 }

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { test } from 'node:test'
 import type { IpcRequest } from '@nanoclaw/protocol'
 import { type AgentSeat, agentSeat } from '../fakes/agent-seat.ts'
-import { until } from '../fakes/patience.ts'
+import { patience, until } from '../fakes/patience.ts'
 
 const call = (tool: string, input: object = {}) => `!tool mcp__nanoclaw__${tool} ${JSON.stringify(input)}`
 
@@ -90,7 +90,7 @@ test('a question waits for its person beyond the time that other answers have', 
   const turn = seat.turn(uuid, `${call('list_tasks')}\n${call('ask_user', { question: 'Go?', options: ['yes', 'no'] })}`)
   await until(() => seat.requests.length === 2, 'the question is asked')
   // More than any other answer is waited for.
-  await new Promise((resolve) => setTimeout(resolve, 1_000))
+  await new Promise((resolve) => setTimeout(resolve, patience(1_000)))
   seat.replyTo('ask_user', { status: 'done', text: 'Ann chose: yes' })
   assert.equal((await turn).result, 'RESULT:Ann chose: yes')
 })

@@ -5,7 +5,7 @@ import type { TaskDetail, TaskRunDetail } from '@nanoclaw/protocol'
 import { Store } from '../../src/store/store.ts'
 import type { Task } from '../../src/store/tasks.ts'
 import { TestHost } from '../fakes/host-process.ts'
-import { until } from '../fakes/patience.ts'
+import { patience, until } from '../fakes/patience.ts'
 
 const HOUR = 3_600_000
 
@@ -77,7 +77,8 @@ test('a task whose host is killed in the middle of it is finished by the next, w
 test('what an agent schedules is done at its time', async (t) => {
   const host = await TestHost.create(t)
   await host.start()
-  const scheduleValue = new Date(Date.now() + 8_000).toISOString()
+  await host.say('!echo good evening')
+  const scheduleValue = new Date(Date.now() + patience(4_000)).toISOString()
   const wish = { prompt: '!echo good morning', scheduleType: 'once', scheduleValue }
   const said = await host.say(`!tool mcp__nanoclaw__schedule_task ${JSON.stringify(wish)}`)
   assert.match(said, /Task task-[0-9a-f]{12} is scheduled. Next run: \d{4}/)

@@ -1,5 +1,6 @@
 // What an agent's tools reach through the gateway, from inside a real container of the whole profile: the agent itself calls
 // them, against servers of this machine that stand for the internet.
+
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
@@ -18,6 +19,7 @@ import { Gateway } from '../../src/gateway/gateway.ts'
 import { engineRuntime } from '../../src/runtimes/engine-runtime.ts'
 import { DUMMY_KEY } from '../fakes/host-process.ts'
 import { type LocalWeb, startLocalWeb } from '../fakes/local-web.ts'
+import { patience } from '../fakes/patience.ts'
 
 const IMAGE = process.env.CONTAINER_IMAGE ?? 'nanoclaw-agent:latest'
 const CA = '/workspace/group/ca.crt'
@@ -58,7 +60,7 @@ function raw(line: string): string {
 /** So that the tools believe the local web's authority. */
 const TRUST = { NODE_EXTRA_CA_CERTS: CA, CURL_CA_BUNDLE: CA, GIT_SSL_CAINFO: CA, PIP_CERT: CA, SSL_CERT_FILE: CA }
 
-suite('tools behind the gateway', { timeout: 280_000 }, () => {
+suite('tools behind the gateway', () => {
   const root = mkdtempSync(path.join(os.tmpdir(), 'nanoclaw-tools-'))
   const user = containerUser({ uid: process.getuid?.() ?? 1000, gid: process.getgid?.() ?? 1000 })
   let web: LocalWeb
@@ -114,7 +116,7 @@ suite('tools behind the gateway', { timeout: 280_000 }, () => {
   async function use(tool: string, input: object): Promise<string> {
     const uuid = randomUUID()
     const prompt = `!tool ${tool} ${JSON.stringify(input)}`
-    run.push({ uuid, prompt, chatJid: 'local:tools', earlier: [], siblings: [], timeoutMs: 120_000 })
+    run.push({ uuid, prompt, chatJid: 'local:tools', earlier: [], siblings: [], timeoutMs: patience(120_000) })
     const { outcome } = await run.settled()
     assert.equal(outcome.type, 'answered', JSON.stringify(outcome))
     return outcome.type === 'answered' ? String(outcome.text) : ''

@@ -60,7 +60,7 @@ test('every tool of main does what it says, and says what it did', async (t) => 
 
   const asking = call(host, 'ask_user', { question: 'Which one?', options: ['red', 'blue'], timeoutMinutes: 5 })
   await until(() => query(host, "SELECT 1 FROM outbox WHERE text LIKE '%Which one?%'").length === 1, 'it is asked')
-  await host.run(['chat', '--once', '2', '--timeout', '5'])
+  await host.client.send('local:main', '2')
   assert.match(await asking, /blue/)
 })
 

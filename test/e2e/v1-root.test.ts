@@ -50,6 +50,7 @@ async function realSession(t: TestContext): Promise<{ id: string; folder: string
   await earlier.say('!echo the lighthouse is blue')
   const [{ sessionId }] = (await earlier.status()).groups
   await earlier.stop()
+  assert.ok(sessionId)
   return { id: sessionId, folder: path.join(earlier.root, 'data/sessions/main/.claude') }
 }
 
@@ -85,8 +86,8 @@ test('a root of v1 goes on: same session, same history, what came in meanwhile i
   assert.deepEqual(answers(host, FAMILY).at(-1), 'and the next message')
 
   const status = await host.status()
-  const family = status.groups.find((group: { folder: string }) => group.folder === 'Family')
-  assert.deepEqual([family.sessionId, family.chats], [session.id, [FAMILY]])
+  const family = status.groups.find(({ folder }) => folder === 'Family')
+  assert.deepEqual([family?.sessionId, family?.chats], [session.id, [FAMILY]])
   assert.deepEqual(status.groups[0].chats.sort(), [OWNER, 'local:main'].sort())
   const initialized = host.file('logs', 'nanoclaw.log').match(/Session initialized: \S+$/gm)
   assert.deepEqual(new Set(initialized), new Set([`Session initialized: ${session.id}`]))
@@ -94,7 +95,7 @@ test('a root of v1 goes on: same session, same history, what came in meanwhile i
   assert.match(await host.say('!echo main works too'), /main works too/)
   assert.equal(answers(host, OWNER).length, 1, 'what v1 answered is not answered again')
 
-  const { name } = status.containers.find((one: { group: string }) => one.group === 'Family')
+  const { name } = status.containers.find(({ group }) => group === 'Family') ?? assert.fail('no container of Family')
   assert.match(name, /^nanoclaw-Family-\d+$/)
   const [{ Mounts }] = JSON.parse(docker('inspect', name))
   const sources = new Map<string, string>(

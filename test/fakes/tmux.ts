@@ -1,11 +1,9 @@
 import { execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
+import { until } from './patience.ts'
 import { needProgram } from './program.ts'
 
 type TestContext = { after(fn: () => unknown): void }
-
-const WITHIN_MS = 30_000
-const POLL_MS = 25
 
 /** A real terminal: a shell in a tmux server of its own, its keyboard, and what stands on its screen. */
 export class TmuxTerminal {
@@ -80,13 +78,13 @@ export class TmuxTerminal {
   /** Waits until the screen shows it; returns the screen. */
   async shows(wanted: Wanted): Promise<string> {
     const isThere = matcher(wanted)
-    const deadline = performance.now() + WITHIN_MS
-    for (;;) {
-      const screen = this.screen()
-      if (isThere(screen)) return screen
-      if (performance.now() > deadline) throw new Error(`The terminal does not show ${wanted}, but:\n${screen}`)
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+    let screen = ''
+    const look = () => {
+      screen = this.screen()
+      return isThere(screen)
     }
+    await until(look, `the terminal shows ${wanted}`, { seen: () => `\n${screen}` })
+    return screen
   }
 
   #tmux(...args: string[]): string {
