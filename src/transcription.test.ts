@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
-import { chmodSync, existsSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import { test } from 'node:test'
+import { until } from '../test/fakes/patience.ts'
+import { hasEnded } from '../test/fakes/processes.ts'
 import { type TestContext, temporaryFolder } from '../test/fakes/rooms.ts'
 import { transcriber } from './transcription.ts'
 
@@ -58,11 +60,31 @@ test('files are heard one after the other, and one that fails keeps no other fro
 })
 
 test("an abort of the caller's ends the work, and is not told as a failure of the command", async (t) => {
-  const { program, file } = scene(t, 'exec sleep 600')
+  const { folder, program, file } = scene(t, 'echo $$ > "$0.pid"; exec sleep 600')
   const stop = new AbortController()
   const work = transcriber({ by: 'command', command: program })({ file, signal: stop.signal })
-  setImmediate(() => stop.abort())
+  const pid = () => Number(readFileSync(path.join(folder, 'hear.pid'), 'utf8'))
+  await until(() => existsSync(path.join(folder, 'hear.pid')) && pid() > 0, 'the program runs')
+  stop.abort()
   await assert.rejects(work, { name: 'AbortError' })
+  await until(() => hasEnded(pid()), 'the program has ended')
+})
+
+test('of what a command says 50,000 characters count, and of what it complains the last 500', async (t) => {
+  const { program, file } = scene(t, 'head -c "$1" /dev/zero | tr "\\0" x; echo " end"; exit "$2"')
+  const said = await transcriber({ by: 'command', command: `${program} 49996 0` })({ file, signal })
+  assert.deepEqual([said.length, said.slice(-5)], [50_000, 'x end'])
+  const cut = await transcriber({ by: 'command', command: `${program} 50000 0` })({ file, signal })
+  assert.equal(cut, 'x'.repeat(50_000))
+  const complaint = scene(t, 'head -c 600 /dev/zero | tr "\\0" y >&2; printf end >&2; exit 1')
+  const failed = transcriber({ by: 'command', command: complaint.program })({ file, signal })
+  await assert.rejects(failed, { message: `it ended with 1: ${'y'.repeat(497)}end` })
+})
+
+test('a lone half of a character, as a program may print it, is replaced', async (t) => {
+  const { program, file } = scene(t, 'printf "a\\355\\240\\200b"')
+  const said = await transcriber({ by: 'command', command: program })({ file, signal })
+  assert.ok(said.isWellFormed() && said.startsWith('a') && said.endsWith('b'), said)
 })
 
 test('an endpoint is asked as one of OpenAI would be', async (t) => {
@@ -85,4 +107,53 @@ test('an endpoint is asked as one of OpenAI would be', async (t) => {
   assert.ok(sent instanceof File)
   assert.deepEqual([sent.name, await sent.text()], [path.basename(file), 'OggS spoken'])
   await assert.rejects(hear('none'), /the endpoint answered 404/)
+  await hear('whisper-1')
+  assert.equal(asked?.authorization, undefined, 'without a key')
+})
+
+test('an endpoint that refuses a file before it has read it is told in words, and nothing else breaks', async (t) => {
+  const { file } = scene(t, '')
+  writeFileSync(file, Buffer.alloc(3_000_000))
+  const server = createServer((request, response) => {
+    response.writeHead(413).end()
+    request.resume()
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  const hear = transcriber({ by: 'endpoint', url, model: 'm', apiKey: undefined })
+  for (let n = 0; n < 5; n++) await assert.rejects(hear({ file, signal }), { message: 'the endpoint answered 413' })
+  // An error that nobody could catch would come now, and end the process.
+  for (let round = 0; round < 50; round++) await new Promise((resolve) => setImmediate(resolve))
+})
+
+test('an endpoint that redirects, answers without words or with nonsense, or takes too long, is told in words', async (t) => {
+  const { file } = scene(t, '')
+  const server = createServer((request, response) => {
+    request.resume()
+    if (request.url === '/elsewhere') response.writeHead(307, { location: '/' }).end()
+    else if (request.url === '/slow') response.writeHead(200).flushHeaders()
+    else response.end(request.url === '/nonsense' ? '<html>' : '{"words":"x"}')
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const why = (place: string, withinMs?: number) =>
+    transcriber(
+      { by: 'endpoint', url: base + place, model: 'm', apiKey: undefined },
+      withinMs,
+    )({ file, signal }).then(
+      (words) => `heard ${words}`,
+      (error) => `${error.code}: ${error.message}`,
+    )
+  assert.equal(await why('/'), "transcription: the endpoint's answer has no text")
+  assert.match(await why('/nonsense'), /^transcription: .*JSON/)
+  assert.match(await why('/elsewhere'), /^transcription: .*fetch failed/)
+  assert.equal(await why('/slow', 300), 'transcription: it took too long')
 })

@@ -50,8 +50,12 @@ async function byEndpoint(
   const form = new FormData()
   form.set('model', model)
   form.set('file', await openAsBlob(file), path.basename(file))
-  const headers = apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }
-  const response = await fetch(url, { method: 'POST', body: form, headers, signal, redirect: 'error' })
+  // fetch would stream a form, and an answer that comes before the end of the stream makes it throw where nobody can catch it.
+  const whole = new Response(form)
+  const headers = new Headers({ 'content-type': whole.headers.get('content-type') ?? 'multipart/form-data' })
+  if (apiKey !== undefined) headers.set('authorization', `Bearer ${apiKey}`)
+  const body = await whole.arrayBuffer()
+  const response = await fetch(url, { method: 'POST', body, headers, signal, redirect: 'error' })
   if (!response.ok) throw new Error(`the endpoint answered ${response.status}`)
   const { data } = answer.safeParse(await response.json())
   if (!data) throw new Error("the endpoint's answer has no text")
