@@ -6,7 +6,7 @@ import { AppError } from '../../src/domain/errors.ts'
 import type { IncomingMessage } from '../../src/domain/message.ts'
 import type { Store } from '../../src/store/store.ts'
 import { ManualClock } from '../fakes/clock.ts'
-import { until } from '../fakes/patience.ts'
+import { patience, until } from '../fakes/patience.ts'
 import { registerChat, storeWith, type TestContext } from '../fakes/rooms.ts'
 
 /** Where a channel under test takes its time and its chance from. */
@@ -81,7 +81,7 @@ export class Room<S extends Setting> {
 
   /** Sends past the outbox. */
   send(text: string, key = text) {
-    return this.channel.send(this.jid, { text }, { idempotencyKey: key, signal: AbortSignal.timeout(10_000) })
+    return this.channel.send(this.jid, { text }, { idempotencyKey: key, signal: AbortSignal.timeout(patience(60_000)) })
   }
 
   post(text: string): void {

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { type Channel, NotSent } from '../../src/channels/contract.ts'
 import type { DeliveryGuarantee } from '../../src/domain/delivery.ts'
 import { AppError } from '../../src/domain/errors.ts'
-import { until } from '../fakes/patience.ts'
+import { patience, until } from '../fakes/patience.ts'
 import type { TestContext } from '../fakes/rooms.ts'
 import { type Ports, Room, type Setting } from './channel-room.ts'
 
@@ -157,7 +157,7 @@ export function platformSuite({ name, delivery, open }: Subject<Setting & { plat
       await room.online()
       const sent = await room.send('there')
       const find = (key: string) =>
-        room.channel.findSent?.(room.jid, { idempotencyKey: key, text: key }, AbortSignal.timeout(10_000))
+        room.channel.findSent?.(room.jid, { idempotencyKey: key, text: key }, AbortSignal.timeout(patience(60_000)))
       assert.deepEqual([await find('there'), await find('never'), platform.shown()], [sent, undefined, ['there']])
     })
 
@@ -209,7 +209,8 @@ export function platformSuite({ name, delivery, open }: Subject<Setting & { plat
       waits.push(at - clock.now())
       const attempts = platform.attempts()
       clock.advance(at - clock.now() - 1)
-      await new Promise(setImmediate)
+      // An attempt would be heard of by then.
+      for (let round = 0; round < 50; round++) await new Promise(setImmediate)
       assert.equal(platform.attempts(), attempts, 'it waits as long as it says')
       clock.advance(1)
       await until(() => platform.attempts() > attempts, 'it tries again')

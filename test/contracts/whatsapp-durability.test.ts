@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { getEventListeners } from 'node:events'
 import { rmSync, statSync } from 'node:fs'
 import path from 'node:path'
-import { test } from 'node:test'
+import { suite, test } from 'node:test'
 import { promisify } from 'node:util'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
@@ -62,7 +62,9 @@ test('what WhatsApp refuses for good is told as such, and what passes is to be t
       ({ fault }) => fault,
     )
   }
-  assert.deepEqual([await faultOf('463'), await faultOf('500')], ['user', 'platform'])
+  const faults: string[] = []
+  for (const code of ['401', '403', '404', '463', '500']) faults.push(await faultOf(code))
+  assert.deepEqual(faults, ['user', 'user', 'user', 'user', 'platform'])
   await assert.rejects(world.send('120363999@g.us', 'to no group'), { fault: 'user' })
 })
 
@@ -88,9 +90,31 @@ test('what cannot be stored is kept and told again until it can, and what came l
   await world.server.write(world.alice, world.olga, 'what came later')
   await until(() => world.server.unconfirmed(world.olga).length === 0, 'both are in the journal')
   assert.deepEqual(world.notebook.texts, [])
-  clock.advance(30_000)
+  clock.advance(29_999)
+  await world.server.writeToGroup(world.bob, FAMILY, 'elsewhere')
+  await world.heard('elsewhere')
+  assert.deepEqual(world.notebook.texts, ['elsewhere'])
+  clock.advance(1)
   await world.heard('what came later')
-  assert.deepEqual(world.notebook.texts, ['kept', 'what came later'])
+  assert.deepEqual(world.notebook.texts, ['elsewhere', 'kept', 'what came later'])
+})
+
+test('what cannot be written to the journal is not confirmed, and WhatsApp sends it again', async (t) => {
+  const clock = new ManualClock()
+  const world = await World.linked(t, { clock })
+  const { server, alice, olga } = world
+  const db = new SQLite(databaseOf(world))
+  t.after(() => db.close())
+  db.exec("CREATE TRIGGER broken BEFORE INSERT ON received BEGIN SELECT RAISE(ABORT, 'the disk is broken'); END")
+  const id = await server.write(alice, olga, 'kept by WhatsApp')
+  await until(() => world.channel.state.state === 'retrying', 'the connection is given up')
+  assert.match(JSON.stringify(world.channel.state), /the disk is broken/)
+  assert.deepEqual([server.unconfirmed(olga), world.notebook.texts], [[id], []])
+  db.exec('DROP TRIGGER broken')
+  clock.advance(3_000)
+  await world.heard('kept by WhatsApp')
+  await until(() => server.unconfirmed(olga).length === 0, 'it is confirmed')
+  assert.equal(world.notebook.told, 1)
 })
 
 test('what was confirmed but not yet told is told after a restart', async (t) => {
@@ -174,11 +198,21 @@ test('a message that can never be stored is dropped in the end, but none for a d
   await failWith(new AppError({ code: 'store.disk', fault: 'user', message: 'in the words of the store' }), 15)
   clock.advance(30_000)
   await world.heard('in the words of the store')
-  assert.deepEqual([notebook.texts, journalled(world)], [['later', 'in the words of the store'], 0])
+  await failWith(Object.assign(new Error('a row that is refused'), { code: 'SQLITE_CONSTRAINT_CHECK' }), 10)
+  await failWith(new AppError({ code: 'message.refused', fault: 'user', message: 'refused' }), 1)
+  await failWith(Object.assign(new Error('in the words of the system'), { code: 'ENOSPC' }), 11)
+  clock.advance(30_000)
+  await world.heard('in the words of the system')
+  const stored = ['later', 'in the words of the store', 'in the words of the system']
+  assert.deepEqual([notebook.texts, journalled(world)], [stored, 0])
 })
 
-function journalled({ folder }: Pick<World, 'folder'>): unknown {
-  const db = new SQLite(path.join(folder, 'store', 'auth', 'whatsapp.db'), { readonly: true })
+function databaseOf({ folder }: World): string {
+  return path.join(folder, 'store', 'auth', 'whatsapp.db')
+}
+
+function journalled(world: World): unknown {
+  const db = new SQLite(databaseOf(world), { readonly: true })
   try {
     return db.prepare('SELECT count(*) FROM received').pluck().get()
   } finally {
@@ -228,7 +262,7 @@ test('hours of connections that come and go leave memory, timers and listeners a
   await world.restart()
   await world.online()
   // Until the longest delay between attempts, and until all code has run.
-  for (let n = 0; n < 15; n++) await flap()
+  for (let n = 0; n < 10; n++) await flap()
   const early = footprint(world, clock)
   const end = clock.now() + HOURS * 3_600_000
   let flaps = 0
@@ -243,62 +277,111 @@ test('hours of connections that come and go leave memory, timers and listeners a
   assert.ok(late.heapMB < early.heapMB + 15, `${early.heapMB} MB became ${late.heapMB}`)
 })
 
-/** What WhatsApp hears at the moment when the host dies, and whether somebody's message leads to it. */
-const MOMENTS: Record<string, { byMessage: boolean; isNow(stanza: BinaryNode): boolean }> = {
-  'it confirms its pairing': { byMessage: false, isNow: ({ tag, attrs }) => tag === 'iq' && attrs.id?.startsWith('ps') === true },
-  'it updates its keys': { byMessage: false, isNow: ({ attrs }) => attrs.xmlns === 'encrypt' && attrs.type === 'set' },
-  'it confirms a message': { byMessage: true, isNow: ({ tag, attrs }) => tag === 'receipt' && attrs.type === 'inactive' },
-  'it sends a message': { byMessage: true, isNow: ({ tag }) => tag === 'message' },
+/** What WhatsApp hears at the moment when a host dies. */
+const confirmsPairing: Moment = ({ tag, attrs }) => tag === 'iq' && attrs.id?.startsWith('ps') === true
+const connectsAnew: Moment = ({ attrs }) => attrs.xmlns === 'encrypt' && attrs.type === 'get'
+const updatesKeys: Moment = ({ attrs }) => attrs.xmlns === 'encrypt' && attrs.type === 'set'
+const confirms: Moment = ({ tag, attrs }) => tag === 'receipt' && attrs.type === 'inactive'
+const sends: Moment = ({ tag }) => tag === 'message'
+/** It could not read a message and has asked for another copy, which may be on its way already. */
+const gaveUpOnCopy: Moment = ({ tag, attrs }) => tag === 'ack' && attrs.class === 'message' && attrs.error !== undefined
+const hearsOfDelivery: Moment = ({ tag, attrs }) => tag === 'ack' && attrs.class === 'receipt'
+
+type Moment = (stanza: BinaryNode) => boolean
+
+/** Everything that was said is stored and answered, once and in its order. */
+async function isAsIfNothingHadBeen(victim: Victim, said: string[]): Promise<void> {
+  const { alice, olga, server } = victim
+  await until(() => alice.shown.length >= said.length, 'it answered', { seen: () => victim.output })
+  assert.deepEqual(
+    shownTexts(alice),
+    said.map((text) => `echo ${text}`),
+  )
+  assert.deepEqual([victim.stored(), server.linked(olga) > 0], [said, true])
 }
 
-for (const [moment, { byMessage, isNow }] of Object.entries(MOMENTS))
-  test(`a host that is killed when ${moment} goes on as if nothing had been`, async (t) => {
+async function hasPrintedNoKey(victim: Victim): Promise<void> {
+  await victim.kill()
+  assert.deepEqual(victim.leaks(), [])
+}
+
+/** They wait for processes to start, mostly. */
+suite('a host in a process of its own', { concurrency: 2 }, () => {
+  test('a host that is killed at every step of being linked goes on as if nothing had been', async (t) => {
     const victim = await Victim.create(t)
-    const { server, alice, olga } = victim
-    const write = (text: string) => server.write(alice, olga, text)
-    if (byMessage) await victim.linked()
-    const killed = victim.killedWhen(isNow)
-    if (byMessage) await write('before')
-    else await victim.start()
-    await killed
-    await victim.linked()
-    await write('after')
-    const said = byMessage ? ['before', 'after'] : ['after']
-    await until(() => alice.shown.length >= said.length, `it answered: ${victim.output}`)
-    assert.deepEqual(
-      shownTexts(alice),
-      said.map((text) => `echo ${text}`),
-    )
-    await victim.kill()
-    assert.deepEqual([victim.stored(), victim.leaks(), server.linked(olga) > 0], [said, [], true])
+    const scanned = victim.killedWhenScanned()
+    await victim.start()
+    await scanned
+    for (const isNow of [confirmsPairing, connectsAnew, updatesKeys]) {
+      const killed = victim.killedWhen(isNow)
+      await victim.start()
+      await killed
+    }
+    await victim.startOnline()
+    await victim.server.write(victim.alice, victim.olga, 'after')
+    await isAsIfNothingHadBeen(victim, ['after'])
+    await hasPrintedNoKey(victim)
   })
 
-test('a host that is killed again and again, while linking and at any later moment, loses and doubles nothing', async (t) => {
-  const victim = await Victim.create(t)
-  for (const afterMs of [0, 5, 60]) await victim.killedWhileLinking(afterMs)
-  await victim.start()
-  await victim.online()
-  const said: string[] = []
-  for (let round = 0; round < 5; round++) {
-    const texts = [`${round}a`, `${round}b`, `${round}c`]
-    // Before the host is there, while it connects, and while it works.
-    for (const [n, text] of texts.entries()) {
-      if (n === 1 && !victim.running) await victim.start()
-      if (n === 2) await victim.online()
-      if (round === 3) victim.server.garbleNext = true
-      await victim.server.write(victim.alice, victim.olga, text)
+  test('a host that is killed when it confirms or answers a message goes on as if nothing had been', async (t) => {
+    const victim = await Victim.linked(t)
+    const { server, alice, olga } = victim
+    const said: string[] = []
+    const write = async (text: string) => {
+      said.push(text)
+      await server.write(alice, olga, text)
     }
-    said.push(...texts)
-    await new Promise((resolve) => setTimeout(resolve, round * 40))
-    await victim.kill()
-  }
-  await victim.start()
-  const echoes = () => shownTexts(victim.alice).map((text) => String(text))
-  await until(() => new Set(echoes()).size === said.length, 'every message is answered', { seen: echoes })
-  assert.deepEqual(echoes().sort(), said.map((text) => `echo ${text}`).sort())
-  await victim.kill()
-  assert.deepEqual(victim.stored().sort(), said.sort())
-  assert.deepEqual(victim.leaks(), [])
+    await victim.startOnline()
+    for (const [n, isNow] of [confirms, sends].entries()) {
+      const killed = victim.killedWhen(isNow)
+      await write(`before ${n}`)
+      await killed
+      await victim.startOnline()
+      await write(`after ${n}`)
+      await isAsIfNothingHadBeen(victim, said)
+    }
+    await hasPrintedNoKey(victim)
+  })
+
+  test('a host whose Signal library closes a session prints none of its keys', async (t) => {
+    const victim = await Victim.linked(t)
+    const { server, alice, olga } = victim
+    await victim.startOnline()
+    await server.write(alice, olga, 'in the first session')
+    await until(() => alice.shown.length === 1, 'it answered', { seen: () => victim.output })
+    server.garbleNext = true
+    await server.write(alice, olga, 'in the second session')
+    await isAsIfNothingHadBeen(victim, ['in the first session', 'in the second session'])
+    await hasPrintedNoKey(victim)
+    assert.ok(victim.closedSessions() > 0, 'libsignal had something to print')
+  })
+
+  test('a host that is killed again and again, with more and more to do, loses and doubles nothing', async (t) => {
+    const victim = await Victim.linked(t)
+    const { server, alice, olga } = victim
+    const said: string[] = []
+    for (const [round, isNow] of [undefined, sends, gaveUpOnCopy, hearsOfDelivery].entries()) {
+      const write = async (text: string) => {
+        server.garbleNext = isNow === gaveUpOnCopy
+        said.push(text)
+        await server.write(alice, olga, text)
+      }
+      // Before the host is there, while it connects, and while it works.
+      await write(`${round}a`)
+      await victim.start()
+      await write(`${round}b`)
+      await victim.online()
+      const killed = isNow && victim.killedWhen(isNow)
+      await write(`${round}c`)
+      await (killed ?? victim.kill())
+    }
+    await victim.start()
+    const echoes = () => shownTexts(alice).map((text) => String(text))
+    await until(() => new Set(echoes()).size === said.length, 'every message is answered', { seen: echoes })
+    assert.deepEqual(echoes().sort(), said.map((text) => `echo ${text}`).sort())
+    await hasPrintedNoKey(victim)
+    assert.deepEqual(victim.stored().sort(), said.sort())
+  })
 })
 
 /** Real time, but for delays of seconds, which pass a hundred times as fast. */

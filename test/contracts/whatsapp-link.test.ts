@@ -8,6 +8,7 @@ import { linkOnDisk } from '../../src/channels/whatsapp/database.ts'
 import { AppError } from '../../src/domain/errors.ts'
 import { ManualClock } from '../fakes/clock.ts'
 import { until } from '../fakes/patience.ts'
+import { node } from '../fakes/whatsapp/nodes.ts'
 import { FAMILY, shownTexts, World } from '../fakes/whatsapp/world.ts'
 
 test('an account is linked by a QR code, and messages go in and out', async (t) => {
@@ -45,7 +46,7 @@ test('a restart needs no new link, and who asks for one is told that it is there
 })
 
 test('the state is private to the user, and one process at a time may have it', async (t) => {
-  const world = await World.linked(t)
+  const world = await World.linkedAnew(t)
   const folder = path.join(world.folder, 'store', 'auth')
   assert.equal(statSync(folder).mode & 0o777, 0o700)
   for (const name of ['whatsapp.db', 'whatsapp.db-wal']) assert.equal(statSync(path.join(folder, name)).mode & 0o777, 0o600)
@@ -110,6 +111,33 @@ test('a login that is given up when the phone has confirmed it already ends onli
   await world.online()
 })
 
+test('a login that fails says why, and the next one works', async (t) => {
+  const world = await World.create(t)
+  await world.start()
+  const { server } = world
+  server.codes = 0
+  assert.deepEqual(await world.link(), [{ type: 'failed', why: 'nobody used the code in time' }])
+  server.codes = 6
+  server.refuseNext = '503'
+  const [failed, ...more] = await world.link()
+  assert.match(JSON.stringify(failed), /"failed","why":"the connection ended: .*\(503\)"/)
+  assert.deepEqual([more, world.channel.state], [[], { state: 'needs-pairing' }])
+  assert.equal((await world.link()).at(-1)?.type, 'online')
+})
+
+test('while somebody is linking the account, nobody else can', async (t) => {
+  const world = await World.create(t)
+  await world.start()
+  const given = new AbortController()
+  const shown = Promise.withResolvers<void>()
+  const first = world.channel.login({ tell: () => shown.resolve(), signal: given.signal })
+  await shown.promise
+  await assert.rejects(world.link(), /being linked already, from another terminal/)
+  given.abort()
+  await first
+  assert.equal((await world.link()).at(-1)?.type, 'online')
+})
+
 test('after a kill in the middle of a login by code, the next one works', async (t) => {
   const world = await World.create(t)
   await world.start()
@@ -151,6 +179,19 @@ test('a restart that WhatsApp asks for is done at once', async (t) => {
   const before = world.server.connections
   world.server.endAll(515)
   await until(() => world.server.connections === before + 1 && world.channel.state.state === 'online', 'it is back')
+})
+
+test('a stanza that the library fails on ends the connection, and neither the host nor the link', async (t) => {
+  const clock = new ManualClock()
+  const world = await World.linked(t, { clock })
+  const { server, alice, olga } = world
+  // A call to a group, without the id that every call has.
+  server.sendAll(node('call', { from: alice.pn, id: 'C1', t: '1' }, [node('offer', { 'call-creator': alice.pn, type: 'group' })]))
+  await until(() => world.channel.state.state === 'retrying', 'the connection is over')
+  clock.advance(3_000)
+  await world.online()
+  await server.write(alice, olga, 'still there?')
+  await world.heard('still there?')
 })
 
 test('a device that connected elsewhere is not fought with: the state says conflict', async (t) => {

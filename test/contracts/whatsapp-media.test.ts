@@ -6,15 +6,14 @@ import { proto } from 'baileys'
 import { triggerOf } from '../../src/domain/routing.ts'
 import { until } from '../fakes/patience.ts'
 import { type TestContext, temporaryFolder } from '../fakes/rooms.ts'
+import { notUploadedAgain, uploadedAgain } from '../fakes/whatsapp/media-retry.ts'
 import { FAMILY, World, type WorldOptions } from '../fakes/whatsapp/world.ts'
 
 const PNG = Buffer.concat([Buffer.from('89504e470d0a1a0a', 'hex'), Buffer.alloc(50_000, 7)])
 
 async function withMedia(t: TestContext, options: WorldOptions = {}): Promise<World> {
-  const world = await World.create(t, options)
+  const world = await World.linked(t, options)
   await world.server.media.start()
-  await world.start()
-  await world.link()
   return world
 }
 
@@ -45,11 +44,11 @@ test('files go out as what they are', async (t) => {
   assert.deepEqual([documentMessage?.fileName, documentMessage?.caption], ['report.pdf', 'the report'])
 })
 
-test('a file that is not there, or is a link to somewhere else, is refused for good', async (t) => {
+test('a file that is not there, or is a folder, or a link to somewhere else, is refused for good', async (t) => {
   const world = await withMedia(t)
   const link = path.join(temporaryFolder(t), 'link.png')
   symlinkSync('/etc/hostname', link)
-  for (const file of ['/nowhere/a.png', link]) {
+  for (const file of ['/nowhere/a.png', link, temporaryFolder(t)]) {
     const outbound = { text: '', file: { path: file, name: 'a.png', mimeType: 'image/png' } }
     await assert.rejects(world.channel.send(world.alice.pn, outbound, { idempotencyKey: file, signal: world.signal }), {
       fault: 'user',
@@ -129,6 +128,28 @@ test('a file that cannot be had does not keep its message, or a later one, from 
   assert.match((await world.heard('huge')).text, /more than 104.9 MB/)
   await world.server.write(world.alice, world.olga, 'after that')
   await world.heard('after that')
+})
+
+test("a file that WhatsApp no longer has is asked of its sender's phone, which may not have it either", async (t) => {
+  const world = await withMedia(t)
+  const { server, alice, olga } = world
+  const { imageMessage } = await sendFile(world, { name: 'a.png', mimeType: 'image/png', content: PNG })
+  const { mediaKey, directPath } = imageMessage ?? {}
+  const file = server.media.files.get(directPath ?? '')
+  assert.ok(mediaKey && file)
+  server.media.files.clear()
+  const askedFor = (id: string) => server.heard.some(({ attrs }) => attrs.type === 'server-error' && attrs.id === id)
+  const write = async (caption: string) => {
+    const id = await server.write(alice, olga, { imageMessage: { ...imageMessage, caption } })
+    await until(() => askedFor(id), 'the phone is asked')
+    return { id, chat: alice.pn }
+  }
+  const found = await write('found')
+  server.media.files.set('/again', file)
+  server.sendAll(uploadedAgain({ ...found, mediaKey, directPath: '/again' }))
+  assert.match((await world.heard('found')).text, /image\/png, 50 KB\] found$/)
+  server.sendAll(notUploadedAgain(await write('lost')))
+  assert.match((await world.heard('lost')).text, /^\[Image: it could not be downloaded, .*\] lost$/)
 })
 
 test('files of chats that nobody registered are not fetched', async (t) => {

@@ -4,6 +4,7 @@ import { proto } from 'baileys'
 import { triggerOf } from '../../src/domain/routing.ts'
 import { ManualClock } from '../fakes/clock.ts'
 import { until } from '../fakes/patience.ts'
+import { node, seconds } from '../fakes/whatsapp/nodes.ts'
 import { FAMILY, shownTexts, World } from '../fakes/whatsapp/world.ts'
 
 const called = triggerOf('@Andy')
@@ -65,7 +66,9 @@ test('a chat that was registered by its LID stays found when the phone number be
 })
 
 test('what came while the assistant was away is answered; what was said before the link is not', async (t) => {
-  const world = await World.linked(t)
+  const world = await World.linkedAnew(t)
+  const history = () => world.server.heard.filter(({ attrs }) => attrs.type === 'hist_sync')
+  await until(() => history().length === 2, 'what was said before the link is there')
   await world.stop()
   for (const text of ['first', 'second', 'third']) await world.server.write(world.alice, world.olga, text)
   await world.restart()
@@ -102,6 +105,26 @@ test('a quote is shown before what was said to it', async (t) => {
   assert.equal(text, '[In reply to Andy: "shall we (meet)?"] @Andy yes')
   assert.ok(called(text))
 })
+
+for (const hasOwnNumber of [true, false])
+  test(`a quote names who is quoted, on ${hasOwnNumber ? "the assistant's own" : 'a shared'} number`, async (t) => {
+    const world = await World.linked(t, { settings: { hasOwnNumber } })
+    const { server, alice, bob, olga } = world
+    const { platformId } = await world.send(FAMILY, 'of the assistant')
+    // By this the device learns what the account calls itself.
+    await server.writeFromPhone(olga, 'typed')
+    const quote = async (participant: string, stanzaId: string) => {
+      const contextInfo = { stanzaId, participant, quotedMessage: { conversation: 'words' } }
+      const id = await server.writeToGroup(alice, FAMILY, { extendedTextMessage: { text: 'yes', contextInfo } })
+      await until(() => world.notebook.messages.some((message) => message.id === id), 'it arrived')
+      return world.notebook.messages.at(-1)?.text.split(':')[0]
+    }
+    assert.equal(await quote(olga.pn, platformId ?? ''), '[In reply to Andy')
+    assert.equal(await quote(bob.pn, 'OTHER'), '[In reply to +15550003333')
+    assert.equal(await quote(bob.lid, 'OTHER'), '[In reply to +15550003333')
+    for (const me of [olga.pn, olga.lid])
+      assert.equal(await quote(me, 'TYPED'), hasOwnNumber ? '[In reply to Andy' : '[In reply to Olga')
+  })
 
 test('a reaction to what the assistant said is told; one to what others said is not', async (t) => {
   const world = await World.linked(t)
@@ -229,25 +252,68 @@ test('groups are known by their names, and renamed ones are when the host asks',
   assert.equal(world.notebook.names.get(FAMILY), 'The family')
 })
 
+test('of a group that is made or renamed, the name is told at once', async (t) => {
+  const world = await World.linked(t)
+  const { server, alice, notebook } = world
+  await until(() => notebook.names.get(FAMILY) === 'Family', 'the name is there')
+  const time = seconds()
+  server.tellOfGroup(FAMILY, node('subject', { subject: 'The family', s_t: time }))
+  await until(() => notebook.names.get(FAMILY) === 'The family', 'the new name is there')
+  const made = { id: '120363000000000002', subject: 'The club', creation: time, s_t: time, creator: alice.pn }
+  server.tellOfGroup(
+    '120363000000000002@g.us',
+    node('create', {}, [node('group', made, [node('participant', { jid: alice.pn })])]),
+  )
+  await until(() => notebook.names.get('120363000000000002@g.us') === 'The club', 'its name is there')
+})
+
+test('who becomes the admin of a group is one from then on, and who was one is not', async (t) => {
+  const world = await World.linked(t)
+  const { server, notebook, alice, bob, olga } = world
+  await until(() => notebook.names.get(FAMILY) === 'Family', 'the group is known')
+  server.group(FAMILY, 'Family', [bob, alice, olga])
+  server.tellOfGroup(FAMILY, node('promote', {}, [node('participant', { jid: bob.pn })]))
+  const isAsked = () => server.heard.some(({ attrs }) => attrs.xmlns === 'w:g2' && attrs.to === FAMILY)
+  await until(isAsked, 'the group is asked for anew')
+  const { REVOKE } = proto.Message.ProtocolMessage.Type
+  for (const person of [bob, alice])
+    await server.writeToGroup(person, FAMILY, { protocolMessage: { type: REVOKE, key: { id: 'X', fromMe: true } } })
+  await until(() => notebook.deletions.length === 2, 'both arrived')
+  assert.deepEqual(
+    notebook.deletions.map(({ sender, asAdmin }) => [sender, asAdmin]),
+    [
+      [bob.pn, true],
+      [alice.pn, false],
+    ],
+  )
+})
+
 test('the names of groups are asked for once a day, not at each connection', async (t) => {
   const clock = new ManualClock()
   const world = await World.linked(t, { clock })
-  const { server, notebook } = world
+  const { server, alice, olga, notebook } = world
+  const asked = () => server.heard.filter(({ attrs }) => attrs.xmlns === 'w:g2').length
+  /** What the device asked before it confirms this, the server has heard by then. */
+  const confirm = async (text: string) => {
+    await server.write(alice, olga, text)
+    await until(() => server.unconfirmed(olga).length === 0, 'it is confirmed')
+  }
   await until(() => notebook.names.get(FAMILY) === 'Family', 'the name is there')
   server.renameGroup(FAMILY, 'The family')
   const before = server.connections
   clock.advance(60_000)
   server.endAll(515)
   await until(() => server.connections > before && world.channel.state.state === 'online', 'it is connected anew')
-  await server.write(world.alice, world.olga, 'hello')
-  await world.heard('hello')
-  assert.equal(notebook.names.get(FAMILY), 'Family')
-  for (let hour = 0; hour < 24; hour++) clock.advance(3_600_000)
+  await confirm('hello')
+  clock.advance(24 * 3_600_000 - 60_000 - 1)
+  await confirm('soon')
+  assert.deepEqual([asked(), notebook.names.get(FAMILY)], [1, 'Family'])
+  clock.advance(1)
   await until(() => notebook.names.get(FAMILY) === 'The family', 'the new name is there')
 })
 
 test('no key and no word of a message reaches the log', async (t) => {
-  const world = await World.linked(t)
+  const world = await World.linkedAnew(t)
   await world.server.write(world.alice, world.olga, 'a secret word')
   await world.heard('a secret word')
   world.server.garbleNext = true

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
-import { makeWASocket, type SocketConfig, useMultiFileAuthState } from 'baileys'
+import { BufferJSON, initAuthCreds, makeWASocket, type SocketConfig, useMultiFileAuthState } from 'baileys'
 import { until } from '../fakes/patience.ts'
 import { FAMILY, shownTexts, World } from '../fakes/whatsapp/world.ts'
 
@@ -77,6 +77,21 @@ test('the linked device of v1 is taken over with its conversations, and once onl
   await until(() => world.channel.state.state === 'logged-out', 'it knows')
   await world.restart()
   assert.equal(world.channel.state.state, 'logged-out')
+})
+
+test('a state of v1 that nobody confirmed on a phone is no link', async (t) => {
+  const world = await World.create(t)
+  const folder = path.join(world.folder, 'store', 'auth')
+  mkdirSync(folder, { recursive: true })
+  const unconfirmed = { ...initAuthCreds(), me: { id: world.olga.pn } }
+  writeFileSync(path.join(folder, 'creds.json'), JSON.stringify(unconfirmed, BufferJSON.replacer))
+  await world.start()
+  assert.deepEqual(world.channel.state, { state: 'needs-pairing' })
+  assert.deepEqual(
+    world.log.filter((line) => line.includes('taken over')),
+    [],
+  )
+  assert.equal((await world.link()).at(-1)?.type, 'online')
 })
 
 test('a state of v1 that cannot be read is named, and keeps nothing else from starting', async (t) => {

@@ -20,7 +20,7 @@ function cupboard(t: TestContext, limits = {}) {
   const attachments = new Attachments({
     root,
     log,
-    limits: { fileBytes: 10_000, totalBytes: 25_000, timeoutMs: 10_000, ...limits },
+    limits: { fileBytes: 10_000, totalBytes: 25_000, timeoutMs: 600_000, ...limits },
   })
   const keep = async (content: Buffer | Readable, media: Partial<Media> = {}, message = 'M1', sha256?: Uint8Array) => {
     const bytes = Buffer.isBuffer(content) ? content.length : 0
@@ -34,7 +34,7 @@ function cupboard(t: TestContext, limits = {}) {
     })
     return about
   }
-  return { root, keep }
+  return { root, keep, attachments }
 }
 
 test('a kept file is told by its path in the container, its real type and its size', async (t) => {
@@ -71,6 +71,51 @@ test('what is too large, too slow or altered is not kept, and the text says why'
   clearInterval(keepAlive)
 })
 
+test('a file of exactly the size that is allowed is kept', async (t) => {
+  const { keep } = cupboard(t)
+  assert.match(await keep(Buffer.alloc(10_000)), /M1\/image\.bin, .*, 10 KB$/)
+})
+
+test('sizes are told in the largest unit that fits', async (t) => {
+  const { keep } = cupboard(t, { fileBytes: 3_000_000, totalBytes: 9_000_000 })
+  const sizes: [number, string][] = [
+    [999, '999 bytes'],
+    [1_000, '1 KB'],
+    [1_500, '2 KB'],
+    [999_000, '999 KB'],
+    [1_000_000, '1.0 MB'],
+    [2_550_000, '2.5 MB'],
+  ]
+  for (const [bytes, told] of sizes) assert.equal((await keep(Buffer.alloc(bytes))).split(', ').at(-1), told)
+})
+
+test('attachments that take exactly the room that there is all stay, and one byte more makes the oldest go', async (t) => {
+  const { root, keep } = cupboard(t)
+  const kept = () => readdirSync(path.join(root, 'family')).sort()
+  for (const [message, bytes] of Object.entries({ M1: 9_000, M2: 9_000, M3: 7_000 })) await keep(Buffer.alloc(bytes), {}, message)
+  assert.deepEqual(kept(), ['M1', 'M2', 'M3'])
+  await keep(Buffer.alloc(1), {}, 'M4')
+  assert.deepEqual(kept(), ['M2', 'M3', 'M4'])
+})
+
+test('a stop while a file is fetched is told to who wanted it, and leaves nothing of the file', async (t) => {
+  const { attachments, root } = cupboard(t)
+  const stop = new AbortController()
+  const slow = new PassThrough()
+  const keeping = attachments.keep({
+    folder: 'family',
+    message: 'M1',
+    media: { kind: 'image', name: undefined, bytes: 5, seconds: undefined },
+    sha256: undefined,
+    signal: stop.signal,
+    fetch: async () => slow,
+  })
+  await until(() => existsSync(path.join(root, 'family/M1/.partial')), 'it comes')
+  stop.abort(new Error('stopped'))
+  await assert.rejects(keeping, /stopped/)
+  assert.deepEqual(readdirSync(path.join(root, 'family')), [])
+})
+
 test('when the attachments take too much room, the oldest go', async (t) => {
   const { root, keep } = cupboard(t)
   // A name says nothing of age, and neither does a moment that several files share.
@@ -100,7 +145,7 @@ test('when no room can be made, that is logged, and what came is kept', async (t
   const said: string[] = []
   const limits = {
     fileBytes: 10_000,
-    timeoutMs: 10_000,
+    timeoutMs: 600_000,
     get totalBytes(): number {
       throw new Error('no room')
     },
@@ -146,7 +191,15 @@ test('names are plain on every system', () => {
     'a\nb': 'a_b',
   }
   for (const [name, safe] of Object.entries(cases)) assert.equal(safeName(name), safe)
-  assert.equal(safeName(`${'x'.repeat(500)}.pdf`).length, 100)
+  const lengths: [string, string][] = [
+    ['x'.repeat(100), 'x'.repeat(100)],
+    ['x'.repeat(101), 'x'.repeat(100)],
+    [`${'x'.repeat(96)}.pdf`, `${'x'.repeat(96)}.pdf`],
+    [`${'x'.repeat(97)}.pdf`, `${'x'.repeat(96)}.pdf`],
+    [`a.${'y'.repeat(20)}`, `a.${'y'.repeat(19)}`],
+    [`${'x'.repeat(99)}𝒜`, `${'x'.repeat(99)}\uFFFD`],
+  ]
+  for (const [name, safe] of lengths) assert.equal(safeName(name), safe)
 })
 
 test('types are told by content', () => {
@@ -159,6 +212,38 @@ test('types are told by content', () => {
     [Buffer.from('%PDF-1.7'), 'application/pdf'],
     [Buffer.from('grüße\n'), 'text/plain'],
     [Buffer.from([0, 1, 2]), 'application/octet-stream'],
+    [Buffer.from('ffd8ffe0', 'hex'), 'image/jpeg'],
+    [Buffer.from('GIF89a'), 'image/gif'],
+    [Buffer.from('....ftypheic'), 'image/heic'],
+    [Buffer.from('....ftypavif'), 'image/avif'],
+    [Buffer.from('....ftypqt  '), 'video/quicktime'],
+    [Buffer.from('....ftyp3gp5'), 'video/3gpp'],
+    [Buffer.from('1a45dfa3', 'hex'), 'video/webm'],
+    [Buffer.from('ID3.'), 'audio/mpeg'],
+    [Buffer.from('fffb90', 'hex'), 'audio/mpeg'],
+    [Buffer.from('fff150', 'hex'), 'audio/aac'],
+    [Buffer.from('#!AMR\n'), 'audio/amr'],
+    [Buffer.from('fLaC'), 'audio/flac'],
+    [Buffer.from('RIFF....WAVEfmt '), 'audio/wav'],
+    [Buffer.from('RIFF....AVI LIST'), 'video/x-msvideo'],
+    [Buffer.from('504b0304', 'hex'), 'application/zip'],
+    [Buffer.from('504b0506', 'hex'), 'application/zip'],
+    [Buffer.from('1f8b08', 'hex'), 'application/gzip'],
+    [Buffer.from('377abcaf271c', 'hex'), 'application/x-7z-compressed'],
+    [Buffer.from('Rar!'), 'application/vnd.rar'],
+    [Buffer.from('7f454c46', 'hex'), 'application/x-executable'],
+    [Buffer.from('MZ'), 'application/x-msdownload'],
+    [Buffer.from('d0cf11e0a1b11ae1', 'hex'), 'application/vnd.ms-office'],
+    [Buffer.from('{\\rtf1'), 'application/rtf'],
   ]
-  for (const [head, type] of cases) assert.equal(fileTypeOf(head).mimeType, type)
+  for (const [head, type] of cases) assert.equal(fileTypeOf(head).mimeType, type, head.toString('latin1'))
+})
+
+test('what has only characters that a text may have is text', () => {
+  const isText = (...bytes: number[]) => fileTypeOf(Buffer.from(bytes)).mimeType === 'text/plain'
+  for (const byte of [0x09, 0x0a, 0x0d, 0x20, 0x7e]) assert.ok(isText(0x61, byte), `0x${byte.toString(16)}`)
+  for (const byte of [0x00, 0x08, 0x0e, 0x1f, 0xff]) assert.ok(!isText(0x61, byte), `0x${byte.toString(16)}`)
+  assert.ok(isText(0x61, 0xc3), 'the last character may be cut')
+  assert.ok(!isText(0x61, 0xc3, 0x61), 'any other may not')
+  assert.ok(!isText())
 })

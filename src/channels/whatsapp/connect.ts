@@ -100,7 +100,8 @@ function tolerate(socket: WASocket, onError: (error: Error) => void): void {
   const listen = (listener: (error: Error) => void) => Reflect.apply(socket.ev.on, socket.ev, ['error', listener])
   listen(onError)
   socket.ev.on('connection.update', ({ connection }) => {
-    if (connection === 'close') setImmediate(() => listen(() => {}))
+    // Baileys removes them in this very moment, and a listener may fail in it.
+    if (connection === 'close') queueMicrotask(() => listen(() => {}))
   })
 }
 

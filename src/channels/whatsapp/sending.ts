@@ -12,7 +12,7 @@ export type SendingParts = {
   clock: Clock
   prefix: string
   /** The connection; throws `NotSent` when there is none. */
-  socket(): WASocket
+  socket(): Pick<WASocket, 'sendMessage' | 'waitForMessage'>
 }
 
 type Options = { idempotencyKey: string; signal: AbortSignal }

@@ -1,8 +1,6 @@
-import { type BinaryNode, decodeBinaryNode, encodeBinaryNode, type KeyPair, NOISE_WA_HEADER, type proto } from 'baileys'
+import { type BinaryNode, decodeBinaryNode, encodeBinaryNode, NOISE_WA_HEADER, type proto } from 'baileys'
 import type { WebSocket } from 'ws'
-import { NoiseResponder } from './noise.ts'
-
-export type ServerIdentity = { identity: KeyPair; root: KeyPair }
+import { NoiseResponder, type ServerIdentity } from './noise.ts'
 
 export type ConnectionHandlers = {
   onClient(client: { identity: Buffer; payload: proto.ClientPayload }): void

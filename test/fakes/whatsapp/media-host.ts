@@ -18,8 +18,8 @@ export class MediaHost {
   asked = 0
 
   async start(): Promise<void> {
-    const { key, cert } = selfSigned()
-    tls.setDefaultCACertificates([...tls.getCACertificates('default'), cert])
+    trusted ??= trustedCertificate()
+    const { key, cert } = trusted
     this.#server = createServer({ key, cert }, (request, response) => this.#serve(request, response))
     await new Promise<void>((resolve) => this.#server?.listen(0, '127.0.0.1', resolve))
   }
@@ -57,8 +57,19 @@ export class MediaHost {
   }
 }
 
+type Certificate = { key: string; cert: string }
+
+/** Of every such host in this process. */
+let trusted: Certificate | undefined
+
+function trustedCertificate(): Certificate {
+  const made = selfSigned()
+  tls.setDefaultCACertificates([...tls.getCACertificates('default'), made.cert])
+  return made
+}
+
 /** Node cannot make certificates; every system that has TLS has openssl. */
-function selfSigned(): { key: string; cert: string } {
+function selfSigned(): Certificate {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'nanoclaw-cert-'))
   const at = (name: string) => path.join(folder, name)
   const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']

@@ -2,6 +2,15 @@ import { aesDecryptGCM, aesEncryptGCM, Curve, hkdf, type KeyPair, NOISE_MODE, NO
 
 const NOTHING = Buffer.alloc(0)
 
+/** By what a server proves who it is. */
+export type ServerIdentity = { identity: KeyPair; certificate: Uint8Array }
+
+/** The certificate is signed by a root that is not WhatsApp's. */
+export function serverIdentity(): ServerIdentity {
+  const identity = Curve.generateKeyPair()
+  return { identity, certificate: certificate({ identity, root: Curve.generateKeyPair() }) }
+}
+
 function iv(counter: number): Buffer {
   const bytes = Buffer.alloc(12)
   bytes.writeUInt32BE(counter, 8)
@@ -23,15 +32,15 @@ export class NoiseResponder {
     this.#mixHash(NOISE_WA_HEADER)
   }
 
-  /** Answers the client's hello; the certificate is signed by a root that is not WhatsApp's. */
-  hello(frame: Uint8Array, { identity, root }: { identity: KeyPair; root: KeyPair }): Uint8Array {
+  /** Answers the client's hello. */
+  hello(frame: Uint8Array, { identity, certificate }: ServerIdentity): Uint8Array {
     this.#clientEphemeral = proto.HandshakeMessage.decode(frame).clientHello?.ephemeral ?? NOTHING
     this.#mixHash(this.#clientEphemeral)
     this.#mixHash(this.#ephemeral.public)
     this.#mixKey(Curve.sharedKey(this.#ephemeral.private, this.#clientEphemeral))
     const sealedIdentity = this.#encrypt(identity.public)
     this.#mixKey(Curve.sharedKey(identity.private, this.#clientEphemeral))
-    const payload = this.#encrypt(certificate({ identity, root }))
+    const payload = this.#encrypt(certificate)
     const serverHello = { ephemeral: this.#ephemeral.public, static: sealedIdentity, payload }
     return proto.HandshakeMessage.encode({ serverHello }).finish()
   }

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { type BinaryNode, jidDecode, type proto } from 'baileys'
 import type { Connection } from './connection.ts'
 import type { CodePairing } from './pairing.ts'
@@ -26,6 +27,8 @@ export type Client = {
   refs: string[]
   pairing: string | undefined
   code: CodePairing | undefined
+  /** Messages that it could not read and of which it asked for another copy, until it is done with the first one. */
+  askedAgain: Set<string>
   device: Device | undefined
 }
 
@@ -56,4 +59,23 @@ export class People {
     const members = this.groups.get(group)?.members ?? []
     return members.flatMap((member) => [...(this.accounts.get(member.user)?.devices.values() ?? [])])
   }
+
+  /** The same people and devices, with which something else may happen from now on. Nobody is connected there. */
+  copy(): People {
+    const copy = new People()
+    const phoneOf = ({ user }: Phone) => copy.phones.get(user) ?? assert.fail(`there is no ${user}`)
+    for (const [user, phone] of this.phones) copy.phones.set(user, phone.copy())
+    for (const [user, { phone, devices, nextDevice }] of this.accounts) {
+      const account: Account = { phone: phoneOf(phone), devices: new Map(), nextDevice }
+      for (const [id, device] of devices) account.devices.set(id, copyFor(account, device))
+      copy.accounts.set(user, account)
+    }
+    for (const [jid, group] of this.groups) copy.groups.set(jid, { ...group, members: group.members.map(phoneOf) })
+    return copy
+  }
+}
+
+function copyFor(account: Account, device: Device): Device {
+  const keys = { ...device.keys, preKeys: [...device.keys.preKeys] }
+  return { ...device, keys, account, unconfirmed: new Map(device.unconfirmed), client: undefined }
 }

@@ -1,6 +1,8 @@
 import {
+  type AuthenticationCreds,
   addTransactionCapability,
   type BinaryNode,
+  BufferJSON,
   Curve,
   DEFAULT_CONNECTION_CONFIG,
   encodeBigEndian,
@@ -12,6 +14,8 @@ import {
   type SignalDataSet,
   type SignalDataTypeMap,
   type SignalKeyStore,
+  type SignalKeyStoreWithTransaction,
+  type SignalRepositoryWithLIDStore,
   type SocketConfig,
   unpadRandomMax16,
   writeRandomPadMax16,
@@ -44,24 +48,46 @@ const quiet: SocketConfig['logger'] = {
   error() {},
 }
 
+/** Making keys takes long, so a person has the same ones in every test of a process. */
+const credsByUser = new Map<string, AuthenticationCreds>()
+
+function credsOf(user: string): AuthenticationCreds {
+  const creds = credsByUser.get(user) ?? initAuthCreds()
+  credsByUser.set(user, creds)
+  return creds
+}
+
 /** A person's phone: it encrypts and decrypts as the real one does, and shows every message once. */
 export class Phone {
   readonly user: string
   readonly pn: string
   readonly lid: string
   readonly name: string
-  readonly creds = initAuthCreds()
+  readonly creds: AuthenticationCreds
   /** What the person sees: one message for each id, the newest content of it. */
   readonly shown: { id: string; chat: string; message: proto.IMessage }[] = []
-  readonly #keys = addTransactionCapability(memoryKeys(), quiet, { maxCommitRetries: 1, delayBetweenTriesMs: 1 })
-  readonly #signal = DEFAULT_CONNECTION_CONFIG.makeSignalRepository({ creds: this.creds, keys: this.#keys }, quiet)
+  readonly #memory: Map<string, unknown>
+  readonly #keys: SignalKeyStoreWithTransaction
+  readonly #signal: SignalRepositoryWithLIDStore
   #nextPreKey = 1
 
-  constructor({ user, name }: { user: string; name: string }) {
+  constructor({ user, name, memory = new Map() }: { user: string; name: string; memory?: Map<string, unknown> }) {
     this.user = user
     this.name = name
     this.pn = `${user}@s.whatsapp.net`
     this.lid = `9${user}@lid`
+    this.creds = credsOf(user)
+    this.#memory = memory
+    this.#keys = addTransactionCapability(keysIn(memory), quiet, { maxCommitRetries: 1, delayBetweenTriesMs: 1 })
+    this.#signal = DEFAULT_CONNECTION_CONFIG.makeSignalRepository({ creds: this.creds, keys: this.#keys }, quiet)
+  }
+
+  /** The same person with the same conversations, which go on separately. */
+  copy(): Phone {
+    const entries = JSON.parse(JSON.stringify([...this.#memory], BufferJSON.replacer), BufferJSON.reviver)
+    const copy = new Phone({ user: this.user, name: this.name, memory: new Map(entries) })
+    copy.#nextPreKey = this.#nextPreKey
+    return copy
   }
 
   get identity(): KeyPair {
@@ -149,8 +175,7 @@ function encoded(message: Written): Uint8Array {
   return message instanceof Uint8Array ? writeRandomPadMax16(message) : encodeWAMessage(message)
 }
 
-function memoryKeys(): SignalKeyStore {
-  const values = new Map<string, unknown>()
+function keysIn(values: Map<string, unknown>): SignalKeyStore {
   return {
     get<T extends keyof SignalDataTypeMap>(type: T, ids: string[]) {
       const found = ids.map((id) => [id, values.get(`${type}:${id}`)]).filter(([, value]) => value !== undefined)

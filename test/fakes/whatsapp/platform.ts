@@ -14,8 +14,7 @@ const MISHAPS: Record<'refused' | 'busy' | 'answer-lost', Mishap> = {
 
 /** WhatsApp for the suite that every channel passes: Alice's chat with an account that is linked already. */
 export async function openWhatsApp(t: TestContext, ports: { clock: Clock; random(): number }) {
-  const world = await World.linked(t)
-  await world.stop()
+  const world = await World.offline(t)
   const { server, alice, olga, folder } = world
   const { MESSAGE_EDIT, REVOKE } = proto.Message.ProtocolMessage.Type
   const changes = (protocolMessage: proto.Message.IProtocolMessage) => server.write(alice, olga, { protocolMessage })

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { type BinaryNode, Curve, jidDecode, type proto, S_WHATSAPP_NET } from 'baileys'
+import { type BinaryNode, jidDecode, type proto, S_WHATSAPP_NET } from 'baileys'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { muteLibsignal } from '../../../src/channels/whatsapp/quiet-library.ts'
 import { until } from '../patience.ts'
@@ -11,6 +11,7 @@ import { historyFor } from './history.ts'
 import { releaseUploadTimers } from './library-timers.ts'
 import { MediaHost } from './media-host.ts'
 import { bytes, child, children, node, result, seconds } from './nodes.ts'
+import { type ServerIdentity, serverIdentity } from './noise.ts'
 import { type Candidate, CodePairing, deviceKeys, pairSuccess, readQr } from './pairing.ts'
 import { type Client, type Device, People } from './people.ts'
 import { Phone, type Written } from './phone.ts'
@@ -23,14 +24,19 @@ export type Mishap = 'swallowed' | 'delivered-unconfirmed' | 'unanswered' | { re
 export type ServerOptions = {
   /** People are named by their LID, and the phone number stands beside it; else the other way round. */
   lidAddressing?: boolean
+  /** Those who are there from the start. */
+  people?: People
 }
+
+/** Making it takes long, so all servers of a process have one. */
+let ownIdentity: ServerIdentity | undefined
 
 /**
  * WhatsApp for tests: the server and the phones of everybody, on this machine. The real, unmodified client library speaks to
  * it; only the server's side of each exchange is written here.
  */
 export class FakeWhatsApp {
-  readonly #people = new People()
+  readonly #people: People
   readonly media = new MediaHost()
   /** Every stanza that devices sent. */
   readonly heard: BinaryNode[] = []
@@ -40,6 +46,8 @@ export class FakeWhatsApp {
   /** The version of WhatsApp Web that the last connection claimed. */
   version = ''
   nextMishap: Mishap | undefined
+  /** So many codes are there to be scanned, one after the other, before WhatsApp gives up. */
+  codes = 6
   /** The next message to a device cannot be decrypted. */
   garbleNext = false
   /** The code with which the next connection is ended before it is let in. */
@@ -49,13 +57,13 @@ export class FakeWhatsApp {
   #isDown = false
   readonly #options: ServerOptions
   readonly #clients = new Set<Client>()
-  readonly #identity = { identity: Curve.generateKeyPair(), root: Curve.generateKeyPair() }
   readonly #repeatable = new Map<string, { phone: Phone; message: Written; attrs: Attrs }>()
   readonly #http: Server = createServer((_request, response) => response.end())
   readonly #sockets = new WebSocketServer({ server: this.#http })
 
-  constructor(options: ServerOptions = {}) {
+  constructor({ people = new People(), ...options }: ServerOptions = {}) {
     this.#options = options
+    this.#people = people
     this.#sockets.on('connection', (ws) => this.#connected(ws))
   }
 
@@ -81,8 +89,9 @@ export class FakeWhatsApp {
 
   // ---- people
 
+  /** A person, who may be there already. */
   person(user: string, name: string): Phone {
-    const phone = new Phone({ user, name })
+    const phone = this.#people.phones.get(user) ?? new Phone({ user, name })
     this.#people.phones.set(user, phone)
     return phone
   }
@@ -90,8 +99,13 @@ export class FakeWhatsApp {
   /** A person whose account devices can be linked to. */
   account(user: string, name: string): Phone {
     const phone = this.person(user, name)
-    this.#people.accounts.set(user, { phone, devices: new Map(), nextDevice: 7 })
+    if (!this.#people.accounts.has(user)) this.#people.accounts.set(user, { phone, devices: new Map(), nextDevice: 7 })
     return phone
+  }
+
+  /** Everybody as they are now, to begin another server with. */
+  people(): People {
+    return this.#people.copy()
   }
 
   /** The first of the members is its admin. */
@@ -173,6 +187,11 @@ export class FakeWhatsApp {
     }
   }
 
+  /** WhatsApp tells every device that is connected of a change to a group. */
+  tellOfGroup(jid: string, change: BinaryNode): void {
+    this.sendAll(node('notification', { id: newId(), from: jid, type: 'w:gp2', t: seconds() }, [change]))
+  }
+
   renameGroup(jid: string, subject: string): void {
     const group = this.#people.groups.get(jid)
     if (!group) throw new Error(`there is no group ${jid}`)
@@ -180,6 +199,11 @@ export class FakeWhatsApp {
   }
 
   // ---- what goes wrong
+
+  /** WhatsApp sends a stanza, whatever is in it, to every device that is connected. */
+  sendAll(stanza: BinaryNode): void {
+    for (const { connection } of this.#clients) connection.send(stanza)
+  }
 
   /** The network goes away under every device. */
   dropAll(): void {
@@ -257,8 +281,10 @@ export class FakeWhatsApp {
         if (client.device?.client === client) client.device.client = undefined
       },
     }
-    const connection = new Connection({ ws, server: this.#identity, handlers })
-    const client: Client = { connection, payload: undefined, refs: [], pairing: undefined, code: undefined, device: undefined }
+    ownIdentity ??= serverIdentity()
+    const connection = new Connection({ ws, server: ownIdentity, handlers })
+    const nothing = { payload: undefined, pairing: undefined, code: undefined, device: undefined }
+    const client: Client = { connection, refs: [], askedAgain: new Set(), ...nothing }
     this.#clients.add(client)
   }
 
@@ -284,7 +310,7 @@ export class FakeWhatsApp {
   }
 
   #offerCodes(client: Client): void {
-    client.refs = Array.from({ length: 6 }, () => randomBytes(24).toString('base64'))
+    client.refs = Array.from({ length: this.codes }, () => randomBytes(24).toString('base64'))
     const refs = client.refs.map((ref) => node('ref', {}, Buffer.from(ref)))
     const attrs = { from: S_WHATSAPP_NET, type: 'set', id: `pd${Date.now()}`, xmlns: 'md' }
     client.connection.send(node('iq', attrs, [node('pair-device', {}, refs)]))
@@ -312,7 +338,13 @@ export class FakeWhatsApp {
     if (stanza.tag === 'iq') return this.#question(client, stanza)
     if (stanza.tag === 'message') return this.#messageFrom(client, stanza)
     if (stanza.tag === 'receipt') return this.#receipt(client, stanza)
-    if (stanza.tag === 'ack' && stanza.attrs.class === 'message') client.device?.unconfirmed.delete(stanza.attrs.id ?? '')
+    if (stanza.tag === 'ack' && stanza.attrs.class === 'message') this.#acknowledged(client, stanza)
+  }
+
+  /** When another copy was asked for, this is about the one that could not be read, and the other may be on its way yet. */
+  #acknowledged({ device, askedAgain }: Client, { attrs }: BinaryNode): void {
+    const { id = '' } = attrs
+    if (!askedAgain.delete(id)) device?.unconfirmed.delete(id)
   }
 
   async #question(client: Client, iq: BinaryNode): Promise<void> {
@@ -407,12 +439,15 @@ export class FakeWhatsApp {
     }
   }
 
-  async #receipt({ connection, device }: Client, stanza: BinaryNode): Promise<void> {
+  async #receipt({ connection, device, askedAgain }: Client, stanza: BinaryNode): Promise<void> {
     const { id = '', to = '', type } = stanza.attrs
     if (device) {
       for (const done of [id, ...children(child(stanza, 'list'), 'item').map(({ attrs }) => attrs.id ?? '')])
         device.unconfirmed.delete(done)
-      if (type === 'retry') await this.#repeat(device, id)
+      if (type === 'retry') {
+        askedAgain.add(id)
+        await this.#repeat(device, id)
+      }
     }
     connection.send(node('ack', { class: 'receipt', id, from: to, ...(type ? { type } : {}) }))
   }

@@ -1,13 +1,18 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import path from 'node:path'
-import type { BinaryNode } from 'baileys'
+import { type BinaryNode, BufferJSON } from 'baileys'
 import SQLite from 'better-sqlite3'
+import { z } from 'zod'
 import { Store } from '../../../src/store/store.ts'
 import { until } from '../patience.ts'
 import { type TestContext, temporaryFolder } from '../rooms.ts'
 import type { Phone } from './phone.ts'
 import { FakeWhatsApp } from './server.ts'
+import { linkedAccount, placeDatabase } from './world.ts'
+
+/** As libsignal keeps the conversations with one other device. */
+const sessions = z.object({ _sessions: z.record(z.string(), z.object({ indexInfo: z.object({ closed: z.number() }) })) })
 
 /** A host in a process of its own that is killed without warning, and what it printed in all its lives. */
 export class Victim {
@@ -16,7 +21,9 @@ export class Victim {
   readonly alice: Phone
   readonly #folder: string
   #child: ChildProcess | undefined
+  #gone: Promise<unknown> = Promise.resolve()
   #online = false
+  #onScan: (() => void) | undefined
   #output = ''
 
   private constructor(server: FakeWhatsApp, folder: string) {
@@ -32,12 +39,17 @@ export class Victim {
     return victim
   }
 
-  get output(): string {
-    return this.#output.slice(-500)
+  /** With the account linked already. */
+  static async linked(t: TestContext): Promise<Victim> {
+    const { people, database } = await linkedAccount()
+    const victim = new Victim(await FakeWhatsApp.start(t, { people: people.copy() }), temporaryFolder(t))
+    t.after(() => victim.kill())
+    placeDatabase(victim.#folder, database)
+    return victim
   }
 
-  get running(): boolean {
-    return this.#child !== undefined
+  get output(): string {
+    return this.#output.slice(-500)
   }
 
   async start(): Promise<void> {
@@ -46,6 +58,7 @@ export class Victim {
     const argv = ['--disable-warning=ExperimentalWarning', entry, this.#folder, this.server.url, this.alice.pn]
     const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child = child
+    this.#gone = new Promise((resolve) => child.once('close', resolve))
     let rest = ''
     child.stderr.on('data', (chunk) => (this.#output += chunk))
     child.stdout.on('data', (chunk) => {
@@ -59,16 +72,21 @@ export class Victim {
   #heard(line: string): void {
     const event = line.startsWith('{') ? JSON.parse(line) : {}
     if (event.type !== 'qr') this.#output += `${line}\n`
-    if (event.type === 'qr') this.server.scan(event.data, this.olga)
+    if (event.type === 'qr') this.#scan(event.data)
     if (event.type === 'state') this.#online = event.state === 'online'
   }
 
+  #scan(code: string): void {
+    this.server.scan(code, this.olga)
+    this.#onScan?.()
+  }
+
   async online(): Promise<void> {
-    await until(() => this.#online, `it is online: ${this.output}`)
+    await until(() => this.#online, 'it is online', { seen: () => this.output })
   }
 
   /** Started, and linked if it was not. */
-  async linked(): Promise<void> {
+  async startOnline(): Promise<void> {
     await this.start()
     await this.online()
   }
@@ -84,22 +102,22 @@ export class Victim {
     return promise
   }
 
-  /** The owner scans, and this long after, the process is gone. */
-  async killedWhileLinking(afterMs: number): Promise<void> {
-    const before = this.server.linked(this.olga)
-    await this.start()
-    await until(() => this.server.linked(this.olga) > before || this.#online, 'somebody scanned')
-    await new Promise((resolve) => setTimeout(resolve, afterMs))
-    await this.kill()
+  /** Resolves when the host is dead, which it is before it can hear that the owner has scanned its code. */
+  async killedWhenScanned(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#onScan = () => {
+      this.#onScan = undefined
+      resolve(this.kill())
+    }
+    return promise
   }
 
+  /** Resolves when it is dead, and all that it printed is here. */
   async kill(): Promise<void> {
     const child = this.#child
     this.#child = undefined
-    if (!child || child.exitCode !== null || child.signalCode !== null) return
-    const gone = new Promise((resolve) => child.once('exit', resolve))
-    child.kill('SIGKILL')
-    await gone
+    child?.kill('SIGKILL')
+    await this.#gone
   }
 
   stored(): string[] {
@@ -111,11 +129,25 @@ export class Victim {
     }
   }
 
+  /** How many sessions with others the device has closed. libsignal prints each as it closes it, keys and all. */
+  closedSessions(): number {
+    const records = this.#authRows('session').map((value) => sessions.parse(JSON.parse(value, BufferJSON.reviver)))
+    return records.flatMap(({ _sessions }) => Object.values(_sessions)).filter(({ indexInfo }) => indexInfo.closed !== -1).length
+  }
+
+  #authRows(type: string): string[] {
+    const db = new SQLite(path.join(this.#folder, 'store', 'auth', 'whatsapp.db'))
+    try {
+      const rows = db.prepare("SELECT value FROM auth WHERE :type IN (type, '')").pluck().all({ type })
+      return z.array(z.string()).parse(rows)
+    } finally {
+      db.close()
+    }
+  }
+
   /** Private keys that the process printed, in any way that Node prints bytes. */
   leaks(): string[] {
-    const db = new SQLite(path.join(this.#folder, 'store', 'auth', 'whatsapp.db'))
-    const values = db.prepare('SELECT value FROM auth').pluck().all() as string[]
-    db.close()
+    const values = this.#authRows('')
     const secrets = values.flatMap((value) => [...value.matchAll(/"([A-Za-z0-9+/]{43}=)"/g)].map((match) => match[1] ?? ''))
     assert.ok(secrets.length > 100, `${secrets.length} keys are there to be looked for`)
     return secrets.filter((secret) => {

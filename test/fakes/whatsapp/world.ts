@@ -1,12 +1,16 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import type { LoginEvent } from '@nanoclaw/protocol'
+import SQLite from 'better-sqlite3'
 import type { ChannelState, Sink } from '../../../src/channels/contract.ts'
 import { WhatsAppChannel } from '../../../src/channels/whatsapp/channel.ts'
+import { databaseFile } from '../../../src/channels/whatsapp/database.ts'
 import type { WhatsAppPorts, WhatsAppSettings } from '../../../src/channels/whatsapp/ports.ts'
 import { type Clock, systemClock } from '../../../src/domain/clock.ts'
 import type { IncomingMessage } from '../../../src/domain/message.ts'
 import { until } from '../patience.ts'
 import { type TestContext, temporaryFolder } from '../rooms.ts'
+import type { People } from './people.ts'
 import type { Phone } from './phone.ts'
 import { FakeWhatsApp, type ServerOptions } from './server.ts'
 
@@ -92,11 +96,27 @@ export class World {
     return world
   }
 
-  /** With the account linked and online. */
-  static async linked(t: TestContext, options: WorldOptions = {}): Promise<World> {
+  /** With the account linked just now, and the channel online. */
+  static async linkedAnew(t: TestContext, options: WorldOptions = {}): Promise<World> {
     const world = await World.create(t, options)
     await world.start()
     await world.link()
+    return world
+  }
+
+  /** With the account linked earlier, and the channel not started yet. */
+  static async offline(t: TestContext, options: WorldOptions = {}): Promise<World> {
+    const { people, database } = await linkedAccount()
+    const world = await World.create(t, { ...options, people: people.copy() })
+    placeDatabase(world.folder, database)
+    return world
+  }
+
+  /** With the account linked earlier, and the channel online. */
+  static async linked(t: TestContext, options: WorldOptions = {}): Promise<World> {
+    const world = await World.offline(t, options)
+    await world.start()
+    await world.online()
     return world
   }
 
@@ -170,6 +190,48 @@ export class World {
   get signal(): AbortSignal {
     return this.#life.signal
   }
+}
+
+/** An account that is linked, as both sides remember it: the people on the server, and the device's database. */
+export type LinkedAccount = { people: People; database: Buffer }
+
+let linked: Promise<LinkedAccount> | undefined
+
+/** To be copied: to link an account takes long, and most tests are about what comes after that. */
+export function linkedAccount(): Promise<LinkedAccount> {
+  linked ??= linkOnce()
+  return linked
+}
+
+async function linkOnce(): Promise<LinkedAccount> {
+  const endings: (() => unknown)[] = []
+  const world = await World.linkedAnew({ after: (end) => void endings.push(end) })
+  const { server, olga, folder } = world
+  await until(() => knowsEverybody(folder) && server.unconfirmed(olga).length === 0, 'the device has all that the phone sends it')
+  await world.stop()
+  const account = { people: server.people(), database: readFileSync(databaseIn(folder)) }
+  for (const end of endings) await end()
+  return account
+}
+
+function databaseIn(folder: string): string {
+  return databaseFile(path.join(folder, 'store', 'auth'))
+}
+
+/** Does the device know of everybody who is who, by both names? That is the last thing that its phone tells it. */
+function knowsEverybody(folder: string): boolean {
+  const db = new SQLite(databaseIn(folder), { readonly: true })
+  try {
+    return db.prepare("SELECT count(*) FROM auth WHERE type = 'lid-mapping'").pluck().get() === 6
+  } finally {
+    db.close()
+  }
+}
+
+/** Turns a folder into that of a host whose account is linked. */
+export function placeDatabase(folder: string, database: Buffer): void {
+  mkdirSync(path.dirname(databaseIn(folder)), { recursive: true, mode: 0o700 })
+  writeFileSync(databaseIn(folder), database, { mode: 0o600 })
 }
 
 /** What a phone shows, in words. */
