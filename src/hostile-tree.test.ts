@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import {
+  appendFileSync,
+  chmodSync,
   existsSync,
   linkSync,
   mkdirSync,
@@ -17,14 +20,15 @@ import { createServer } from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
-import { type TestContext, temporaryFolder } from '../test/fakes/rooms.ts'
-import { copyOut, type Entry, readWhole, removeName, walk } from './hostile-tree.ts'
+import type { TestContext } from '../test/fakes/rooms.ts'
+import { socketFolder } from '../test/fakes/socket-folder.ts'
+import { copyOut, type Entry, MAX_DEPTH, measure, readInPieces, readWhole, removeName, walk } from './hostile-tree.ts'
 
 const SECRET = 'the owner’s'
 
 /** A folder of an agent, with a secret of the owner beside it. */
 function tree(t: TestContext) {
-  const root = temporaryFolder(t)
+  const root = socketFolder(t)
   const base = path.join(root, 'group')
   mkdirSync(base)
   const secret = path.join(root, 'secret')
@@ -133,7 +137,7 @@ test('a folder that is swapped for a link while files are read never shows what 
     seen.add(contents.type === 'read' ? contents.bytes.toString() : 'refused')
   }
   await swapping
-  assert.ok(!seen.has(SECRET))
+  assert.deepEqual([...seen].sort(), ['refused', 'the agent’s'])
 })
 
 test('a folder that is swapped for a link before it is entered is refused, and the rest is walked', async (t) => {
@@ -187,6 +191,8 @@ test('a file over the limit is refused and not copied, however it got there', as
   const { root, base, at, read, copied } = tree(t)
   writeFileSync(at('big'), 'x'.repeat(1_001))
   assert.equal((await read('big')).type, 'refused')
+  truncateSync(at('big'), 1_000)
+  assert.equal((await read('big')).type, 'read')
   writeFileSync(at('huge'), '')
   truncateSync(at('huge'), 10 * 1024 ** 4)
   assert.equal((await read('huge')).type, 'refused')
@@ -217,6 +223,7 @@ test('a copy is whole, and no existing file is ever written over', async (t) => 
   writeFileSync(at('x'), 'y'.repeat(1_000))
   assert.deepEqual(await copy('x'), { type: 'copied', bytes: 1_000 })
   assert.equal(readFileSync(copied, 'utf8'), 'y'.repeat(1_000))
+  assert.equal(statSync(copied).mode & 0o777, 0o600)
   writeFileSync(at('x'), 'other')
   assert.equal((await copy('x')).type, 'refused')
   assert.equal(readFileSync(copied, 'utf8'), 'y'.repeat(1_000))
@@ -242,18 +249,178 @@ test('folders in folders without end hold no more than a few open', async (t) =>
   const { base } = tree(t)
   mkdirSync(path.join(base, ...Array.from({ length: 200 }, () => 'x')), { recursive: true })
   const found = await list(base, { deep: true })
-  assert.ok(found.length > 30 && found.length < 40)
+  assert.equal(found.length, MAX_DEPTH + 1)
 })
 
-/** Root may look everywhere, so somebody else measures a folder of its own whose modes are these. */
+test('a walk and a measure go 32 folders deep', async (t) => {
+  const { at, base } = tree(t)
+  const folders = (count: number) => Array.from({ length: count }, () => 'x')
+  mkdirSync(at(...folders(32)), { recursive: true })
+  writeFileSync(at(...folders(32), 'deepest'), '')
+  assert.ok((await list(base, { deep: true })).some(({ name }) => name === 'deepest'))
+  const limits = { bytes: 1e9, entries: 1_000 }
+  assert.deepEqual(measured(await measure(base, limits)), { entries: 33 })
+  mkdirSync(at(...folders(33)))
+  writeFileSync(at(...folders(33), 'too deep'), '')
+  assert.ok(!(await list(base, { deep: true })).some(({ name }) => name === 'too deep'))
+  assert.equal(await measure(base, limits), 'over')
+})
+
+/** A measure without the bytes, which differ between file systems. */
+function measured(found: Awaited<ReturnType<typeof measure>>): { entries: number } | 'over' {
+  return found === 'over' ? found : { entries: found.entries }
+}
+
+test('a folder at its limits is within them, and one with an entry or a byte more is over', async (t) => {
+  const { at, base } = tree(t)
+  mkdirSync(at('below'))
+  for (const name of ['a', 'b']) writeFileSync(at('below', name), 'x'.repeat(10_000))
+  const all = await measure(base, { bytes: 1e9, entries: 3 })
+  const blocks = [at('below'), at('below', 'a'), at('below', 'b')].reduce((sum, file) => sum + statSync(file).blocks, 0)
+  if (all === 'over') return assert.fail('over')
+  assert.deepEqual(all, { bytes: blocks * 512, entries: 3 })
+  assert.deepEqual(await measure(base, { bytes: all.bytes, entries: 3 }), all)
+  assert.equal(await measure(base, { bytes: all.bytes - 1, entries: 3 }), 'over')
+  assert.equal(await measure(base, { bytes: 1e9, entries: 2 }), 'over')
+})
+
+test('every name of a file counts, a link counts as itself, and a sparse file as what it takes', async (t) => {
+  const { at, base, root } = tree(t)
+  const bytes = async () => {
+    const found = await measure(base, { bytes: 1e9, entries: 1_000 })
+    return found === 'over' ? assert.fail('over') : found.bytes
+  }
+  writeFileSync(at('one'), 'x'.repeat(100_000))
+  const once = await bytes()
+  linkSync(at('one'), at('two'))
+  assert.equal(await bytes(), 2 * once)
+  symlinkSync(root, at('link'))
+  writeFileSync(at('sparse'), '')
+  truncateSync(at('sparse'), 1e9)
+  assert.ok((await bytes()) < 3 * once)
+})
+
+test('what lies in `logs` at the top of a folder is not measured, and elsewhere it is', async (t) => {
+  const { at, base } = tree(t)
+  const entries = async () => measured(await measure(base, { bytes: 1e9, entries: 1_000 }))
+  mkdirSync(at('logs', 'more'), { recursive: true })
+  writeFileSync(at('logs', 'file'), '')
+  assert.deepEqual(await entries(), { entries: 0 })
+  mkdirSync(at('a', 'logs'), { recursive: true })
+  writeFileSync(at('a', 'logs', 'file'), '')
+  assert.deepEqual(await entries(), { entries: 3 })
+  assert.deepEqual(await measure(at('missing'), { bytes: 0, entries: 0 }), { bytes: 0, entries: 0 })
+  await assert.rejects(measure(at('a', 'logs', 'file'), { bytes: 1, entries: 1 }), { code: 'ENOTDIR' })
+})
+
+/** The pieces of a file as `readInPieces` hands them out; \`meanwhile\` is called before the first is taken. */
+async function piecesOf(
+  base: string,
+  name: string,
+  meanwhile = () => {},
+): Promise<{ claimed: number; mode: number; pieces: number[]; text: string }> {
+  const read = await readInPieces({ base, parts: [name] }, async ({ bytes, mode }, pieces) => {
+    meanwhile()
+    const all = await Array.fromAsync(pieces, (piece) => Buffer.from(piece))
+    return { claimed: bytes, mode, pieces: all.map(({ length }) => length), text: Buffer.concat(all).toString() }
+  })
+  return read.type === 'used' ? read.result : assert.fail(read.why)
+}
+
+test('a file comes in pieces of at most 256 KiB, with its size and mode', async (t) => {
+  const { at, base } = tree(t)
+  const KIB = 1024
+  for (const [bytes, pieces] of [
+    [0, []],
+    [1, [1]],
+    [256 * KIB, [256 * KIB]],
+    [256 * KIB + 1, [256 * KIB, 1]],
+  ] as const) {
+    writeFileSync(at('x'), 'y'.repeat(bytes))
+    chmodSync(at('x'), 0o640)
+    assert.deepEqual(await piecesOf(base, 'x'), { claimed: bytes, mode: 0o640, pieces: [...pieces], text: 'y'.repeat(bytes) })
+  }
+})
+
+test('of a file that grows while it is read no more comes than it said, and of one that shrinks what is left', async (t) => {
+  const { at, base } = tree(t)
+  writeFileSync(at('x'), '12345')
+  assert.equal((await piecesOf(base, 'x', () => appendFileSync(at('x'), '678'))).text, '12345')
+  assert.equal((await piecesOf(base, 'x', () => truncateSync(at('x'), 3))).text, '123')
+})
+
+test('a refusal says why, in words that can follow the name', async (t) => {
+  const { at, read, secret, root, base } = tree(t)
+  mkdirSync(at('folder'))
+  symlinkSync(secret, at('link'))
+  linkSync(secret, at('second'))
+  execFileSync('mkfifo', [at('pipe')])
+  writeFileSync(at('file'), '')
+  writeFileSync(at('big'), 'x'.repeat(1_001))
+  const why = async (...parts: string[]) => {
+    const contents = await read(...parts)
+    return contents.type === 'refused' ? contents.why : 'read'
+  }
+  const linked = 'it, or a folder above it, is a link or not a folder'
+  assert.equal(await why('missing'), 'there is no such file')
+  assert.equal(await why('link'), linked)
+  assert.equal(await why('file', 'below'), linked)
+  assert.equal(await why('folder'), 'it is a folder')
+  assert.equal(await why(), 'it is a folder')
+  assert.equal(await why('second'), 'it is a file with several names')
+  assert.equal(await why('pipe'), 'it is not a plain file')
+  assert.equal(await why('big'), 'it is larger than 1000 bytes')
+  assert.equal(await why('..'), 'its name is not a plain name')
+  for (const control of ['\0', '\t', '\x1f', '\x7f', '\x9f', '\ufffd'])
+    assert.equal(await why(`a${control}`), 'its name has characters that cannot be shown', JSON.stringify(control))
+  assert.equal(await why('ä '), 'there is no such file')
+  const found = await list(base)
+  assert.deepEqual(
+    found.filter((entry) => entry.type === 'refused').map((entry) => [entry.name, entry.why]),
+    [
+      ['link', 'it is a link'],
+      ['pipe', 'it is not a plain file'],
+      ['second', 'it is a file with several names'],
+    ],
+  )
+  const socket = createServer().listen(at('socket'))
+  t.after(() => socket.close())
+  await once(socket, 'listening')
+  assert.equal(await why('socket'), 'it is not a plain file')
+  assert.deepEqual(readdirSync(root).sort(), ['group', 'secret'])
+})
+
+test('a link whose name cannot be shown is refused, also where links were asked for', async (t) => {
+  const { base, at, secret } = tree(t)
+  symlinkSync(secret, at('two\nlines'))
+  const found: Entry[] = []
+  for await (const entry of walk(base, { maxEntries: 100, links: true })) found.push(entry)
+  assert.deepEqual(
+    found.map(({ type }) => type),
+    ['refused'],
+  )
+})
+
+/**
+ * Root may look everywhere, so another user measures a folder of its own whose modes are these. It may not reach the folder
+ * for temporary files of whoever runs this: it takes the first place where it can make a folder.
+ */
 const MEASURED_BY_ANOTHER = `
   import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-  import { measure } from '${import.meta.dirname}/hostile-tree.ts'
+  import { measure } from ${JSON.stringify(path.join(import.meta.dirname, 'hostile-tree.ts'))}
   if (process.getuid() === 0) {
     process.setgid(65534)
     process.setuid(65534)
   }
-  const base = mkdtempSync('${os.tmpdir()}/nanoclaw-test-')
+  const base = madeIn(${JSON.stringify([os.tmpdir(), '/tmp', '/var/tmp', '/dev/shm'])})
+  function madeIn([first, ...others]) {
+    try {
+      return mkdtempSync(first + '/nanoclaw-test-')
+    } catch (error) {
+      if (others.length === 0) throw error
+      return madeIn(others)
+    }
+  }
   mkdirSync(base + '/way')
   writeFileSync(base + '/way/file', 'x')
   const measured = {}
@@ -268,6 +435,7 @@ const MEASURED_BY_ANOTHER = `
 
 test('a folder that is closed to us counts as too large, and not as empty', () => {
   const shown = execFileSync(process.execPath, ['--input-type=module-typescript', '-e', MEASURED_BY_ANOTHER], {
+    cwd: '/',
     encoding: 'utf8',
   })
   const { open, ...closed } = JSON.parse(shown)

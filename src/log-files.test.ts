@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, utimesSync
 import os from 'node:os'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { LogFile, type LogLimits, surplus } from './log-files.ts'
+import { ERROR_LOG, keptLogs, LogFile, type LogLimits, MAIN_LOG, surplus } from './log-files.ts'
 
 const NOON = Date.UTC(2026, 0, 31, 12)
 const HOUR = 3_600_000
@@ -21,6 +21,35 @@ test('so is one that is too old', (t) => {
   pass(2 * HOUR)
   log.write('new\n')
   assert.deepEqual(lines(), { 'nanoclaw.20260131-140000.log': 'old\n', 'nanoclaw.log': 'new\n' })
+})
+
+test('a log is begun anew when it would exceed its bytes or its age, and not before', (t) => {
+  const full = logIn(t)
+  for (const text of ['12345', '67890']) full.log.write(text)
+  assert.deepEqual(full.lines(), { 'nanoclaw.log': '1234567890' })
+  full.log.write('x')
+  assert.deepEqual(full.lines(), { 'nanoclaw.20260131-120000.log': '1234567890', 'nanoclaw.log': 'x' })
+  const old = logIn(t)
+  old.log.write('1')
+  old.pass(HOUR)
+  old.log.write('2')
+  assert.deepEqual(old.lines(), { 'nanoclaw.log': '12' })
+  old.pass(1)
+  old.log.write('3')
+  old.pass(HOUR)
+  old.log.write('4')
+  assert.deepEqual(old.lines(), { 'nanoclaw.20260131-130000.log': '12', 'nanoclaw.log': '34' }, 'its age begins anew, too')
+})
+
+test('a log counts in bytes, and goes on with what its file has', (t) => {
+  const { log, folder, lines } = logIn(t)
+  log.write('äöü')
+  const again = LogFile.open(path.join(folder, 'nanoclaw.log'), limits, () => NOON)
+  t.after(() => again.close())
+  again.write('1234')
+  assert.deepEqual(lines(), { 'nanoclaw.log': 'äöü1234' })
+  again.write('x')
+  assert.deepEqual(lines(), { 'nanoclaw.20260131-120000.log': 'äöü1234', 'nanoclaw.log': 'x' })
 })
 
 test('two in the same second have names of their own', (t) => {
@@ -63,9 +92,44 @@ test('what is kept is bounded by number, bytes and age; the newest always stays'
   const gone = (files: ReturnType<typeof file>[]) => surplus(files, { keep: limits.keep, now: NOON }).sort()
   assert.deepEqual(gone([file('a', 1, 1), file('b', 2, 1), file('c', 3, 1), file('d', 4, 1)]), ['d'])
   assert.deepEqual(gone([file('a', 1, 10), file('b', 2, 10), file('c', 3, 10)]), ['c'])
+  assert.deepEqual(gone([file('a', 1, 10), file('b', 2, 10), file('c', 3, 5)]), [], 'as many bytes as may be')
+  assert.deepEqual(gone([file('a', 1, 10), file('b', 2, 10), file('c', 3, 6)]), ['c'])
+  assert.deepEqual(gone([file('a', 1, 1), file('b', 100, 1)]), [])
+  assert.deepEqual(gone([file('a', 1, 1), file('b', 100 + 1 / HOUR, 1)]), ['b'])
+  assert.deepEqual(gone([file('b', 1, 20), file('a', 1, 20)]), ['a'], 'of the same age, the later name is the newer one')
   assert.deepEqual(gone([file('a', 1, 1), file('b', 101, 1)]), ['b'])
   assert.deepEqual(gone([file('a', 900, 900)]), [])
   assert.deepEqual(gone([]), [])
+})
+
+test('former logs are listed oldest first, by their time and then by their name', (t) => {
+  const folder = folderFor(t)
+  const ages = { '20260102-000000': 1, '20260101-000000': 2, '20260103-000000-2': 3, '20260103-000000': 3 }
+  for (const [name, age] of Object.entries(ages)) {
+    const file = path.join(folder, `nanoclaw.${name}.log`)
+    writeFileSync(file, 'x'.repeat(age))
+    utimesSync(file, NOON / 1_000 - age, NOON / 1_000 - age)
+  }
+  for (const other of [
+    'nanoclaw.log',
+    'nanoclaw.20260101-00000.log',
+    'nanoclaw.20260101-000000-x.log',
+    'other.20260101-000000.log',
+  ])
+    writeFileSync(path.join(folder, other), '')
+  assert.deepEqual(
+    keptLogs(path.join(folder, 'nanoclaw.log')).map(({ name, bytes, changedAt }) => [name, bytes, changedAt]),
+    [
+      ['nanoclaw.20260103-000000-2.log', 3, NOON - 3_000],
+      ['nanoclaw.20260103-000000.log', 3, NOON - 3_000],
+      ['nanoclaw.20260101-000000.log', 2, NOON - 2_000],
+      ['nanoclaw.20260102-000000.log', 1, NOON - 1_000],
+    ],
+  )
+})
+
+test('all logs of a host together take 120 MB at most, besides those being written', () => {
+  assert.equal((MAIN_LOG.keep.bytes + ERROR_LOG.keep.bytes) / 2 ** 20, 120)
 })
 
 function folderFor(t: TestContext): string {

@@ -1,10 +1,21 @@
 import assert from 'node:assert/strict'
-import { chmodSync, chownSync, mkdirSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { chmodSync, chownSync, mkdirSync, realpathSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { type TestContext, temporaryFolder } from '../test/fakes/rooms.ts'
 import type { ExtraMount } from './domain/group.ts'
-import { ALWAYS_BLOCKED, type AllowedMount, allowlistStamp, judgeMounts, type MountRules, mountsText } from './mount-security.ts'
+import {
+  ALWAYS_BLOCKED,
+  type AllowedMount,
+  allowlistStamp,
+  expanded,
+  findBlocked,
+  judgeMounts,
+  type MountRules,
+  mountsText,
+  readAllowlist,
+} from './mount-security.ts'
 
 /** A home with an allowlist, a folder `projects` to be mounted, and an installation. */
 function home(t: TestContext, list: object | string = { allowedRoots: [{ path: '~/projects', allowReadWrite: true }] }) {
@@ -70,6 +81,23 @@ test('without an allowlist, or with a broken one, nothing is mounted and it is s
   )
   assert.match(await home(t, '{"allowedRoots": [').why('~/projects/app'), /cannot be used/)
   assert.match(await home(t, { allowedRoots: 'all' }).why('~/projects/app'), /allowedRoots/)
+  assert.match(await home(t, { allowedRoots: [{ path: '' }] }).why('~/projects/app'), /cannot be used.*allowedRoots\.0\.path/)
+  assert.match(
+    await home(t, { allowedRoots: [], blockedPatterns: [''] }).why('~/projects/app'),
+    /cannot be used.*blockedPatterns\.0/,
+  )
+})
+
+test('an allowlist that is missing is told from one that cannot be read', (t) => {
+  const { rules } = home(t)
+  const missing = readAllowlist('/none')
+  assert.ok(missing.type === 'unusable' && missing.missing)
+  writeFileSync(rules.allowlistFile, '{')
+  const broken = readAllowlist(rules.allowlistFile)
+  assert.ok(broken.type === 'unusable' && !broken.missing)
+  writeFileSync(rules.allowlistFile, '{"allowedRoots":[{"path":"/a"}]}')
+  const list = { allowedRoots: [{ path: '/a', allowReadWrite: false }], blockedPatterns: [], nonMainReadOnly: true }
+  assert.deepEqual(readAllowlist(rules.allowlistFile), { type: 'read', list })
 })
 
 test('an edit of the allowlist takes effect at once', async (t) => {
@@ -97,8 +125,22 @@ test('every blocked name is refused anywhere in the path, in any case and with a
 
 test('a name that only looks like a blocked one is not', async (t) => {
   const { make, why } = home(t)
-  make('projects', 'credentials-app')
-  assert.match(await why('~/projects/credentials-app'), /^allowed/)
+  for (const name of ['credentials-app', 'id_rsa2', 'ssh', 'my.ssh']) {
+    make('projects', name)
+    assert.match(await why(`~/projects/${name}`), /^allowed/, name)
+  }
+})
+
+test('a blocked name in other characters that mean the same is refused', async (t) => {
+  const { make, why } = home(t)
+  make('projects', 'ｉｄ＿ｒｓａ')
+  assert.match(await why('~/projects/ｉｄ＿ｒｓａ', { containerPath: 'x' }), /is never mounted/)
+})
+
+test('a link with a blocked name is refused, whatever it leads to', async (t) => {
+  const { why, userHome } = home(t)
+  symlinkSync(path.join(userHome, 'projects', 'app'), path.join(userHome, 'projects', '.ssh'))
+  assert.match(await why('~/projects/.ssh', { containerPath: 'x' }), /^"\.ssh" is never mounted$/)
 })
 
 test('a folder with something blocked near its top is refused, and what it is is named', async (t) => {
@@ -107,6 +149,31 @@ test('a folder with something blocked near its top is refused, and what it is is
   assert.match(await why('~/projects/secretive'), /^allowed/)
   writeFileSync(path.join(userHome, 'projects', 'secretive', 'a', '.env.local'), '')
   assert.match(await why('~/projects/secretive'), /\.env\.local is never mounted/)
+})
+
+test('a folder is searched to its third level, for files and for folders', async (t) => {
+  const { make, why, userHome } = home(t)
+  const levels = ['one', 'two', 'three', 'four']
+  make('projects', 'deep', ...levels)
+  for (const [at, kind] of levels.flatMap((_, n) => [[n, 'file'] as const, [n, 'folder'] as const])) {
+    const found = path.join(userHome, 'projects', 'deep', ...levels.slice(0, at), '.ssh')
+    if (kind === 'file') writeFileSync(found, '')
+    else mkdirSync(found)
+    const refused = `${found} is never mounted; mount a folder that has none of it in it, or move it away`
+    assert.equal(await why('~/projects/deep'), at < 3 ? refused : 'allowed as /workspace/extra/deep')
+    rmSync(found, { recursive: true })
+  }
+})
+
+test('a folder with more entries than are searched is refused', async (t) => {
+  const { make, userHome } = home(t)
+  const source = path.join(userHome, 'projects', 'app')
+  make('projects', 'app', 'below')
+  for (const name of ['a', 'b']) writeFileSync(path.join(source, 'below', name), '')
+  const find = (maxEntries: number) => findBlocked({ source, blocked: ['.ssh'], maxEntries })
+  assert.equal(await find(3), undefined)
+  assert.equal(await find(2), 'there is too much in it to look for what must not be mounted')
+  assert.equal(await find(0), 'there is too much in it to look for what must not be mounted')
 })
 
 test('patterns of the list block as well', async (t) => {
@@ -137,13 +204,53 @@ test('roots are compared part by part, and paths without their dots', async (t) 
 
 test('what the system or NanoClaw itself needs is never mounted, nor what lies above it', async (t) => {
   const { why, make, userHome } = home(t, { allowedRoots: [{ path: '/' }] })
-  for (const place of ['/', '/etc', '/proc/1', '/var/lib', '/run'])
+  for (const place of ['/', '/etc', '/etc/hosts', '/dev', '/proc', '/proc/1', '/var/lib', '/run', '/sys'])
     assert.match(await why(place, { containerPath: 'x' }), /system/, place)
   make('nanoclaw', 'groups', 'main')
   assert.match(await why('~/nanoclaw/groups/main'), /NanoClaw itself/)
   assert.match(await why('~', { containerPath: 'home' }), /NanoClaw itself/)
   assert.match(await why(path.dirname(userHome), { containerPath: 'x' }), /NanoClaw itself/)
   assert.match(await why('~/.config', { containerPath: 'x' }), /NanoClaw itself/)
+})
+
+test('a folder of the system that the home lies in is not closed for that alone', async (t) => {
+  const { rules } = home(t, { allowedRoots: [{ path: '/etc' }] })
+  const judge = async (userHome: string) => {
+    const [verdict] = await judgeMounts([{ hostPath: '/etc/hosts' }], { isMain: true }, { ...rules, userHome })
+    return verdict?.type === 'refused' ? verdict.why : verdict?.type
+  }
+  assert.equal(await judge('/etc'), 'allowed')
+  assert.equal(await judge(rules.userHome), '/etc belongs to the system')
+})
+
+test('a folder that holds the home is refused, wherever the allowlist and the installation are', async (t) => {
+  const { rules } = home(t)
+  const allowlistFile = path.join(temporaryFolder(t), 'allowlist.json')
+  writeFileSync(allowlistFile, JSON.stringify({ allowedRoots: [{ path: '/' }] }))
+  const why = async (hostPath: string) => {
+    const wish = { hostPath, containerPath: 'x' }
+    const [verdict] = await judgeMounts([wish], { isMain: true }, { ...rules, allowlistFile, own: [] })
+    return verdict?.type === 'refused' ? verdict.why : verdict?.type
+  }
+  const real = realpathSync(rules.userHome)
+  assert.equal(await why('~'), `it holds the home folder ${real}`)
+  assert.equal(await why(path.dirname(rules.userHome)), `it holds the home folder ${real}`)
+  assert.equal(await why('~/projects'), 'allowed')
+})
+
+test('a single file is mounted, and a pipe is not', async (t) => {
+  const { why, userHome } = home(t)
+  writeFileSync(path.join(userHome, 'projects', 'notes.md'), '')
+  assert.match(await why('~/projects/notes.md'), /^allowed as \/workspace\/extra\/notes\.md$/)
+  execFileSync('mkfifo', [path.join(userHome, 'projects', 'pipe')])
+  assert.match(await why('~/projects/pipe'), /no such folder/)
+})
+
+test('a path with ~ begins at the home, and one with the name of another user does not', () => {
+  assert.equal(expanded('~', '/home/ann'), '/home/ann')
+  assert.equal(expanded('~/a/../b', '/home/ann'), '/home/ann/b')
+  assert.equal(expanded('~bob/a', '/home/ann'), '~bob/a')
+  assert.equal(expanded('/x/./y', '/home/ann'), '/x/y')
 })
 
 test('a folder that somebody else could exchange is refused', async (t) => {
@@ -154,6 +261,8 @@ test('a folder that somebody else could exchange is refused', async (t) => {
   assert.match(await why('~/projects/shared/app'), /others can write/)
   chmodSync(shared, 0o1777)
   assert.match(await why('~/projects/shared/app'), /^allowed/, 'as in /tmp, nobody can touch what is ours')
+  chmodSync(shared, 0o775)
+  assert.match(await why('~/projects/shared/app'), /^allowed/, 'our own group is not somebody else')
 })
 
 const onlyRoot = { skip: process.getuid?.() === 0 ? false : 'only root can give a folder to somebody else' }
@@ -167,12 +276,34 @@ test('a folder below one of somebody else, or of a group of others, is refused',
   chownSync(shared, statSync(userHome).uid, 4711)
   chmodSync(shared, 0o775)
   assert.match(await why('~/projects/shared/app'), /others can write/)
+  chmodSync(shared, 0o755)
+  assert.match(await why('~/projects/shared/app'), /^allowed/, 'the group of others may only look')
+})
+
+test('a folder of somebody else is refused although the folder above it is sticky', onlyRoot, async (t) => {
+  const { make, why } = home(t)
+  chmodSync(make('projects', 'shared'), 0o1777)
+  chownSync(make('projects', 'shared', 'app'), 4711, 4711)
+  assert.match(await why('~/projects/shared/app'), /others can write/)
 })
 
 test('a name in the container is one plain part, and each only once', async (t) => {
   const { why, make, judgeAll } = home(t)
   for (const containerPath of ['../group', '/etc', 'a/b', '.', '..', '', '.claude', 'a\0', 'ä'])
     assert.match(await why('~/projects/app', { containerPath }), /is no name/, containerPath)
+  for (const containerPath of ['a', '_', '9', 'A.b-c_d', 'a'.repeat(64)])
+    assert.equal(await why('~/projects/app', { containerPath }), `allowed as /workspace/extra/${containerPath}`)
+  for (const containerPath of ['a'.repeat(65), '-a', 'a b'])
+    assert.match(await why('~/projects/app', { containerPath }), /is no name/)
+  const again = await judgeAll([
+    { hostPath: '~/projects/none', containerPath: 'same' },
+    { hostPath: '~/projects/app', containerPath: 'same' },
+  ])
+  assert.deepEqual(
+    again.map(({ type }) => type),
+    ['refused', 'allowed'],
+    'what is refused takes no name',
+  )
   make('projects', 'other')
   const two = await judgeAll([
     { hostPath: '~/projects/app', containerPath: 'Same' },
@@ -189,16 +320,21 @@ test('whatever a folder is exchanged for while it is judged, the identity is of 
   const [app, secret, link] = [make('projects', 'swapped'), make('.ssh'), path.join(userHome, 'projects', 'link')]
   symlinkSync(secret, link)
   const { ino } = statSync(app)
+  const seen = new Set<string | undefined>()
   for (let n = 0; n < 100; n++) {
     const judged = judgeAll([{ hostPath: '~/projects/swapped' }])
-    await new Promise((resolve) => setImmediate(resolve))
+    // At another moment each time; in some rounds only when all was judged.
+    for (let round = n % 8; round > 0; round--) await new Promise((resolve) => setImmediate(resolve))
+    if (n % 8 === 7) await judged
     renameSync(app, `${app}-away`)
     renameSync(link, app)
     const [verdict] = await judged
+    seen.add(verdict?.type)
     if (verdict?.type === 'allowed') assert.equal(verdict.identity.ino, String(ino))
     renameSync(app, link)
     renameSync(`${app}-away`, app)
   }
+  assert.ok(seen.has('allowed'))
 })
 
 test('an agent is told what it has, what it does not have, and why', async (t) => {
@@ -214,6 +350,11 @@ test('an agent is told what it has, what it does not have, and why', async (t) =
     ],
   )
   assert.equal(mountsText([]), undefined)
+  assert.equal(
+    mountsText(await judgeAll([{ hostPath: '~/projects/app', readonly: false }])),
+    '<mounts>\n- /workspace/extra/app (read-write)\n</mounts>',
+  )
+  assert.match(mountsText(await judgeAll([{ hostPath: '~/projects/app' }])) ?? '', /^- \/workspace\/extra\/app \(read-only\)$/m)
 })
 
 test('a stamp of the allowlist changes with it', (t) => {

@@ -224,12 +224,15 @@ function strangersProblem(source: string, { uid, gid }: MountRules): string | un
 async function contentProblem({ source, blocked, rules }: { source: string; blocked: readonly string[]; rules: MountRules }) {
   const home = realPathOf(rules.userHome)
   if (home !== undefined && isInside(home, source)) return `it holds the home folder ${home}`
-  const found = await search(source, blocked)
+  const found = await findBlocked({ source, blocked })
   return found === undefined ? undefined : `${found}; mount a folder that has none of it in it, or move it away`
 }
 
-async function search(source: string, blocked: readonly string[]): Promise<string | undefined> {
-  let left = SEARCH_ENTRIES
+type Search = { source: string; blocked: readonly string[]; maxEntries?: number }
+
+/** What in a folder must not be mounted, in words; the folder itself is not judged. */
+export async function findBlocked({ source, blocked, maxEntries = SEARCH_ENTRIES }: Search): Promise<string | undefined> {
+  let left = maxEntries
   const folders = [{ folder: source, depth: 1 }]
   for (let next = folders.shift(); next; next = folders.shift()) {
     for await (const entry of entriesOf(next.folder)) {

@@ -43,6 +43,58 @@ test('a file that is broken or missing hides nothing and breaks nothing', (t) =>
   assert.equal(make().redact('hello the-api-key'), 'hello [redacted]')
 })
 
+test('a name with any of the words for a secret makes its value one', () => {
+  const words = ['KEY', 'token', 'Secret', 'passwd', 'PASSWORD', 'passphrase', 'PWD', 'Authorization', 'cookie', 'credentials']
+  for (const word of words) assert.deepEqual(secretsOf({ [`MY_${word}_1`]: 'a-value-of-its-own' }), ['a-value-of-its-own'], word)
+  for (const name of ['MY_NAME', 'URL', 'ASSISTANT_NAME']) assert.deepEqual(secretsOf({ [name]: 'a-value-of-its-own' }), [], name)
+  assert.deepEqual(secretsOf({ KEY: undefined, TOKEN: '' }), [])
+})
+
+test('a number of up to 12 digits and a word of up to 7 characters are no secrets, and longer ones are', () => {
+  const isSecret = (value: string) => secretsOf({ KEY: value }).length > 0
+  assert.deepEqual(
+    [12, 13].map((length) => isSecret('1'.repeat(length))),
+    [false, true],
+  )
+  assert.deepEqual(
+    [7, 8].map((length) => isSecret('k'.repeat(length))),
+    [false, true],
+  )
+  for (const place of ['/etc/keys/mine', '~/.ssh/id_rsa', './keys/mine', 'https://x.test/token'])
+    assert.ok(!isSecret(place), place)
+  for (const secret of ['https://ann:secret@x.test', 'keys/of/mine', '1234567890ab', 'a/b+c=defgh'])
+    assert.ok(isSecret(secret), secret)
+})
+
+test('what is included is looked at again, and stays a secret when it is taken away', (t) => {
+  const { make } = installation(t)
+  const secrets = make()
+  let values = ['first-value']
+  secrets.include(() => values)
+  values = ['second-value']
+  assert.equal(secrets.redact('first-value second-value'), '[redacted] second-value')
+  secrets.refresh()
+  assert.equal(secrets.redact('first-value second-value'), '[redacted] [redacted]')
+})
+
+test('a secret that is written into .env while the host runs is one at the next look', (t) => {
+  const { root, make } = installation(t)
+  const secrets = make()
+  assert.equal(secrets.redact('telegram-value'), 'telegram-value')
+  writeFileSync(path.join(root, '.env'), 'TELEGRAM_BOT_TOKEN=telegram-value\n')
+  secrets.refresh()
+  assert.equal(secrets.redact('telegram-value'), '[redacted]')
+})
+
+test('a login that is no text is no secret, and the rest of the file is', (t) => {
+  const { root, make } = installation(t)
+  const login = { accessToken: 12345678901234, refreshToken: 'the-refresh-token', nested: { token: 'x' } }
+  writeFileSync(path.join(root, '.claude', '.credentials.json'), JSON.stringify({ claudeAiOauth: login }))
+  assert.equal(make().redact('the-refresh-token'), '[redacted]')
+  writeFileSync(path.join(root, '.claude', '.credentials.json'), '{}')
+  assert.equal(make().redact('the-api-key'), '[redacted]')
+})
+
 test('a value is a secret by its name, unless it is a number, an address, a path or a short word', () => {
   const values = {
     MAX_TOKENS: '100000',

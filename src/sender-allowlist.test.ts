@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { type TestContext, temporaryFolder } from '../test/fakes/rooms.ts'
@@ -11,7 +11,7 @@ function allowlist(t: TestContext) {
   const senders = new SenderAllowlist({ file, onBroken: (why) => problems.push(why) })
   const write = (text: string | object) => writeFileSync(file, typeof text === 'string' ? text : JSON.stringify(text))
   const eve = () => senders.judge({ jid: 'tg:1', sender: 'eve', fromMe: false }, { isMain: false }).type
-  return { file, problems, write, eve }
+  return { file, problems, senders, write, eve }
 }
 
 test('an edit takes effect with the next question, and a missing file lets everybody in', (t) => {
@@ -46,4 +46,61 @@ test('what cannot be read, or says what nobody knows, keeps everybody out and is
   rmSync(file)
   mkdirSync(file)
   assert.equal(eve(), 'overheard', 'a folder in its place')
+})
+
+test('a list is read with its defaults, and in the words of v1', (t) => {
+  const { senders, write } = allowlist(t)
+  const listOf = (text: object) => {
+    write(text)
+    const policy = senders.policy()
+    return policy.type === 'list' ? policy.list : assert.fail(policy.type)
+  }
+  const nobody = { chats: {}, owners: [], admins: [] }
+  assert.deepEqual(listOf({}), { default: { allow: '*', mode: 'trigger' }, ...nobody })
+  assert.deepEqual(listOf({ logDenied: true }), { default: { allow: '*', mode: 'trigger' }, ...nobody, logDenied: true })
+  const chat = { allow: [' ann '], mode: 'drop', admins: ['ann'] }
+  assert.deepEqual(listOf({ chats: { 'tg:1': chat }, owners: ['o'], admins: ['a'] }), {
+    default: { allow: '*', mode: 'trigger' },
+    chats: { 'tg:1': { ...chat, allow: ['ann'] } },
+    ...{ owners: ['o'], admins: ['a'] },
+  })
+})
+
+test('a list that names nobody where it names somebody is broken, and it is said where', (t) => {
+  const { problems, write, eve, file } = allowlist(t)
+  const broken: [object, string][] = [
+    [{ owners: [''] }, 'owners.0'],
+    [{ admins: ['a', ' '] }, 'admins.1'],
+    [{ default: { allow: [''] } }, 'default.allow'],
+    [{ default: { allow: '*', mode: 'ignore' } }, 'default.mode'],
+    [{ default: { allow: '*', admins: 'ann' } }, 'default.admins'],
+    [{ chats: { x: {} } }, 'chats.x.allow'],
+  ]
+  for (const [list, where] of broken) {
+    write(list)
+    assert.equal(eve(), 'overheard', where)
+    assert.ok(
+      problems.at(-1)?.startsWith(`${file} cannot be used, so nobody is heard but main's chats: ${where}`),
+      problems.at(-1),
+    )
+  }
+  assert.equal(problems.length, broken.length)
+  write('[]')
+  eve()
+  assert.match(problems.at(-1) ?? '', /chats: it: /)
+})
+
+test('the version of a policy changes with its file, and names one that cannot be looked at', (t) => {
+  const { file, write, senders } = allowlist(t)
+  const version = () => senders.judge.version?.()
+  assert.equal(version(), 'none')
+  write({})
+  const first = version()
+  assert.equal(version(), first)
+  write({ default: { allow: [] } })
+  assert.notEqual(version(), first)
+  rmSync(file)
+  symlinkSync(file, file)
+  assert.match(version() ?? '', /^unreadable: .*ELOOP/)
+  assert.equal(senders.policy().type, 'broken', 'it is not taken for a missing one')
 })

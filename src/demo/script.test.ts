@@ -158,3 +158,75 @@ test('"what did I say before?" repeats the session', () => {
   assert.doesNotMatch(words, /what did I say/)
   assert.match(textOf(replyTo(['user', 'what did I say before?'])), /just begun/)
 })
+
+test('"browse" opens a page and closes the browser, whatever the address', () => {
+  const call = replyTo(['user', "browse https://example.com/it's"])
+  const command = call.type === 'answer' && call.blocks[0]?.type === 'tool_use' && call.blocks[0].input.command
+  assert.equal(command, `agent-browser open 'https://example.com/it'\\''s' && agent-browser snapshot; agent-browser close`)
+  assert.match(
+    textOf(replyTo(['user', 'browse https://a.test'], ...toolStep('a page'))),
+    /at https:\/\/a\.test:\n```\na page\n```/,
+  )
+  assert.match(textOf(replyTo(['user', 'browse the web'])), /^You wrote: browse the web/)
+})
+
+test('"what do you remember?" reads CLAUDE.md, and says so when there is nothing', () => {
+  const call = replyTo(['user', 'What do you know about me?'])
+  assert.equal(call.type === 'answer' && call.blocks[0]?.type === 'tool_use' && call.blocks[0].input.command, 'cat CLAUDE.md')
+  assert.match(textOf(replyTo(['user', 'what do you remember?'], ...toolStep(''))), /My CLAUDE\.md says:\n```\n\(nothing\)\n```/)
+})
+
+test('a note that could not be written is told as that', () => {
+  assert.match(textOf(replyTo(['user', 'remember tea'], ...toolStep('read-only'))), /^That did not work:\n```\nread-only\n```/)
+})
+
+test('long words and long output are shown with their beginning', () => {
+  const wrote = (length: number) => textOf(replyTo(['user', 'w'.repeat(length)])).split('\n')[0]
+  assert.equal(wrote(200), `You wrote: ${'w'.repeat(200)}`)
+  assert.equal(wrote(201), `You wrote: ${'w'.repeat(200)}…`)
+  const shown = (length: number) => textOf(replyTo(['user', 'run: x'], ...toolStep('o'.repeat(length))))
+  assert.ok(shown(3_000).endsWith(`\n${'o'.repeat(3_000)}\n\`\`\``))
+  assert.ok(shown(3_001).endsWith(`\n${'o'.repeat(3_000)}\n[...]\n\`\`\``))
+})
+
+test('a command that lacks what it needs is explained', () => {
+  for (const [command, usage] of [
+    ['!slow 0 1', '!slow PIECES GAP_MS'],
+    ['!slow 1', '!slow PIECES GAP_MS'],
+    ['!slow 1.5 1', '!slow PIECES GAP_MS'],
+    ['!tools []', '!tools'],
+    ['!tools [["A"]]', '!tools'],
+    ['!tool A []', '!tool NAME'],
+    ['!big x', '!big INPUT_TOKENS'],
+    ['!error 1.5', '!error STATUS'],
+    ['!error 429 after=soon', '!error STATUS'],
+  ] as const) {
+    const words = textOf(replyTo(['user', command]))
+    assert.ok(words.startsWith(`I could not read ${command}: `) && words.includes(`\nIt should look like: ${usage}`), words)
+  }
+  assert.deepEqual(replyTo(['user', '!slow 1 0']), {
+    type: 'answer',
+    blocks: [{ type: 'text', text: 'w0 ' }],
+    pace: { pieces: 1, gapMs: 0 },
+  })
+  assert.deepEqual(replyTo(['user', '!tool A']), { type: 'answer', blocks: [{ type: 'tool_use', name: 'A', input: {} }] })
+})
+
+test('what a tool brought is told as text, also where it is blocks or pictures', () => {
+  const brought = (content: unknown) => {
+    const result = { type: 'tool_result', tool_use_id: 't1', content }
+    return textOf(replyTo(['user', '!tool Bash {}'], ['assistant', [{ type: 'tool_use' }]], ['user', [result]]))
+  }
+  assert.equal(brought([{ type: 'text', text: 'one' }, { type: 'image' }]), 'RESULT:one\n[image]')
+  assert.equal(brought(undefined), 'RESULT:')
+  assert.equal(brought({ odd: true }), 'RESULT:')
+  assert.equal(brought(' padded <system-reminder>x</system-reminder> '), 'RESULT:padded')
+})
+
+test('an answer repeats what is escaped in the prompt as it was written', () => {
+  assert.equal(textOf(replyTo(['user', prompt('!echo <a> & "b" \'c\'')])), '<a> & "b" \'c\'')
+  assert.equal(
+    textOf(replyTo(['user', '<message>!echo &lt;&gt;&quot;&apos;&#39;&amp;lt; &nbsp;</message>'])),
+    "<>\"''&lt; &nbsp;",
+  )
+})

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import path, { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { HostCredentials, placeholderEnv } from './credentials.ts'
+import { expires, fingerprintOf, HostCredentials, placeholderEnv } from './credentials.ts'
 
 const NOW = 1_800_000_000_000
 
@@ -49,6 +49,22 @@ test('an expired login is none, with what to do', async (t) => {
   )
 })
 
+test('a login counts as expired from its last moment on, and may last as long as a date can', async (t) => {
+  const kindOf = async (expiresAt: number) =>
+    (await new HostCredentials({ loginFile: loginFile(t, login({ expiresAt })), now: () => NOW }).current()).kind
+  assert.deepEqual([await kindOf(NOW), await kindOf(NOW + 1), await kindOf(8.64e15)], ['none', 'oauth', 'oauth'])
+  const endless = new HostCredentials({ loginFile: loginFile(t, login({ expiresAt: 8.64e15 + 1 })) })
+  assert.match(why(await endless.current()), /cannot be read/)
+})
+
+test('the warning before a login expires names the moment and what renews it', () => {
+  assert.match(expires(NOW), /expires at 2027-01-15 08:00 UTC, and nobody is answered after that\. Run claude once/)
+})
+
+test('a folder in place of the login file counts as a file that cannot be read', async (t) => {
+  assert.match(why(await new HostCredentials({ loginFile: path.dirname(loginFile(t)) }).current()), /cannot be read/)
+})
+
 test('a login file that cannot be read is none, not an error', async (t) => {
   for (const content of ['', '{', '{}', '{"claudeAiOauth":{"accessToken":""}}']) {
     const credentials = new HostCredentials({ loginFile: loginFile(t, content) })
@@ -59,6 +75,27 @@ test('a login file that cannot be read is none, not an error', async (t) => {
 test('a value that cannot be a key is named, not sent', async () => {
   const credentials = new HostCredentials({ apiKey: 'sk-ant-api03-a b' })
   assert.match(why(await credentials.current()), /^ANTHROPIC_API_KEY has spaces/)
+})
+
+test('a key consists of the visible characters of ASCII', async () => {
+  const isUsable = async (apiKey: string) => (await new HostCredentials({ apiKey }).current()).kind !== 'none'
+  assert.ok(await isUsable('!~'))
+  for (const character of [' ', '\t', '\n', '\r', '\0', '\x7f', '\x80', 'ä', '€'])
+    assert.ok(!(await isUsable(`a${character}b`)), JSON.stringify(character))
+})
+
+test('a fingerprint tells credentials apart, shows nothing of them, and is the same each time', () => {
+  const one = { kind: 'api-key', value: 'sk-ant-api03-one', source: 'x' } as const
+  const others = [
+    one,
+    { ...one, value: 'sk-ant-api03-two' },
+    { ...one, kind: 'oauth' as const },
+    { kind: 'none' as const, why: 'y' },
+  ]
+  const prints = [...others, { kind: 'none' as const, why: 'z' }].map(fingerprintOf)
+  assert.equal(new Set(prints).size, prints.length)
+  assert.equal(fingerprintOf({ ...one, source: 'elsewhere' }), prints[0])
+  for (const print of prints) assert.match(print, /^[0-9a-f]{64}$/)
 })
 
 test('the placeholder names the variable of its kind and carries no secret', () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Random } from '../cli/bench/random.ts'
 import { policyProblem, targetOf } from './egress-target.ts'
 import { ownNetworks, PublicAddresses } from './public-address.ts'
 
@@ -12,6 +13,71 @@ test('a name with a web port is a target, in one spelling', () => {
   ] as const)
     assert.deepEqual(targetOf(written, 80), { type: 'target', host, port }, written)
 })
+
+test('the ports of web servers are served, and none beside them', () => {
+  const served = Array.from({ length: 65_537 }, (_, port) => port).filter(
+    (port) => targetOf(`example.com:${port}`).type === 'target',
+  )
+  assert.deepEqual(served, [80, 443, 8_080, 8_443])
+  assert.deepEqual(targetOf('example.com:00443'), { type: 'target', host: 'example.com', port: 443 })
+  assert.equal(targetOf('example.com:000443').type, 'refused')
+})
+
+test('a host name has at most 253 characters, and each of its parts 63', () => {
+  const isTarget = (host: string) => targetOf(`${host}:443`).type === 'target'
+  assert.ok(isTarget(`${'a'.repeat(63)}.com`))
+  assert.ok(!isTarget(`${'a'.repeat(64)}.com`))
+  const name = (length: number) =>
+    `${'a.'.repeat(length)}`
+      .slice(0, length - 4)
+      .replace(/\.$/, 'a')
+      .concat('.com')
+  assert.deepEqual([name(253).length, name(254).length], [253, 254])
+  assert.ok(isTarget(name(253)))
+  assert.ok(!isTarget(name(254)))
+})
+
+test('a name of a local network is refused, and every name below it', () => {
+  const local = [
+    'localhost',
+    'local',
+    'internal',
+    'intranet',
+    'lan',
+    'home',
+    'corp',
+    'private',
+    'home.arpa',
+    'onion',
+    'invalid',
+    'test',
+  ]
+  for (const name of local) {
+    for (const host of [name, `a.${name}`, `A.B.${name}.`])
+      assert.match(why(targetOf(`${host}:443`)), /is a name of a local network, which is not served/, host)
+    assert.equal(targetOf(`a${name}.com:443`).type, 'target', name)
+    assert.equal(targetOf(`${name}.com:443`).type, 'target', name)
+  }
+})
+
+test('a refusal says what is wrong with an address', () => {
+  assert.match(why(targetOf('[::1]:443')), /^"\[::1\]:443" is no host name with a port; addresses in numbers are not served$/)
+  assert.match(why(targetOf('a..b:443')), /^"a\.\.b" is no host name$/)
+  assert.match(why(targetOf('0x7f.1:443')), /^0x7f\.1 is an address in numbers, which is not served; use the host's name$/)
+  assert.match(why(targetOf('example.com:22')), /^port 22 is not served, only 80, 443, 8080, 8443$/)
+  assert.match(why(targetOf('example.com')), /^port none is not served/)
+  for (const length of [100, 101]) {
+    assert.equal(
+      why(targetOf('@'.repeat(length))),
+      `"${'@'.repeat(100)}" is no host name with a port; addresses in numbers are not served`,
+    )
+    assert.equal(why(targetOf(`${'-'.repeat(length)}:443`)), `"${'-'.repeat(100)}" is no host name`)
+  }
+})
+
+function why(verdict: ReturnType<typeof targetOf>): string {
+  return verdict.type === 'refused' ? verdict.why : `served: ${verdict.host}`
+}
 
 /** Each is a way to say an address, somebody else, or something that two parsers read in two ways. */
 const REFUSED = [
@@ -65,20 +131,20 @@ test('no text makes a target that is not a plain name', () => {
     '\n',
     ' ',
     'com',
+    '.com',
+    ':443',
     '/',
     'É',
     '_',
     '::',
   ]
-  let state = 7
-  const next = (n: number) => {
-    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648
-    return state % n
-  }
+  const random = new Random(7)
+  let targets = 0
   for (let round = 0; round < 200_000; round++) {
-    const text = Array.from({ length: 1 + next(8) }, () => pieces[next(pieces.length)]).join('')
+    const text = Array.from({ length: 1 + random.below(8) }, () => random.pick(pieces)).join('')
     const verdict = targetOf(text, 80)
     if (verdict.type === 'refused') continue
+    targets++
     assert.match(verdict.host, /^([a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\.)+[a-z0-9_-]*[a-z_-][a-z0-9_-]*$/, JSON.stringify(text))
     assert.equal(
       new URL(`http://${verdict.host}:${verdict.port}/`).hostname,
@@ -86,6 +152,7 @@ test('no text makes a target that is not a plain name', () => {
       'a URL parser reads it as the same name',
     )
   }
+  assert.ok(targets > 1_000, `${targets} texts were targets`)
 })
 
 test('a list lets through what it names, and with a star what lies below', () => {
@@ -94,6 +161,12 @@ test('a list lets through what it names, and with a star what lies below', () =>
   assert.ok(at('a.b.example.com', ['*.example.com']))
   for (const host of ['badexample.com', 'example.com.evil.org', 'a.example.com']) assert.ok(!at(host, ['example.com']), host)
   assert.ok(!at('example.com', ['*.example.com']))
+  assert.ok(!at('badexample.com', ['*.example.com']))
+  assert.ok(at('b.example.com', ['other.org', '*.Example.com']))
+  assert.ok(!at('example.com', []))
+  const listed = policyProblem({ host: 'a.org', port: 443 }, { policy: 'allowlist', allow: ['example.com'] })
+  assert.equal(listed, "a.org is not on this group's list of hosts")
+  assert.equal(policyProblem({ host: 'example.com', port: 443 }, { policy: 'open', allow: [] }), undefined)
   assert.match(policyProblem({ host: 'example.com', port: 443 }, { policy: 'off', allow: [] }) ?? '', /may not use the network/)
 })
 
@@ -116,6 +189,50 @@ test('addresses with neighbours of this machine, or of this machine itself, are 
   const reachable = ['8.8.8.8', '172.32.0.1', '1.1.1.1', '2606:4700::1111', '93.184.216.8', '168.63.129.17']
   assert.deepEqual(publicOf(own, reachable), reachable)
   assert.ok(!new PublicAddresses(() => own).haveAll(['8.8.8.8', '10.0.0.1']), 'one that is not public is enough')
+})
+
+/** Ranges that are not public, with the public addresses right before and behind each, where there are any. */
+const RANGES: [before: string | undefined, first: string, last: string, behind: string | undefined][] = [
+  [undefined, '0.0.0.0', '0.255.255.255', '1.0.0.0'],
+  ['9.255.255.255', '10.0.0.0', '10.255.255.255', '11.0.0.0'],
+  ['100.63.255.255', '100.64.0.0', '100.127.255.255', '100.128.0.0'],
+  ['126.255.255.255', '127.0.0.0', '127.255.255.255', '128.0.0.0'],
+  ['168.63.129.15', '168.63.129.16', '168.63.129.16', '168.63.129.17'],
+  ['169.253.255.255', '169.254.0.0', '169.254.255.255', '169.255.0.0'],
+  ['172.15.255.255', '172.16.0.0', '172.31.255.255', '172.32.0.0'],
+  ['191.255.255.255', '192.0.0.0', '192.0.0.255', '192.0.1.0'],
+  ['192.0.1.255', '192.0.2.0', '192.0.2.255', '192.0.3.0'],
+  ['192.88.98.255', '192.88.99.0', '192.88.99.255', '192.88.100.0'],
+  ['192.167.255.255', '192.168.0.0', '192.168.255.255', '192.169.0.0'],
+  ['198.17.255.255', '198.18.0.0', '198.19.255.255', '198.20.0.0'],
+  ['198.51.99.255', '198.51.100.0', '198.51.100.255', '198.51.101.0'],
+  ['203.0.112.255', '203.0.113.0', '203.0.113.255', '203.0.114.0'],
+  ['223.255.255.255', '224.0.0.0', '239.255.255.255', undefined],
+  [undefined, '240.0.0.0', '255.255.255.255', undefined],
+  [undefined, '::', '1fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff', '2000::'],
+  ['2000:ffff:ffff:ffff:ffff:ffff:ffff:ffff', '2001::', '2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff', '2001:200::'],
+  ['2001:db7:ffff:ffff:ffff:ffff:ffff:ffff', '2001:db8::', '2001:db8:ffff:ffff:ffff:ffff:ffff:ffff', '2001:db9::'],
+  ['2001:ffff:ffff:ffff:ffff:ffff:ffff:ffff', '2002::', '2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff', '2003::'],
+  ['3ffe:ffff:ffff:ffff:ffff:ffff:ffff:ffff', '3fff::', '3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff', '3fff:1000::'],
+  ['3fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff', '4000::', 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff', undefined],
+]
+
+test('a range that is not public ends where the registries say', () => {
+  for (const [before, first, last, behind] of RANGES) {
+    const neighbours = [before, behind].filter((address) => address !== undefined)
+    assert.deepEqual(publicOf([], [first, last, ...neighbours]), neighbours, `${first} to ${last}`)
+  }
+})
+
+test('a network of this machine counts as its neighbourhood from a prefix of 8 bits on, or of 16 in IPv6', () => {
+  assert.deepEqual(publicOf(['25.1.2.3/8', '2a05::3/16'], ['25.255.255.255', '26.0.0.0', '2a05:ffff::1', '2a06::']), [
+    '26.0.0.0',
+    '2a06::',
+  ])
+  assert.deepEqual(publicOf(['25.1.2.3/7', '2a05::3/15'], ['25.1.2.3', '25.255.255.255', '2a05::3', '2a05:ffff::1']), [
+    '25.255.255.255',
+    '2a05:ffff::1',
+  ])
 })
 
 test('neighbours of this machine are not public either, where its networks are', () => {

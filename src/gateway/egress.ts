@@ -34,10 +34,12 @@ const DNS = { timeout: 3_000, tries: 2 }
 /**
  * The addresses of a name as DNS has them. Not the system's own way: that knows names of this machine and of its networks, and
  * takes one of a few threads that all file access of the host needs, for as long as somebody's server likes.
+ * `servers` are those of this machine unless given.
  */
-export async function resolveHost(host: string, signal: AbortSignal): Promise<string[]> {
+export async function resolveHost(host: string, signal: AbortSignal, servers?: readonly string[]): Promise<string[]> {
   // A new one each time: the machine may be in another network by now.
   const resolver = new Resolver(DNS)
+  if (servers) resolver.setServers(servers)
   signal.addEventListener('abort', () => resolver.cancel())
   const answers = await Promise.allSettled([resolver.resolve4(host), resolver.resolve6(host)])
   return answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []))

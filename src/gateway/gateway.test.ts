@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import http from 'node:http'
 import net, { type AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { until } from '../../test/fakes/patience.ts'
+import { socketFolder } from '../../test/fakes/socket-folder.ts'
 import { type DemoModel, startDemoModel } from '../demo/server.ts'
 import { AppError } from '../domain/errors.ts'
 import { HostCredentials } from './credentials.ts'
@@ -18,27 +18,29 @@ import type { RequestRecord } from './gateway-run.ts'
 const KEY = 'sk-ant-api03-the-real-key'
 const MESSAGES = '/v1/messages'
 const ANYWHERE = { policy: 'open', allow: [], bandwidth: { burst: 1e9, perSecond: 1e9 } } as const
-const log = { debug: () => {}, warn: () => {} }
 
 type Setup = { upstream: string } & Partial<Pick<GatewayOptions, 'credentials' | 'timeouts' | 'resolve' | 'connect'>>
 
+type Logged = { level: 'debug' | 'warn'; message: string; fields: Record<string, unknown> }
+
 /** An open run with its socket in a folder of its own; all ends with the test. */
 async function openRun(t: TestContext, { upstream, credentials = new HostCredentials({ apiKey: KEY }), ...rest }: Setup) {
-  const folder = mkdtempSync(join(tmpdir(), 'gateway-'))
-  const socketPath = join(folder, 'gateway.sock')
+  const socketPath = join(socketFolder(t), 'gateway.sock')
   const records: RequestRecord[] = []
   const egressRecords: EgressRecord[] = []
+  const logged: Logged[] = []
+  const log = {
+    debug: (fields: Record<string, unknown>, message: string) => void logged.push({ level: 'debug', message, fields }),
+    warn: (fields: Record<string, unknown>, message: string) => void logged.push({ level: 'warn', message, fields }),
+  }
   const gateway = new Gateway({ upstream: new URL(upstream), credentials, log, ...rest })
-  t.after(async () => {
-    await gateway.close()
-    rmSync(folder, { recursive: true })
-  })
+  t.after(() => gateway.close())
   const run = await gateway.open({
     ...{ runId: 'a1', socketPath, ...(rest.connect ? { egress: ANYWHERE } : {}) },
     onRequest: (record) => records.push(record),
     onEgress: (record) => egressRecords.push(record),
   })
-  return { gateway, run, socketPath, records, egressRecords }
+  return { gateway, run, socketPath, records, egressRecords, logged }
 }
 
 async function withModel(t: TestContext, setup: Partial<Setup> = {}) {
@@ -248,12 +250,15 @@ test('a request that would have the API reach out is refused, and nothing goes u
   assert.equal(records[0]?.outcome.type, 'refused')
 })
 
-test('bodies of the largest size go up, one after the other without end', async (t) => {
-  const padding = 32 * 1024 * 1024 - said('').length
-  const largest = said('x'.repeat(padding))
-  const upstream = await startUpstream(t, (request, response) => request.resume().once('end', () => response.end('{}')))
+test('a body of the largest size goes up whole', async (t) => {
+  const largest = said('x'.repeat(32 * 1024 * 1024 - said('').length))
+  let up = 0
+  const upstream = await startUpstream(t, (request, response) => {
+    request.on('data', (chunk) => (up += chunk.length)).once('end', () => response.end('{}'))
+  })
   const { socketPath } = await openRun(t, { upstream })
-  for (let n = 0; n < 5; n += 1) assert.equal((await ask(socketPath, { body: largest })).status, 200)
+  assert.equal((await ask(socketPath, { body: largest })).status, 200)
+  assert.equal(up, 32 * 1024 * 1024)
 })
 
 test('an answer is passed on piece by piece', async (t) => {
@@ -315,7 +320,7 @@ for (const framing of [{ 'transfer-encoding': 'chunked' }, { 'content-length': '
     await once(response, 'data')
     cut()
     await assert.rejects(once(response, 'end'), { code: 'ECONNRESET' })
-    while (records.length === 0) await nextTurn()
+    await until(() => records.length > 0, 'the request is recorded')
     assert.equal(records[0]?.outcome.type, 'broken')
   })
 
@@ -324,7 +329,8 @@ test('a client that leaves ends the request upstream', async (t) => {
   const response = await head(socketPath, { body: said('!slow 1000 20', { stream: true }) })
   await once(response, 'data')
   response.destroy()
-  while (!model.requests[0]?.aborted || records.length === 0) await nextTurn()
+  await until(() => model.requests[0]?.aborted === true, 'the request upstream is ended')
+  await until(() => records.length > 0, 'the request is recorded')
   assert.equal(records[0]?.outcome.type, 'client-left')
 })
 
@@ -335,7 +341,7 @@ test('closing a run ends its requests on both sides and removes its socket', asy
   const broken = assert.rejects(once(response, 'end'), { code: 'ECONNRESET' })
   await run.close()
   await broken
-  while (!model.requests[0]?.aborted) await nextTurn()
+  await until(() => model.requests[0]?.aborted === true, 'the request upstream is ended')
   assert.equal(existsSync(socketPath), false)
 })
 
@@ -386,12 +392,29 @@ for (const [what, one] of Object.entries(ONE_REQUEST))
       begun++
       return new net.Socket()
     }
-    const { socketPath } = await openRun(t, { upstream, resolve: async () => ['93.184.216.34'], connect })
+    const { socketPath, logged } = await openRun(t, { upstream, resolve: async () => ['93.184.216.34'], connect })
     const client = net.connect(socketPath).on('error', () => {})
     client.resume().write(one.repeat(1_000))
-    await until(() => client.destroyed || begun > 1, 'the connection is cut off')
+    await until(() => client.closed, 'the connection is cut off')
     assert.ok(begun <= 1, `${begun} were begun`)
+    assert.ok(logged.some(({ level, message }) => level === 'warn' && /asked again before it had its answer/.test(message)))
   })
+
+test('a client that asks for a tunnel before it has the answer to its request is cut off', async (t) => {
+  let begun = 0
+  const connect = () => {
+    begun++
+    return new net.Socket()
+  }
+  const { socketPath, logged } = await openRun(t, {
+    ...{ upstream: 'http://127.0.0.1:9', resolve: async () => ['93.184.216.34'], connect },
+  })
+  const client = net.connect(socketPath).on('error', () => {})
+  client.resume().write(`${ONE_REQUEST['of a web server']}CONNECT example.com:443 HTTP/1.1\r\nHost: x\r\n\r\n`)
+  await until(() => client.closed, 'the connection is cut off')
+  assert.ok(begun <= 1, `${begun} were begun`)
+  assert.ok(logged.some(({ message }) => /asked again before it had its answer/.test(message)))
+})
 
 test('a client that reads slowly slows the upstream down', async (t) => {
   const total = 64 * 1024 * 1024
@@ -471,14 +494,13 @@ test('a redirect is neither followed nor passed on, and its connection is given 
 })
 
 test('an error of the model goes through, with the time to try again for the host', async (t) => {
+  t.mock.timers.enable({ apis: ['Date'], now: 1_800_000_000_000 })
   const { socketPath, records } = await withModel(t)
-  const before = Date.now()
   const answer = await ask(socketPath, { body: said('!error 429 rate_limit_error after=60') })
   assert.equal(answer.status, 429)
   assert.equal(answer.headers['retry-after'], '60')
   assert.deepEqual(errorOf(answer), { type: 'rate_limit_error', message: 'scripted 429' })
-  const outcome = records[0]?.outcome
-  assert.ok(outcome?.type === 'answered' && outcome.retryAt !== undefined && outcome.retryAt >= before + 60_000)
+  assert.deepEqual(records[0]?.outcome, { type: 'answered', status: 429, retryAt: 1_800_000_060_000 })
 })
 
 test('an error that repeats the key arrives without it', async (t) => {
@@ -519,20 +541,116 @@ test('a socket that cannot be made is an error for a person', async (t) => {
 })
 
 test('an agent that is refused for many things fills no log', async (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'gateway-'))
-  const warnings: string[] = []
-  const gateway = new Gateway({
-    upstream: new URL('http://127.0.0.1:9'),
-    credentials: new HostCredentials({ apiKey: KEY }),
-    log: { debug: () => {}, warn: (_, message) => warnings.push(message) },
-  })
-  t.after(async () => {
-    await gateway.close()
-    rmSync(folder, { recursive: true })
-  })
-  const socketPath = join(folder, 'gateway.sock')
-  await gateway.open({ runId: 'a1', socketPath })
+  const { socketPath, logged } = await openRun(t, { upstream: 'http://127.0.0.1:9' })
   for (let n = 0; n < 30; n++) await ask(socketPath, { body: said('x', { [`field${n}`]: 1 }) })
+  const warnings = logged.filter(({ level }) => level === 'warn').map(({ message }) => message)
   assert.equal(warnings.length, 20)
   assert.equal(new Set(warnings).size, 20)
+  assert.equal(logged.length, 30, 'the others are in the log of level debug')
+})
+
+test('a refusal that repeats is a warning once in a run, and names the run and the request', async (t) => {
+  const { socketPath, logged, records } = await openRun(t, { upstream: 'http://127.0.0.1:9' })
+  const long = `/${'x'.repeat(200)}`
+  for (let n = 0; n < 3; n++) await ask(socketPath, { path: long })
+  assert.deepEqual(
+    logged.map(({ level }) => level),
+    ['warn', 'debug', 'debug'],
+  )
+  const { message, fields } = logged[0] ?? assert.fail()
+  assert.match(message, /^gateway: refused with 404: There is no such address here\./)
+  const { durationMs, ...rest } = fields
+  assert.deepEqual(rest, { method: 'POST', url: long.slice(0, 200), runId: 'a1' })
+  assert.ok(Number.isInteger(durationMs))
+  assert.deepEqual([records[0]?.method, records[0]?.url], ['POST', long], 'a record holds the whole address')
+})
+
+test('the log tells how each request ended', async (t) => {
+  const { model, socketPath, logged } = await withModel(t)
+  const ended = async (body: string) => {
+    const before = logged.length
+    await ask(socketPath, { body })
+    await until(() => logged.length > before, 'the request is logged')
+    const { level, message, fields } = logged.at(-1) ?? assert.fail()
+    return [level, message, fields.status, fields.runId]
+  }
+  assert.deepEqual(await ended(said('!echo hi')), ['debug', 'gateway: answered', 200, 'a1'])
+  assert.deepEqual(await ended(said('!error 529')), ['debug', 'gateway: answered', 529, 'a1'])
+  const dropped = 'gateway: the model API is unreachable: socket hang up'
+  assert.deepEqual(await ended(said('!drop')), ['warn', dropped, undefined, 'a1'])
+  const response = await head(socketPath, { body: said('!slow 1000 20', { stream: true }) })
+  await once(response, 'data')
+  response.destroy()
+  await until(() => logged.at(-1)?.message === 'gateway: the client left', 'it is logged that the client left')
+  assert.equal(logged.at(-1)?.level, 'debug')
+  await model.close()
+  const [level, message] = await ended(said('hi'))
+  assert.equal(level, 'warn')
+  assert.match(String(message), /^gateway: the model API is unreachable: .*ECONNREFUSED/)
+})
+
+test('a connection to the web that is refused is a warning with its address', async (t) => {
+  const { socketPath, logged } = await withModel(t)
+  await askRaw(socketPath, 'CONNECT elsewhere.example:443 HTTP/1.1\r\nHost: x\r\n\r\n')
+  assert.deepEqual(logged, [
+    {
+      level: 'warn',
+      message: 'gateway: elsewhere.example:443 was not reached: this group may not use the network',
+      fields: { runId: 'a1' },
+    },
+  ])
+})
+
+test('a search of the web is passed on for a group that may go everywhere', async (t) => {
+  const { socketPath } = await withModel(t, { connect: () => new net.Socket() })
+  const search = { tools: [{ type: 'web_search_20250305', name: 'web_search' }] }
+  assert.equal((await ask(socketPath, { body: said('!echo found', search) })).status, 200)
+})
+
+test('a listener that fails costs one request, and not the gateway', async (t) => {
+  const warnings: unknown[] = []
+  const log = { debug: () => {}, warn: (fields: object, message: string) => void warnings.push({ ...fields, message }) }
+  const gateway = new Gateway({ upstream: new URL('http://127.0.0.1:9'), credentials: new HostCredentials({ apiKey: KEY }), log })
+  t.after(() => gateway.close())
+  const socketPath = join(socketFolder(t), 'gateway.sock')
+  let told = 0
+  const onRequest = () => {
+    if (told++ === 0) throw new Error('the book is closed')
+  }
+  await gateway.open({ runId: 'a1', socketPath, onRequest })
+  await ask(socketPath, { path: '/elsewhere' })
+  assert.equal((await ask(socketPath, { path: '/elsewhere' })).status, 404)
+  const failed = { error: 'the book is closed', runId: 'a1', message: 'gateway: a request failed by a mistake of ours' }
+  assert.deepEqual(warnings.at(-1), failed)
+})
+
+test('a run has at most 256 connections, and one that ends makes room for another', async (t) => {
+  const { socketPath } = await withModel(t)
+  const open = async () => {
+    const client = net.connect(socketPath).on('error', () => {})
+    t.after(() => client.destroy())
+    await once(client, 'connect')
+    return client
+  }
+  const isServed = async (client: net.Socket) => {
+    const over = new Promise<void>((resolve) => client.once('data', () => resolve()).once('close', () => resolve()))
+    client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+    await over
+    return client.bytesRead > 0
+  }
+  const [first] = await Promise.all(Array.from({ length: 255 }, open))
+  assert.equal(await isServed(await open()), true, 'the last one')
+  assert.equal(await isServed(await open()), false, 'one too many')
+  first?.destroy()
+  await until(async () => isServed(await open()), 'there is room again')
+})
+
+test('closing the gateway ends every run of it', async (t) => {
+  const { gateway, socketPath } = await withModel(t)
+  const client = net.connect(socketPath)
+  await once(client, 'connect')
+  const closed = once(client, 'close')
+  await gateway.close()
+  await closed
+  assert.equal(existsSync(socketPath), false)
 })

@@ -152,3 +152,83 @@ test('a hostile size is refused before anything is built of it', () => {
   assert.match(judged(Buffer.alloc(32 * 1024 * 1024, '[')), /levels deep/)
   assert.match(judged(Buffer.from('{},'.repeat(10_000_000))), /parts/)
 })
+
+test('every field of the Messages API that stays between a request and its answer is accepted', () => {
+  const fields = [
+    ...['system', 'max_tokens', 'stream', 'metadata', 'stop_sequences', 'temperature', 'top_k', 'top_p', 'tools', 'tool_choice'],
+    ...['thinking', 'cache_control', 'context_management', 'output_config', 'output_format', 'messages'],
+  ]
+  const bare = { model: 'm' }
+  for (const name of fields) assert.equal(judged({ ...bare, [name]: name === 'max_tokens' ? 1 : null }), 'accepted', name)
+  for (const name of ['role', 'content', 'clear_at', 'output_config'])
+    assert.equal(judged({ ...bare, messages: [{ [name]: null }] }), 'accepted', name)
+})
+
+test('only a field `stream` that is true makes an answer streamed, and a bound that is missing counts as 0', () => {
+  const streamed = (stream: unknown) => {
+    const judgement = judgeBody(Buffer.from(JSON.stringify({ model: 'm', stream })), OPEN)
+    return judgement.type === 'accepted' ? [judgement.streamed, judgement.maxTokens] : judgement.why
+  }
+  assert.deepEqual([true, false, 'true', 1, null].map(streamed), [[true, 0], ...Array(4).fill([false, 0])])
+})
+
+test('every kind of content that carries its data with it is accepted', () => {
+  const kinds = [
+    ...['text', 'image', 'document', 'search_result', 'thinking', 'redacted_thinking', 'compaction', 'tool_use', 'tool_result'],
+    ...['tool_reference', 'tool_definition', 'tool_addition', 'tool_removal', 'server_tool_use', 'web_search_tool_result'],
+    ...['web_search_result', 'tool_search_tool_result'],
+  ]
+  for (const type of kinds) assert.equal(judged(saying({ type })), 'accepted', type)
+  for (const type of ['', 'Text', 'texts', 'code_execution_tool_result', 'mcp_tool_use', 'toString', null, ['text']])
+    assert.ok(judged(saying({ type })).startsWith('content of type'), String(type))
+})
+
+test('the tools that an agent carries out itself are accepted in each of their versions', () => {
+  const own = ['bash', 'text_editor', 'computer', 'memory', 'tool_search_tool_regex', 'tool_search_tool_bm25']
+  for (const type of ['custom', null, ...own.map((name) => `${name}_20250124`)]) assert.equal(judged(withTool(type)), 'accepted')
+  const others = [...own, ...own.map((name) => `${name}_2025012`), ...own.map((name) => `${name}_202501241`), 'xbash_20250124']
+  for (const type of [...others, 'custom_20250124', 'customs', 'web_search_2025030', 'web_search_202503051'])
+    assert.equal(judged(withTool(type)), `tools of type "${type}" are not passed on`)
+})
+
+test('content in content is judged at every depth', () => {
+  const fetched = { type: 'image', source: { type: 'url' } }
+  const inDocument = { type: 'document', source: { type: 'content', content: [fetched] } }
+  const inResult = { type: 'tool_result', content: [{ type: 'search_result', source: 'x', content: [inDocument] }] }
+  assert.match(judged(saying(inResult)), /a source of type "url"/)
+  assert.match(judged(saying({ type: 'text' }, inResult)), /a source of type "url"/)
+  assert.match(
+    judged({ ...plain, messages: [...plain.messages, { role: 'user', content: [fetched] }] }),
+    /a source of type "url"/,
+  )
+  assert.match(judged({ ...plain, tools: [{ type: 'custom' }, { type: 'web_fetch_20250910' }] }), /tools of type/)
+  assert.equal(judged(saying({ type: 'tool_result', content: null }, { type: 'tool_result', content: 'words' })), 'accepted')
+  assert.equal(judged(saying({ type: 'document', source: { type: 'content', content: 'words' } })), 'accepted')
+})
+
+test('a source that is text is one of a search result alone, and a source has no address beside its data', () => {
+  assert.equal(judged(saying({ type: 'search_result', source: 'https://example.com' })), 'accepted')
+  assert.equal(
+    judged(saying({ type: 'search_result', source: { type: 'url' } })),
+    judged(saying({ type: 'image', source: { type: 'url' } })),
+  )
+  for (const name of ['url', 'file_id', 'Url'])
+    assert.equal(
+      judged(saying({ type: 'image', source: { type: 'base64', [name]: 'x' } })),
+      `a source with a "${name}" is not passed on`,
+    )
+})
+
+test('of what a client wrote, a refusal repeats 100 characters', () => {
+  for (const length of [100, 101]) {
+    const [word, shown] = ['N'.repeat(length), 'N'.repeat(100)]
+    assert.equal(judged({ ...plain, [word]: 1 }), `${shown}: Extra inputs are not permitted`)
+    assert.equal(judged(withTool(word)), `tools of type "${shown}" are not passed on`)
+    assert.equal(judged(saying({ type: word })), `content of type "${shown}" is not passed on`)
+    assert.equal(
+      judged(saying({ type: 'image', source: { type: word } })),
+      `a source of type "${shown}" is not passed on; send the data itself`,
+    )
+    assert.equal(judged(saying({ type: 'image', [word]: 1 })), `content with a "${shown}" is not passed on`)
+  }
+})

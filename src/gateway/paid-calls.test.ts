@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
 import http, { type IncomingMessage } from 'node:http'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { until } from '../../test/fakes/patience.ts'
+import { socketFolder } from '../../test/fakes/socket-folder.ts'
 import { startDemoModel } from '../demo/server.ts'
 import { NO_TOKENS } from '../domain/model-price.ts'
 import { HostCredentials } from './credentials.ts'
@@ -15,8 +14,7 @@ import type { CallUse, Grant, PlannedCall } from './purse.ts'
 
 /** A run whose calls are paid from a purse that keeps the books here. */
 async function paidRun(t: TestContext, { over, upstream }: { over?: Extract<Grant, { type: 'over' }>; upstream?: string } = {}) {
-  const folder = mkdtempSync(join(tmpdir(), 'gateway-'))
-  const socketPath = join(folder, 'gateway.sock')
+  const socketPath = join(socketFolder(t), 'gateway.sock')
   const model = await startDemoModel()
   const [begun, settled, records]: [PlannedCall[], CallUse[], RequestRecord[]] = [[], [], []]
   const log = { debug: () => {}, warn: () => {} }
@@ -31,7 +29,6 @@ async function paidRun(t: TestContext, { over, upstream }: { over?: Extract<Gran
   t.after(async () => {
     await gateway.close()
     await model.close()
-    rmSync(folder, { recursive: true })
   })
   await gateway.open({ runId: 'a1', socketPath, purse, onRequest: (record) => records.push(record) })
   const send = (text: string, { path = '/v1/messages', stream = true } = {}) => {

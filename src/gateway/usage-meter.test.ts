@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { NO_TOKENS } from '../domain/model-price.ts'
-import { UsageMeter } from './usage-meter.ts'
+import { mostTokens, UsageMeter } from './usage-meter.ts'
 
 const start = {
   type: 'message_start',
@@ -39,6 +39,42 @@ test('of a stream that breaks off, the output is counted by what had come', () =
   assert.equal(cut.tokens.input, 10)
   assert.ok(cut.tokens.output >= 1_000, String(cut.tokens.output))
   assert.ok(cut.tokens.output < 1_100, String(cut.tokens.output))
+})
+
+test('six bytes of the events with its text count as a token of a stream that breaks off', () => {
+  const besides = ` ${JSON.stringify(delta(''))}`.length
+  const output = (bytes: number) => used([events(delta('x'.repeat(bytes - besides)))], { ended: false }).tokens.output
+  assert.deepEqual([output(600), output(601), output(606), output(607)], [100, 101, 101, 102])
+})
+
+test('three bytes count as a token where the API says nothing', () => {
+  assert.deepEqual([0, 1, 3, 4, 6].map(mostTokens), [0, 1, 1, 2, 2])
+})
+
+test('a number that the end of a stream leaves out or sets to null stays as it was', () => {
+  const last = { type: 'message_delta', usage: { input_tokens: null, output_tokens: 42 } }
+  assert.deepEqual(used([events(start, last)]).tokens, { ...NO_TOKENS, input: 10, cacheRead: 5, output: 42 })
+})
+
+test('a stream whose end tells no output is counted by the text that had come', () => {
+  const last = { type: 'message_delta', usage: { input_tokens: 11 } }
+  const { tokens } = used([events(start, delta('x'.repeat(600)), last)])
+  assert.equal(tokens.input, 11)
+  assert.ok(tokens.output > 100, String(tokens.output))
+})
+
+test('an answer in one piece is read up to 8 MiB', () => {
+  const usage = { input_tokens: 1, output_tokens: 2 }
+  const answer = (bytes: number) => used([JSON.stringify({ model: 'm', usage }).padEnd(bytes)], { streamed: false })
+  const most = 8 * 1024 * 1024
+  assert.deepEqual(answer(most).tokens, { ...NO_TOKENS, input: 1, output: 2 })
+  assert.deepEqual(answer(most + 1).tokens, { ...NO_TOKENS, input: 33, output: mostTokens(most + 1) })
+})
+
+test('more cache for an hour than there is cache in all counts as no other cache', () => {
+  const usage = { input_tokens: 1, cache_creation_input_tokens: 10, cache_creation: { ephemeral_1h_input_tokens: 40 } }
+  const { tokens } = used([JSON.stringify({ usage })], { streamed: false })
+  assert.deepEqual([tokens.cacheWrite, tokens.cacheWriteHour], [0, 40])
 })
 
 test('an answer that says nothing of its cost is counted by what was asked', () => {

@@ -1,15 +1,18 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { HostStatus } from '@nanoclaw/protocol'
 import { ownerDesk } from '../../test/fakes/owner.ts'
+import { until } from '../../test/fakes/patience.ts'
 import { storeWith, type TestContext } from '../../test/fakes/rooms.ts'
 import { Feed } from '../app/feed.ts'
 import { GroupRegistry } from '../app/groups.ts'
 import { Inbox } from '../app/inbox.ts'
 import { TaskBook } from '../app/tasks.ts'
 import { TurnDesk } from '../app/turn-desk.ts'
+import { AppError } from '../domain/errors.ts'
 import { controlApi } from './api.ts'
 
-function api(t: TestContext) {
+function api(t: TestContext, over: Partial<Parameters<typeof controlApi>[0]> = {}) {
   const { store, folder: root } = storeWith(t, ['main'])
   const feed = new Feed()
   const woken: string[] = []
@@ -38,9 +41,10 @@ function api(t: TestContext) {
     audit: () => {},
     redact: (text) => text.replaceAll('s3cret', '[redacted]'),
     now: () => 1_000,
+    ...over,
   })
   const post = (path: string, body: unknown) => app.request(path, { method: 'POST', body: JSON.stringify(body) })
-  return { app, post, store, desk, woken }
+  return { app, post, store, feed, desk, woken }
 }
 
 /** The lines of an NDJSON answer, until it ends. */
@@ -59,14 +63,22 @@ test('a posted message is stored and wakes its group, and the history shows it',
   assert.deepEqual(history, { messages: [{ seq: 1, sender: 'You', fromAssistant: false, text: 'hi', at: 1_000 }] })
 })
 
-test('an outcome ends with the answer of the turn that took the message, also when it came before the question', async (t) => {
-  const { app, post, desk } = api(t)
+test('an outcome tells what the agent does and ends with the answer of the turn that took the message', async (t) => {
+  const { app, post, desk, feed } = api(t)
   await post('/api/chats/local:main/messages', { text: 'hi' })
-  const waiting = app.request('/api/chats/local:main/outcome?seq=1')
+  const response = await app.request('/api/chats/local:main/outcome?seq=1')
+  await until(() => feed.watched, 'the chat is watched')
+  feed.publish('local:main', { type: 'activity', kind: 'tool', detail: 'Bash' })
   const claimed = desk.claim('main', 'chat') ?? assert.fail('no work')
   desk.finish([claimed], { type: 'answered', text: 'hello', usage: undefined })
-  assert.deepEqual((await linesOf(await waiting)).at(-1), { type: 'answer', text: 'hello' })
-  assert.deepEqual(await linesOf(await app.request('/api/chats/local:main/outcome?seq=1')), [{ type: 'answer', text: 'hello' }])
+  const answer = { type: 'answer', text: 'hello' }
+  assert.deepEqual(await linesOf(response), [{ type: 'activity', kind: 'tool', detail: 'Bash' }, answer])
+  assert.ok(!feed.watched, 'the chat is no longer watched')
+  assert.deepEqual(
+    await linesOf(await app.request('/api/chats/local:main/outcome?seq=1')),
+    [answer],
+    'the same to a late question',
+  )
 })
 
 test('an outcome says why there is no answer', async (t) => {
@@ -94,6 +106,10 @@ test('what cannot be used is answered with a status and a sentence', async (t) =
     [await post('/api/chats/local:main/messages', { text: 'x'.repeat(1_000_001) }), 400, /1000000/],
     [await app.request('/api/chats/local:main/messages', { method: 'POST', body: '{' }), 400, /not JSON/],
     [await app.request('/api/chats/local:main/outcome?seq=x'), 400, /./],
+    [await app.request('/api/chats/local:main/outcome?seq=0'), 400, /./],
+    [await app.request('/api/chats/local:nobody/outcome?seq=1'), 404, /no chat/],
+    [await app.request('/api/chats/local:nobody/events'), 404, /no chat/],
+    [await post('/api/chats/local:nobody/stop', {}), 404, /no chat/],
     [await app.request('/api/nothing'), 404, /no GET \/api\/nothing/],
   ]
   for (const [response, status, message] of cases) {
@@ -106,6 +122,83 @@ test('what cannot be used is answered with a status and a sentence', async (t) =
 test('stop says whether there was a turn to stop', async (t) => {
   const { post } = api(t)
   assert.deepEqual(await (await post('/api/chats/local:main/stop', {})).json(), { stopped: true })
+  const idle = api(t, { stopTurn: () => false })
+  assert.deepEqual(await (await idle.post('/api/chats/local:main/stop', {})).json(), { stopped: false })
+})
+
+test('a history has the newest messages, 50 unless it is said otherwise, and 500 at most', async (t) => {
+  const { app, post } = api(t)
+  for (let n = 1; n <= 51; n++) await post('/api/chats/local:main/messages', { text: `message ${n}` })
+  const history = async (query: string) => {
+    const response = await app.request(`/api/chats/local:main/messages${query}`)
+    const { messages = [] } = (await response.json()) as { messages?: { text: string }[] }
+    return [response.status, messages.length, messages.at(-1)?.text]
+  }
+  assert.deepEqual(await history(''), [200, 50, 'message 51'])
+  assert.deepEqual(await history('?limit=1'), [200, 1, 'message 51'])
+  assert.deepEqual(await history('?limit=500'), [200, 51, 'message 51'])
+  for (const limit of ['0', '501', '-1', '1.5', 'x'])
+    assert.deepEqual(await history(`?limit=${limit}`), [400, 0, undefined], limit)
+})
+
+test('a message to a chat that is being removed is refused', async (t) => {
+  const { post } = api(t, { receive: () => undefined })
+  const response = await post('/api/chats/local:main/messages', { text: 'hi' })
+  const message = 'local:main is being removed: it takes no more messages.'
+  assert.deepEqual([response.status, await response.json()], [400, { error: { code: 'input.chat-leaving', message } }])
+})
+
+test('whoever watches a chat sees what happens there from then on, until they leave', async (t) => {
+  const { app, post, feed } = api(t)
+  await post('/api/chats/local:main/messages', { text: 'before' })
+  const response = await app.request('/api/chats/local:main/events')
+  assert.equal(response.headers.get('content-type'), 'application/x-ndjson')
+  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader() ?? assert.fail('no body')
+  await post('/api/chats/local:main/messages', { text: 'hi' })
+  feed.publish('local:main', { type: 'activity', kind: 'tool', detail: 'Bash' })
+  feed.publish('local:main', { type: 'turn', state: 'waiting', throughSeq: 2, detail: 'why' })
+  feed.publish('local:main', { type: 'turn', state: 'done', throughSeq: 2 })
+  let seen = ''
+  while (seen.split('\n').length < 5) seen += (await reader.read()).value
+  assert.deepEqual(
+    seen
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line)),
+    [
+      { type: 'message', message: { seq: 2, sender: 'You', fromAssistant: false, text: 'hi', at: 1_000 } },
+      { type: 'activity', kind: 'tool', detail: 'Bash' },
+      { type: 'turn', state: 'waiting', detail: 'why' },
+      { type: 'turn', state: 'done' },
+    ],
+  )
+  assert.ok(feed.watched)
+  await reader.cancel()
+  await until(() => !feed.watched, 'nobody watches any more')
+})
+
+test('the state of the host is told without the secrets in it', async (t) => {
+  const status = { version: '1', troubles: [{ why: 'a login with s3cret' }] }
+  const { app } = api(t, { status: () => status as unknown as HostStatus })
+  const response = await app.request('/api/status')
+  assert.deepEqual([response.status, response.headers.get('content-type')], [200, 'application/json'])
+  assert.deepEqual(await response.json(), { version: '1', troubles: [{ why: 'a login with [redacted]' }] })
+})
+
+test('a refusal is told without the secrets in it, and a mistake of ours is one', async (t) => {
+  const receive = () => {
+    throw new AppError({ code: 'input.odd', fault: 'user', message: 'not with s3cret' })
+  }
+  const refused = await api(t, { receive }).post('/api/chats/local:main/messages', { text: 'hi' })
+  assert.deepEqual(
+    [refused.status, await refused.json()],
+    [400, { error: { code: 'input.odd', message: 'not with [redacted]' } }],
+  )
+  const stopTurn = () => {
+    throw new TypeError('a bug')
+  }
+  const broken = await api(t, { stopTurn }).post('/api/chats/local:main/stop', {})
+  assert.deepEqual([broken.status, await broken.json()], [500, { error: { code: 'bug', message: 'a bug' } }])
 })
 
 test('what goes wrong is told without the secrets in it', async (t) => {

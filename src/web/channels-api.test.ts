@@ -59,6 +59,62 @@ test('a log-out says that it is done', async () => {
   assert.ok(done)
 })
 
+test('everything that a login tells comes in order, also after it was silent for long', async () => {
+  const steps = Array.from({ length: 5 }, () => Promise.withResolvers<void>())
+  const { post } = api({
+    login: async ({ tell }) => {
+      tell({ type: 'qr', data: 'first' })
+      for (const [n, { promise }] of steps.entries()) {
+        await promise
+        tell({ type: 'qr', data: `a${n}` })
+        tell({ type: 'qr', data: `b${n}` })
+      }
+    },
+    logout: async () => {},
+  })
+  const lines = linesOf(await post('/api/channels/whatsapp/login', {}))
+  for (const { resolve } of steps) {
+    await new Promise(setImmediate)
+    resolve()
+  }
+  const told = (await lines).map((event) => (event.type === 'qr' ? event.data : event.type))
+  assert.deepEqual(told, ['first', 'a0', 'b0', 'a1', 'b1', 'a2', 'b2', 'a3', 'b3', 'a4', 'b4'])
+})
+
+test('who leaves a login ends it', async () => {
+  const left = Promise.withResolvers<void>()
+  const { post, noted } = api({
+    login: ({ tell, signal }) => {
+      tell({ type: 'qr', data: 'x' })
+      signal.addEventListener('abort', () => left.resolve())
+      return left.promise
+    },
+    logout: async () => {},
+  })
+  const response = await post('/api/channels/whatsapp/login', {})
+  const reader = response.body?.getReader() ?? assert.fail()
+  await reader.read()
+  await reader.cancel()
+  await left.promise
+  assert.deepEqual(noted, [])
+})
+
+test('a log-out that fails is in no audit', async () => {
+  const { post, noted, errors } = api({ login: async () => {}, logout: () => Promise.reject(new Error('offline')) })
+  assert.equal((await post('/api/channels/whatsapp/logout', {})).status, 400)
+  assert.deepEqual([noted, String(errors[0])], [[], 'Error: offline'])
+})
+
+test('a channel that cannot be unlinked cannot be linked either', async () => {
+  const { post, errors } = api({ login: async () => {} })
+  await post('/api/channels/whatsapp/login', {})
+  await post('/api/channels/nobody/logout', {})
+  assert.deepEqual(
+    errors.map((error) => (error as { code: string }).code),
+    ['input.channel', 'input.channel'],
+  )
+})
+
 test('what cannot be linked, and what is no phone number, is refused', async () => {
   const { post, errors } = api({ login: async () => {}, logout: async () => {} })
   await post('/api/channels/terminal/login', {})

@@ -137,6 +137,84 @@ test('tokens and dollars only grow, over days and over what was added up before'
   assert.equal((await series()).get(kind('cache_write')), 6 * 5)
 })
 
+test('usage at the very beginning or end of a day is counted once, before and after it is added up', async (t) => {
+  const { store, clock, series } = host(t)
+  const midnight = Math.floor(NOW / DAY) * DAY
+  for (const at of [midnight - 1, midnight, midnight + 1, midnight + DAY - 1, midnight + DAY]) store.usage.add({ ...CALL, at })
+  const calls = async () => (await series()).get('nanoclaw_model_calls_total{group="main",model="m"}')
+  for (const days of [1, 1.5, 2, 3, 10]) {
+    clock.now = midnight + days * DAY
+    assert.equal(await calls(), 5, `${days} days later`)
+  }
+})
+
+test('every kind of token has its own number, for each group and model', async (t) => {
+  const { store, series } = host(t)
+  for (const [folder, model] of [
+    ['main', 'm'],
+    ['main', 'n'],
+    ['other', 'm'],
+  ] as const)
+    store.usage.add({ ...CALL, folder, model, nanoUsd: 250_000_000 })
+  const found = await series()
+  for (const labels of ['group="main",model="m"', 'group="main",model="n"', 'group="other",model="m"']) {
+    const tokens = ['input', 'cache_write', 'cache_read', 'output'].map((kind) =>
+      found.get(`nanoclaw_model_tokens_total{${labels},kind="${kind}"}`),
+    )
+    assert.deepEqual(tokens, [1, 5, 4, 5], labels)
+    assert.deepEqual(
+      [found.get(`nanoclaw_model_calls_total{${labels}}`), found.get(`nanoclaw_model_usd_total{${labels}}`)],
+      [1, 0.25],
+    )
+  }
+})
+
+test('a clock that was set back makes nothing wait or take less than no time', async (t) => {
+  const { store, clock, series, answer } = host(t)
+  store.outbox.add({ jid: 'local:main', text: 'x', key: 'k', turnId: null, at: NOW })
+  clock.now = NOW - MINUTE
+  answer(-5)
+  const found = await series()
+  assert.equal(found.get('nanoclaw_outbox_oldest_seconds'), 0)
+  assert.equal(found.get('nanoclaw_turn_seconds_sum{lane="chat",outcome="done"}'), 0)
+})
+
+test('times are told in buckets from half a second to half an hour', async (t) => {
+  const { series, answer } = host(t)
+  for (const seconds of [0.5, 1_800, 1_801]) answer(seconds)
+  const found = await series()
+  const buckets = [...found].flatMap(([key, value]) => {
+    const [, le] = /^nanoclaw_turn_seconds_bucket\{.*le="(.*)"\}$/.exec(key) ?? []
+    return le === undefined ? [] : [[le, value]]
+  })
+  const between = ['0.5', '1', '2.5', '5', '10', '30', '60', '120', '300', '600'].map((le) => [le, 1])
+  assert.deepEqual(buckets, [...between, ['1800', 2], ['+Inf', 3]])
+})
+
+test('the process tells when it started and what it used', async (t) => {
+  const { series } = host(t)
+  const [cpuBefore, loopBefore] = [process.cpuUsage(), performance.eventLoopUtilization()]
+  const found = await series()
+  const [cpuAfter, loopAfter] = [process.cpuUsage(), performance.eventLoopUtilization()]
+  const isBetween = (name: string, before: number, after: number) => {
+    const value = found.get(name) ?? Number.NaN
+    assert.ok(value >= before && value <= after, `${name}: ${value} is not between ${before} and ${after}`)
+  }
+  isBetween('process_cpu_seconds_total', (cpuBefore.user + cpuBefore.system) / 1e6, (cpuAfter.user + cpuAfter.system) / 1e6)
+  isBetween('nanoclaw_loop_busy_seconds_total', loopBefore.active / 1_000, loopAfter.active / 1_000)
+  assert.equal(found.get('process_start_time_seconds'), performance.timeOrigin / 1_000)
+  assert.ok((found.get('process_resident_memory_bytes') ?? 0) > 2 ** 20)
+})
+
+test('a host without a backup, a send or usage tells nothing of them, and 0 of what may be counted', async (t) => {
+  const found = await host(t).series()
+  assert.ok(!found.has('nanoclaw_last_backup_timestamp_seconds'))
+  assert.equal(found.get('nanoclaw_outbox_oldest_seconds'), 0)
+  assert.ok(![...found.keys()].some((key) => key.startsWith('nanoclaw_model_') || key.startsWith('nanoclaw_turn_seconds')))
+  for (const kind of ['channel', 'turn', 'send', 'task', 'migration', 'backup'])
+    assert.equal(found.get(`nanoclaw_troubles{kind="${kind}"}`), 0, kind)
+})
+
 test('a host that is not ready says so, and is healthy', async (t) => {
   const { api } = host(t, { of: status({ ready: false }) })
   assert.equal((await api.request('/readyz')).status, 503)
@@ -157,8 +235,14 @@ test('a page on the web that makes its name point to this machine reads nothing'
     })
   assert.equal(await ask(`127.0.0.1:${port}`), 200)
   assert.equal(await ask(`localhost:${port}`), 200)
-  assert.equal(await ask(`evil.example:${port}`), 403)
-  await assert.rejects(serveMetrics({ api: host(t).api, port }), { code: 'config.port' })
+  for (const name of [`evil.example:${port}`, `localhost.evil.example:${port}`, '127.0.0.1.nip.io', '[::1]', '127.0.0.2'])
+    assert.equal(await ask(name), 403, name)
+  await assert.rejects(serveMetrics({ api: host(t).api, port }), {
+    ...{ code: 'config.port', fault: 'user' },
+    message: /^METRICS_PORT \d+ cannot be used: .*EADDRINUSE.*\. Nothing was started\.$/,
+  })
+  close()
+  await assert.rejects(ask('localhost'), { code: /ECONNREFUSED|ECONNRESET/ })
 })
 
 test('promtool finds nothing wrong with the metrics, nor with the alerts in the docs', async (t) => {

@@ -31,6 +31,14 @@ test('tasks are listed and changed as the contract says, and what is refused is 
   assert.deepEqual([id, running], ['a/b', true])
   const { runs } = (await (await api.request('/api/tasks/a%2Fb/runs?limit=5')).json()) as { runs: unknown[] }
   assert.equal(taskRun.parse(runs[0]).status, 'running')
+  for (const [limit, status] of [
+    ['1', 200],
+    ['1000', 200],
+    ['1001', 400],
+    ['1.5', 400],
+  ] as const)
+    assert.equal((await api.request(`/api/tasks/a/runs?limit=${limit}`)).status, status, limit)
+  assert.equal(errors.splice(0).length, 2)
   assert.match(await text(post('cancel')), /is cancelled/)
 
   assert.equal((await post('run')).status, 400)

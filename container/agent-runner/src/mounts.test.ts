@@ -15,6 +15,13 @@ test('a mount counts as checked only while it is the same folder on the same dev
   assert.equal(mountsProblem([{ target, dev, ino }]), undefined)
   assert.equal(mountsProblem([{ target, ino }]), undefined, 'an engine in a machine of its own has other devices')
   assert.match(mountsProblem([{ target, dev: '1', ino }]) ?? '', /is not the folder that was checked/)
+  assert.match(mountsProblem([{ target, dev, ino: '1' }]) ?? '', /is not the folder that was checked/)
+  assert.equal(mountsProblem([]), undefined)
+  const others = ['/none/a', '/none/b'].map((other) => ({ target: other, ino }))
+  assert.match(
+    mountsProblem([others[0], { target, dev, ino }, others[1]].filter((one) => one !== undefined)) ?? '',
+    /^\/none\/a, \/none\/b is not the folder/,
+  )
   renameSync(target, `${target}-away`)
   assert.match(mountsProblem([{ target, dev, ino }]) ?? '', /is not the folder/, 'gone')
   mkdirSync(target)

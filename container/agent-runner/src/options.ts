@@ -48,22 +48,26 @@ export type ClaudeOptions = Options & {
   resume?: string
 }
 
-export function claudeOptions({ input, env, emit }: { input: Input; env: Record<string, string>; emit: Emit }): ClaudeOptions {
+type Setting = { input: Input; env: Record<string, string>; emit: Emit; workspace?: string }
+
+export function claudeOptions({ input, env, emit, workspace = WORKSPACE }: Setting): ClaudeOptions {
   return {
-    cwd: `${WORKSPACE}/group`,
+    cwd: `${workspace}/group`,
     env,
     pathToClaudeCodeExecutable: CLAUDE,
     // Without the preset the agent is not Claude Code; without `user` its skills are not read.
     // Recorded with the session, as is the default, new instructions and memory would not reach a conversation that goes on.
-    systemPrompt: { type: 'preset', preset: 'claude_code', append: systemPrompt(input), snapshot: false },
+    systemPrompt: { type: 'preset', preset: 'claude_code', append: systemPrompt(input, workspace), snapshot: false },
     settingSources: ['project', 'user'],
     permissionMode: 'bypassPermissions',
     allowDangerouslySkipPermissions: true,
     allowedTools: ALLOWED_TOOLS,
     disallowedTools: DISALLOWED_TOOLS,
-    additionalDirectories: extraDirectories(),
+    additionalDirectories: extraDirectories(workspace),
     includePartialMessages: true,
-    hooks: { PreCompact: [{ hooks: [async (hook) => beforeCompaction(hook as PreCompactHookInput, { input, emit })] }] },
+    hooks: {
+      PreCompact: [{ hooks: [async (hook) => beforeCompaction(hook as PreCompactHookInput, { input, emit, workspace })] }],
+    },
     stderr: (text) => process.stderr.write(text),
     ...(input.mcpServers ? groupServers(input.mcpServers) : {}),
     ...(input.model ? { model: input.model } : {}),
@@ -83,8 +87,8 @@ function groupServers(servers: McpServers): Pick<Options, 'mcpServers' | 'mcpSer
 }
 
 /** What the agent is told beyond its own CLAUDE.md: who it is, and the memory all groups share. */
-function systemPrompt(input: Input): string {
-  const shared = input.isMain ? `${WORKSPACE}/project/groups/global/CLAUDE.md` : `${WORKSPACE}/global/CLAUDE.md`
+function systemPrompt(input: Input, workspace: string): string {
+  const shared = input.isMain ? `${workspace}/project/groups/global/CLAUDE.md` : `${workspace}/global/CLAUDE.md`
   const who = `You are ${input.assistantName}. You are in the chat ${input.chatJid}, unless a message's <context> names another.`
   return [who, memory(shared), input.systemPrompt].filter(Boolean).join('\n\n')
 }
@@ -98,18 +102,21 @@ function memory(file: string): string {
 }
 
 /** Folders mounted for this group beyond its own; their CLAUDE.md files are read too. */
-function extraDirectories(): string[] {
+function extraDirectories(workspace: string): string[] {
   try {
-    return readdirSync(`${WORKSPACE}/extra`).map((name) => `${WORKSPACE}/extra/${name}`)
+    return readdirSync(`${workspace}/extra`).map((name) => `${workspace}/extra/${name}`)
   } catch {
     return []
   }
 }
 
-async function beforeCompaction(hook: PreCompactHookInput, { input, emit }: { input: Input; emit: Emit }): Promise<object> {
+type Compaction = { input: Input; emit: Emit; workspace: string }
+
+async function beforeCompaction(hook: PreCompactHookInput, { input, emit, workspace }: Compaction): Promise<object> {
   emit({ type: 'activity', kind: 'compacting', detail: 'making room in the conversation' })
   try {
-    await archiveConversation({ transcript: hook.transcript_path, assistantName: input.assistantName })
+    const folder = `${workspace}/group/conversations`
+    await archiveConversation({ transcript: hook.transcript_path, assistantName: input.assistantName, folder })
   } catch (error) {
     console.error(
       `runner: the conversation was not archived before compaction: ${error instanceof Error ? error.message : error}`,

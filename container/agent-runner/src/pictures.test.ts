@@ -68,3 +68,36 @@ test('of many pictures the newest come along, as far as there is room', async (t
     [...'79'],
   )
 })
+
+test('pictures come along up to 6 MiB together, and to the byte', async (t) => {
+  const MIB = 1024 * 1024
+  const root = attachments(t, { 'M1/a.png': Buffer.alloc(3 * MIB, 'a'), 'M2/b.png': Buffer.alloc(3 * MIB, 'b') })
+  const prompt = `${mark('M1/a.png')} ${mark('M2/b.png')}`
+  const pictures = async () => (await blocksOf(prompt, root)).filter((block) => block.startsWith('image/'))
+  assert.deepEqual(await pictures(), ['image/png aaa', 'image/png bbb'])
+  writeFileSync(path.join(root, 'M1/a.png'), Buffer.alloc(3 * MIB + 1, 'a'))
+  assert.deepEqual(await pictures(), ['image/png bbb'], 'the newest goes first')
+})
+
+test('eight pictures come along, those that are named last', async (t) => {
+  const names = Array.from({ length: 9 }, (_, n) => `M${n}/image.gif`)
+  const root = attachments(t, Object.fromEntries(names.map((name, n) => [name, Buffer.from(`no${n}`)])))
+  const pictures = async (count: number) => {
+    const prompt = names
+      .slice(0, count)
+      .map((name) => mark(name, 'image/gif'))
+      .join(' ')
+    return (await blocksOf(prompt, root)).filter((block) => block.startsWith('image/gif')).map((block) => block.at(-1))
+  }
+  assert.deepEqual(await pictures(8), [...'01234567'])
+  assert.deepEqual(await pictures(9), [...'12345678'])
+})
+
+test('a folder in the place of a picture, and a name with ".." as a part, stay words', async (t) => {
+  const root = attachments(t, { 'M1/a.png/x': Buffer.from('x'), 'M2/a..b.png': Buffer.from('dots') })
+  for (const prompt of [mark('M1/a.png'), mark('..'), mark('M2/..')]) assert.deepEqual(await blocksOf(prompt, root), [prompt])
+  assert.deepEqual((await blocksOf(mark('M2/a..b.png'), root)).slice(1), [
+    '<picture path="/workspace/attachments/M2/a..b.png"/>',
+    'image/png dot',
+  ])
+})

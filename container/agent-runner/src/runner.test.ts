@@ -5,7 +5,7 @@ import path from 'node:path'
 import { test } from 'node:test'
 import { lines, MAX_FRAME_BYTES, runnerFrame } from '@nanoclaw/protocol'
 import { claudeEnvironment, readEnvDir } from './environment.ts'
-import { emitter } from './frames.ts'
+import { emitter, withLoginAdvice } from './frames.ts'
 import { classifyFailure, resultFrame, withoutAdvice } from './result.ts'
 
 test('a frame never exceeds the limit: a longer answer is cut and says so', () => {
@@ -16,6 +16,49 @@ test('a frame never exceeds the limit: a longer answer is cut and says so', () =
   assert.ok(Buffer.byteLength(line) <= MAX_FRAME_BYTES)
   const frame = runnerFrame.parse(JSON.parse(line))
   assert.ok(frame.type === 'result' && frame.result?.endsWith('longer than one message can be.]'))
+})
+
+test('a frame that fits the limit to the byte is cut no more than one that is empty', () => {
+  const lineOf = (result: string) => {
+    const written: string[] = []
+    emitter({ write: (line) => written.push(line), onlyResults: false })({
+      type: 'result',
+      status: 'success',
+      result,
+      consumed: [],
+    })
+    return written.join('')
+  }
+  const room = MAX_FRAME_BYTES - lineOf('').length
+  const full = lineOf('x'.repeat(room))
+  assert.equal(Buffer.byteLength(full), MAX_FRAME_BYTES)
+  assert.equal(JSON.parse(full).result.length, room)
+  const cut = JSON.parse(lineOf('x'.repeat(room + 1))).result
+  const note = '\n\n[The rest was cut: the answer was longer than one message can be.]'
+  assert.equal(cut, 'x'.repeat(Math.floor((room + 1) / 2)) + note)
+  assert.equal(JSON.parse(lineOf('x'.repeat(5 * room))).result.match(/The rest was cut/g)?.length, 1)
+})
+
+test('a frame without an answer that exceeds the limit is a mistake', () => {
+  const emit = emitter({ write: () => {}, onlyResults: false })
+  const long = 'x'.repeat(MAX_FRAME_BYTES)
+  assert.throws(() => emit({ type: 'activity', kind: 'text', detail: long }), /a activity frame exceeds 1048576 bytes/)
+  const failed = { type: 'result', status: 'error', result: null, error: long, consumed: [] } as const
+  assert.throws(() => emit({ ...failed, consumed: [] }), /a result frame exceeds/)
+})
+
+test('a login that fails without a gateway is told with where to put one, and nothing else is changed', () => {
+  const told: object[] = []
+  const emit = withLoginAdvice((frame) => told.push(frame))
+  const failed = { type: 'result', status: 'error', result: null, consumed: [] } as const
+  emit({ ...failed, consumed: [], error: 'Invalid API key', errorClass: 'login' })
+  emit({ ...failed, consumed: [], error: 'busy', errorClass: 'overload' })
+  emit({ type: 'ready' })
+  assert.match(
+    (told[0] as { error: string }).error,
+    /^Invalid API key\. Invalid API key or none: put ANTHROPIC_API_KEY=.* into data\/env\/env\.$/,
+  )
+  assert.deepEqual(told.slice(1), [{ ...failed, consumed: [], error: 'busy', errorClass: 'overload' }, { type: 'ready' }])
 })
 
 test('a manual run prints its result alone', () => {
@@ -77,6 +120,30 @@ test('failures are classified by status first, then by the words of Claude Code'
     [undefined, 'API Error: Connection error.', 'overload'],
     [undefined, 'No conversation found with session ID: 1', 'session-lost'],
     [undefined, 'Claude Code process exited with code 1', 'crash'],
+    [401, 'x', 'login'],
+    [403, 'x', 'login'],
+    [402, 'x', 'billing'],
+    [404, 'x', 'invalid-request'],
+    [429, 'x', 'rate-limit'],
+    [499, 'x', 'crash'],
+    [599, 'x', 'overload'],
+    [undefined, 'OAuth token has expired', 'login'],
+    [undefined, 'OAuth token expired', 'login'],
+    [undefined, 'OAuth token has been revoked', 'login'],
+    [undefined, 'Your credit balance is too low', 'billing'],
+    [undefined, 'Request too large', 'too-large'],
+    [429, 'API Error: 429 NanoClaw budget: All is spent.', 'budget'],
+    [undefined, 'Claude usage limit reached', 'rate-limit'],
+    [undefined, 'this would exceed your rate limit', 'rate-limit'],
+    [undefined, 'overloaded_error', 'overload'],
+    [undefined, 'Request timed out', 'overload'],
+    [undefined, 'Connection timeout', 'overload'],
+    [undefined, 'socket hang up', 'overload'],
+    [undefined, 'network unreachable', 'overload'],
+    [undefined, 'fetch failed', 'overload'],
+    [undefined, 'API Error: odd', 'overload'],
+    [500, 'No conversation found', 'session-lost'],
+    [undefined, '', 'crash'],
   ]
   for (const [status, text, expected] of table) assert.equal(classifyFailure({ status, text }), expected, text)
 })
@@ -104,6 +171,63 @@ test('an answer is what the agent said, also when it is about settings of ours',
     interrupted: false,
   })
   assert.equal(frame.result, result)
+})
+
+/** A result of the SDK, with these fields. */
+function sdkResult(over: object): Parameters<typeof resultFrame>[0] {
+  const usage = { input_tokens: 1, output_tokens: 20, cache_creation_input_tokens: 300, cache_read_input_tokens: 4_000 }
+  const success = {
+    type: 'result',
+    subtype: 'success',
+    is_error: false,
+    result: 'words',
+    usage,
+    total_cost_usd: 0.25,
+    session_id: 's',
+  }
+  return { ...success, ...over } as unknown as Parameters<typeof resultFrame>[0]
+}
+
+const COMMON = {
+  type: 'result',
+  newSessionId: 's',
+  consumed: ['u'],
+  usage: { inputTokens: 4_301, outputTokens: 20, costUsd: 0.25 },
+}
+const frameOf = (over: object, turn: Partial<Parameters<typeof resultFrame>[1]> = {}) =>
+  resultFrame(sdkResult(over), { lastText: '', consumed: ['u'], interrupted: false, ...turn })
+
+test('a success is its own text, else the last words of the assistant, else nothing', () => {
+  assert.deepEqual(frameOf({}, { lastText: 'before' }), { ...COMMON, status: 'success', result: 'words' })
+  assert.deepEqual(frameOf({ result: '' }, { lastText: 'before' }), { ...COMMON, status: 'success', result: 'before' })
+  assert.deepEqual(frameOf({ result: '' }), { ...COMMON, status: 'success', result: null })
+})
+
+test('an interrupted turn has what was said before it, whatever the SDK says', () => {
+  const stopped = { ...COMMON, status: 'error', error: 'The turn was interrupted.', errorClass: 'interrupted' }
+  assert.deepEqual(frameOf({}, { interrupted: true, lastText: 'before' }), { ...stopped, result: 'before' })
+  const aborted = { is_error: true, subtype: 'error_during_execution', errors: ['x'] }
+  assert.deepEqual(frameOf(aborted, { interrupted: true }), { ...stopped, result: null })
+})
+
+test('a failure has its class and its words, and no answer', () => {
+  const failed = { ...COMMON, status: 'error', result: null }
+  assert.deepEqual(frameOf({ is_error: true, result: 'API Error: odd', api_error_status: 402 }, { lastText: 'before' }), {
+    ...failed,
+    ...{ error: 'API Error: odd', errorClass: 'billing' },
+  })
+  assert.deepEqual(frameOf({ is_error: true, subtype: 'error_max_turns', errors: ['one', 'two'], api_error_status: 402 }), {
+    ...failed,
+    ...{ error: 'one; two', errorClass: 'crash' },
+  })
+  assert.deepEqual(frameOf({ is_error: false, subtype: 'error_max_turns', errors: [] }), {
+    ...failed,
+    ...{ error: 'The agent ended with error_max_turns.', errorClass: 'crash' },
+  })
+  assert.deepEqual(frameOf({ is_error: true, result: '', api_error_status: null }), {
+    ...failed,
+    ...{ error: 'The agent ended with success.', errorClass: 'crash' },
+  })
 })
 
 test('lines are split across chunks, over-long ones dropped with their size, and the last needs no newline', async () => {

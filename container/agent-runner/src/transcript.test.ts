@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
-import { archiveConversation, archiveOversized, findEarlierTry } from './transcript.ts'
+import { archiveConversation, archiveOversized, findEarlierTry, sessionsProblem, transcriptPath } from './transcript.ts'
 
 const prompt = (uuid: string, text: string) => ({ type: 'user', uuid, message: { role: 'user', content: text } })
 const toolCall = {
@@ -109,6 +109,98 @@ test('an archived conversation has what both said, and nothing else', async (t) 
   assert.deepEqual(readdirSync(archive), ['2026-01-31-120000.md'])
   const text = readFileSync(path.join(archive, '2026-01-31-120000.md'), 'utf8')
   assert.match(text, /\*\*User\*\* \(\):\n\nwhat is it\?\n\n---\n\n\*\*Andy\*\* \(\):\n\na cat\n$/)
+})
+
+test('an archive leaves out subagents, notes and empty words, and tells when each was said', async (t) => {
+  const entries = [
+    { ...prompt('one', ' what is it? '), timestamp: '2026-01-31T11:00:00Z' },
+    { ...prompt('note', 'a reminder'), isMeta: true },
+    says('of a subagent', { isSidechain: true }),
+    says('  '),
+    { type: 'assistant', message: { content: 'plain words' } },
+    {
+      type: 'assistant',
+      message: { content: [{ type: 'text', text: 'two ' }, { type: 'thinking' }, { type: 'text', text: 'parts' }] },
+    },
+  ]
+  const { file, folder } = transcript(t, entries)
+  const now = new Date('2026-01-31T12:00:00Z')
+  const archive = await archiveConversation({ transcript: file, assistantName: 'Bo', folder: path.join(folder, 'a', 'b'), now })
+  assert.equal(archive, path.join(folder, 'a', 'b', '2026-01-31-120000.md'))
+  assert.equal(
+    readFileSync(archive ?? '', 'utf8'),
+    '# Conversation archived 2026-01-31T12:00:00.000Z\n\n**User** (2026-01-31T11:00:00Z):\n\nwhat is it?\n\n---\n\n**Bo** ():\n\nplain words\n\n---\n\n**Bo** ():\n\ntwo parts\n',
+  )
+})
+
+test('an archive holds 4 Mi characters, and of nothing none is made', async (t) => {
+  const most = 4 * 1024 * 1024
+  const archived = async (...texts: string[]) => {
+    const { file, folder } = transcript(
+      t,
+      texts.map((text) => says(text)),
+    )
+    const archive = await archiveConversation({ transcript: file, assistantName: 'Bo', folder: path.join(folder, 'c') })
+    return archive === undefined ? undefined : readFileSync(archive, 'utf8').match(/\*\*Bo\*\*/g)?.length
+  }
+  assert.deepEqual([await archived('x', 'y'.repeat(most - 1)), await archived('x', 'y'.repeat(most))], [2, 1])
+  assert.deepEqual([await archived(), await archived(' ')], [undefined, undefined])
+})
+
+test('a transcript over its limit is archived, and it is said where', async (t) => {
+  const { file, folder } = transcript(t, [prompt('one', 'hi')])
+  const wish = { file, assistantName: 'Andy', folder: path.join(folder, 'c') }
+  const bytes = statSync(file).size
+  assert.equal(await archiveOversized({ ...wish, maxBytes: bytes }), undefined)
+  const told = await archiveOversized({ ...wish, maxBytes: bytes - 1 })
+  const [name = ''] = readdirSync(wish.folder)
+  assert.equal(told, `archived in ${path.join(wish.folder, name)}; look there for what was said before`)
+  writeFileSync(file, 'x'.repeat(100))
+  assert.match((await archiveOversized({ ...wish, maxBytes: 0 })) ?? '', /^archived in .*\/c; look there/)
+  assert.equal(await archiveOversized({ ...wish, file: '/nowhere', maxBytes: 0 }), undefined)
+})
+
+test('a name of a session is one name in the folder of the sessions of the group', () => {
+  assert.equal(transcriptPath('abc', '/h'), '/h/.claude/projects/-workspace-group/abc.jsonl')
+  assert.equal(transcriptPath('../../x/y', '/h'), '/h/.claude/projects/-workspace-group/y.jsonl')
+})
+
+test('a folder for sessions is made and left clean, and one that cannot be written is told', (t) => {
+  const { folder, file } = transcript(t, [])
+  assert.equal(sessionsProblem(folder), undefined)
+  assert.deepEqual(readdirSync(path.join(folder, '.claude')), [])
+  assert.match(
+    sessionsProblem(file) ?? '',
+    /^The session folder .*s\.jsonl\/\.claude cannot be written, .* \(E.*\)\. It must belong/,
+  )
+})
+
+test('an entry of up to 16 MiB is read, and a longer one is passed over', async (t) => {
+  const most = 16 * 1024 * 1024
+  const entryOf = (bytes: number) => {
+    const bare = JSON.stringify(says(''))
+    return bare.replace('"text":""', () => `"text":"${'x'.repeat(bytes - bare.length)}"`)
+  }
+  assert.equal((await find(t, [prompt('one', 'hi'), entryOf(most)])).state, 'answered')
+  assert.equal((await find(t, [prompt('one', 'hi'), entryOf(most + 1)])).state, 'interrupted')
+})
+
+test('only a final word that ends the turn is an answer', async (t) => {
+  const stopped = (stop_reason: string | null) => says('words', { message: { content: 'words', stop_reason } })
+  assert.equal((await find(t, [prompt('one', 'hi'), stopped('end_turn')])).state, 'answered')
+  for (const reason of ['tool_use', 'max_tokens', null])
+    assert.equal((await find(t, [prompt('one', 'hi'), stopped(reason)])).state, 'interrupted')
+  assert.deepEqual(await find(t, [prompt('one', 'hi'), says('done'), toolResult]), { state: 'interrupted' })
+  assert.deepEqual(await find(t, [prompt('one', 'hi'), { ...prompt('note', 'x'), isMeta: true }, says('done')]), {
+    state: 'answered',
+    text: 'done',
+    id: 'a2',
+  })
+  assert.equal(
+    (await find(t, [prompt('one', 'hi'), { ...prompt('x', ''), message: { content: [{ type: 'text', text: 'y' }] } }, says('z')]))
+      .state,
+    'interrupted',
+  )
 })
 
 test('a transcript over its limit that cannot be archived is told as that', async (t) => {

@@ -144,15 +144,17 @@ export async function archiveOversized({
   file,
   maxBytes,
   assistantName,
+  folder = ARCHIVE,
 }: {
   file: string
   maxBytes: number
   assistantName: string
+  folder?: string
 }): Promise<string | undefined> {
   const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0
   if (size <= maxBytes) return undefined
   try {
-    return `archived in ${(await archiveConversation({ transcript: file, assistantName })) ?? ARCHIVE}; look there for what was said before`
+    return `archived in ${(await archiveConversation({ transcript: file, assistantName, folder })) ?? folder}; look there for what was said before`
   } catch (error) {
     return `not archived: ${error instanceof Error ? error.message : error}`
   }
