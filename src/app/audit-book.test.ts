@@ -31,10 +31,27 @@ test('what one group is refused in a loop becomes a number, and others stand bes
   audit.note({ ...refusal, folder: 'work' })
   assert.equal(store.audit.latest({ folder: 'family', limit: 1_000 }).length, 30)
   assert.equal(store.audit.latest({ folder: 'work', limit: 1_000 }).length, 1)
-  clock.advance(HOUR_MS)
+  clock.advance(HOUR_MS - 1)
+  audit.settle()
+  assert.equal(store.audit.latest({ folder: 'family', limit: 1_000 }).length, 30, 'the hour is not over')
+  clock.advance(1)
+  audit.settle()
   audit.settle()
   const entries = store.audit.latest({ folder: 'family', limit: 1_000 })
   assert.deepEqual([entries.length, entries.at(-1)?.count], [31, 4_970])
+})
+
+test('after an hour refusals are written one by one again, and the number of the hour before stands in front of them', (t) => {
+  const { clock, audit, counts } = book(t)
+  for (let n = 0; n < 32; n++) audit.note({ ...refusal, subject: `tg:${n}` })
+  clock.advance(HOUR_MS - 1)
+  audit.note({ ...refusal, subject: 'tg:32' })
+  clock.advance(1)
+  audit.note({ ...refusal, subject: 'tg:33' })
+  assert.deepEqual(counts().slice(30), [
+    ['message', 3],
+    ['message', 1],
+  ])
 })
 
 test('a flood of refusals hides no deed and no refusal of another act, and what is the same again is counted', (t) => {
@@ -61,7 +78,23 @@ test("every change of the owner's is written, and no secret is", (t) => {
   assert.equal(counts().length, 40)
   const [first] = store.audit.latest({ limit: 1 })
   assert.match(first?.detail ?? '', /^with \[redacted\] x+$/)
-  assert.ok((first?.detail.length ?? 0) <= 1_000)
+  assert.equal(first?.detail.length, 1_000)
+  audit.note({ ...refusal, by: 'owner', subject: `s3cret ${'x'.repeat(9_000)}` })
+  const [last] = store.audit.latest({ limit: 1 })
+  assert.match(last?.subject ?? '', /^\[redacted\] x+$/)
+  assert.equal(last?.subject.length, 500)
+})
+
+test('what is settled is kept for a year and a little longer', (t) => {
+  const { store, clock, audit } = book(t)
+  const DAY_MS = 24 * HOUR_MS
+  clock.set(Date.now())
+  for (const days of [367, 368]) store.audit.add({ ...refusal, at: clock.now() - days * DAY_MS + HOUR_MS, count: days })
+  audit.settle()
+  assert.deepEqual(
+    store.audit.latest({ limit: 9 }).map(({ count }) => count),
+    [367],
+  )
 })
 
 test('what is written cannot be changed or removed, also not by SQL, until it is a year old', (t) => {

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
-import path from 'node:path'
 import { test } from 'node:test'
-import { type TestContext, temporaryFolder } from '../../test/fakes/rooms.ts'
+import { hasTheChance } from '../../test/fakes/chance.ts'
+import { storeWith, type TestContext } from '../../test/fakes/rooms.ts'
 import type { Budget } from '../domain/budget.ts'
 import { NO_TOKENS } from '../domain/model-price.ts'
-import { Store } from '../store/store.ts'
 import { Budgets, type Grant } from './budgets.ts'
 import { usageReport } from './usage-report.ts'
 
@@ -14,8 +13,7 @@ const NEVER = new AbortController().signal
 const prices = { m: { input: 1, output: 1, cacheRead: 1 } }
 
 function room(t: TestContext, { all = {}, family = {} }: { all?: Budget; family?: Budget }) {
-  const store = Store.open(path.join(temporaryFolder(t), 'store', 'messages.db'))
-  t.after(() => store.close())
+  const { store } = storeWith(t, [])
   for (const folder of ['family', 'work'])
     store.groups.add({ folder, name: folder, isMain: false, config: folder === 'family' ? { budget: family } : {} }, 0)
   const time = { now: NOON }
@@ -26,7 +24,7 @@ function room(t: TestContext, { all = {}, family = {} }: { all?: Budget; family?
   /** A call that is over at once. */
   const call = async (output: number, folder = 'family') => settle(await begin(folder), output)
   const report = () => usageReport(store, { ...rules, now: time.now })
-  return { store, time, begin, call, report }
+  return { store, budgets, time, begin, call, report }
 }
 
 function settle(grant: Grant, output: number): void {
@@ -41,7 +39,7 @@ async function decided(promise: Promise<unknown>): Promise<boolean> {
     () => (is = true),
     () => (is = true),
   )
-  for (let n = 0; n < 20; n++) await Promise.resolve()
+  await hasTheChance()
   return is
 }
 
@@ -108,6 +106,26 @@ test('who leaves while it waits is not waited for', async (t) => {
   await assert.rejects(waiting, /left/)
   settle(first, 10)
   assert.equal((await begin()).type, 'granted')
+})
+
+test('a call counts at its most while it is under way: all that it sends written to the cache, and all that it asks for', async (t) => {
+  const { store, budgets } = room(t, { family: { dayTokens: 1_000 } })
+  const begin = (inputTokens: number, maxTokens: number) =>
+    budgets.begin({ folder: 'family', model: 'm', inputTokens, maxTokens }, NEVER)
+  await begin(400, 100)
+  assert.equal(await decided(begin(400, 101)), false)
+  assert.equal(await decided(begin(400, 100)), true)
+  const own = room(t, { family: { dayUsd: 0.001 } })
+  await own.budgets.begin({ folder: 'family', model: 'm', inputTokens: 400, maxTokens: 0 }, NEVER)
+  const next = (inputTokens: number) => own.budgets.begin({ folder: 'family', model: 'm', inputTokens, maxTokens: 0 }, NEVER)
+  assert.equal(await decided(next(401)), false, 'a token costs 1.25 dollars in a million')
+  assert.equal(await decided(next(400)), true)
+  assert.deepEqual(store.usage.between({ from: 0, to: Number.MAX_SAFE_INTEGER }), [], 'nothing is spent yet')
+})
+
+test('a call whose client left before it began is not begun', async (t) => {
+  const { begin } = room(t, {})
+  await assert.rejects(begin('family', AbortSignal.abort(new Error('left'))), /left/)
 })
 
 test('a call counts once, and nothing used is no call', async (t) => {

@@ -6,14 +6,18 @@ import { until } from '../../test/fakes/patience.ts'
 import { storeWith, type TestContext } from '../../test/fakes/rooms.ts'
 import { Commands } from './commands.ts'
 import { Feed } from './feed.ts'
+import type { GroupQueue } from './group-queue.ts'
 import { Inbox } from './inbox.ts'
 import type { Trouble } from './troubles.ts'
 import { TurnDesk } from './turn-desk.ts'
 
 const JID = 'local:main'
 
+type Containers = ReturnType<GroupQueue['containers']>
+type RoomOptions = { works?: boolean; jid?: string; containers?: Containers }
+
 /** Real store, inbox, desk and commands; the queue only notes what it is asked for. */
-function room(t: TestContext, { works = false, jid = JID } = {}) {
+function room(t: TestContext, { works = false, jid = JID, containers = [] }: RoomOptions = {}) {
   const { store, folder } = storeWith(t, ['main', 'family'])
   const feed = new Feed()
   const asked: string[] = []
@@ -26,15 +30,17 @@ function room(t: TestContext, { works = false, jid = JID } = {}) {
     stopTurn: (jid: string) => asked.push(`stop ${jid}`) > 0,
     worksFor: () => works,
     stateOf: () => (works ? ('running' as const) : ('idle' as const)),
-    containers: () => [],
+    containers: () => containers,
     closeGroup: async (name: string) => {
       asked.push(`close ${name}`)
       store.sessions.set(name, 'begun by another chat while it was closed')
     },
   }
-  const log = { info() {}, error() {} }
+  const errors: string[] = []
+  const log = { info() {}, error: (text: string) => void errors.push(text) }
+  let deliveries = 0
   const commands = new Commands(
-    { store, desk, queue, log, now: () => 1_000, deliver: () => {}, troubles: () => troubles },
+    { store, desk, queue, log, now: () => 1_000, deliver: () => void deliveries++, troubles: () => troubles },
     { root: folder, assistantName: 'Andy', timeZone: 'UTC' },
   )
   const inbox = new Inbox({
@@ -49,20 +55,31 @@ function room(t: TestContext, { works = false, jid = JID } = {}) {
     inbox.receive({ jid, id, sender: 'a', senderName: 'Ann', text, sentAt: 0, fromMe }) ?? assert.fail('not stored')
   const replies = () => store.outbox.due(Number.MAX_SAFE_INTEGER)
   const lastReply = () => store.messages.latest(jid, 1)[0]?.text ?? ''
-  return { store, folder, desk, say, asked, replies, lastReply, troubles }
+  return { store, folder, feed, desk, say, asked, replies, lastReply, troubles, errors, deliveries: () => deliveries }
 }
 
 test('a command is answered by the host, never reaches the agent, and moves no cursor', (t) => {
-  const { store, desk, say, asked, lastReply } = room(t)
+  const { store, feed, desk, say, asked, lastReply, deliveries } = room(t)
   const first = say('hello')
+  const seen: string[] = []
+  feed.subscribe(JID, (event) => seen.push(event.type === 'turn' ? event.state : event.type))
   const seq = say('/status')
-  assert.equal(lastReply(), 'I am idle.')
+  assert.deepEqual([lastReply(), deliveries(), seen], ['I am idle.', 1, ['message', 'message', 'done']])
   assert.deepEqual(store.messages.answersOf(store.messages.turnOf(seq) ?? assert.fail()), ['I am idle.'])
   assert.equal(store.chats.cursors(JID).answeredSeq, 0)
   assert.deepEqual(asked, ['wake'])
   const turn = desk.claim('main', 'chat') ?? assert.fail('the message before it still waits')
   assert.equal(turn.throughSeq, first)
   assert.ok(!turn.prompt.includes('/status'))
+})
+
+test('the status names the container that works for the group, since when, and the conversation', (t) => {
+  const container = (folder: string, name: string) => ({ folder, lane: 'chat', run: { name, startedAt: 60_000 }, working: true })
+  const containers = [container('family', 'nanoclaw-f'), container('main', 'nanoclaw-m')] as unknown as Containers
+  const { store, say, lastReply } = room(t, { works: true, containers })
+  store.sessions.set('main', 's1')
+  say('/status')
+  assert.equal(lastReply(), 'I am working. Container nanoclaw-m, since 1970-01-01 00:01. Session s1.')
 })
 
 test('the owner is told in main what is wrong anywhere, in another group what is wrong there, and others are not', (t) => {
@@ -89,6 +106,16 @@ test('of many troubles the newest are told, and how many more there are', (t) =>
   say('/status')
   const lines = lastReply().split('\n')
   assert.deepEqual([lines.length, lines[1]?.slice(0, 10), lines.at(-1)], [12, '- task t12', '- and 3 more: ./nanoclaw status'])
+  troubles.splice(0, 3)
+  say('/status')
+  assert.deepEqual([lastReply().split('\n').length, /more/.test(lastReply())], [11, false], 'ten are all told')
+})
+
+test('why something is wrong is told in 300 characters', (t) => {
+  const { say, lastReply, troubles } = room(t)
+  troubles.push({ kind: 'task', where: 't', folder: 'main', since: 0, why: 'x'.repeat(301) })
+  say('/status')
+  assert.equal(lastReply().split('\n')[1], `- task t, since 1970-01-01 00:00: ${'x'.repeat(300)}`)
 })
 
 test('stop interrupts what runs, and says so when nothing does', (t) => {
@@ -108,13 +135,13 @@ test('a command that is delivered twice is carried out once', (t) => {
 })
 
 test('starting over forgets the session; others than the owner are told that they may not', (t) => {
-  const { store, say, lastReply } = room(t)
+  const { store, say, asked, lastReply } = room(t)
   store.sessions.set('main', 's1')
   say('/new', { fromMe: false })
-  assert.equal(store.sessions.get('main'), 's1')
+  assert.deepEqual([store.sessions.get('main'), asked], ['s1', []])
   assert.match(lastReply(), /Only the owner/)
   say('/new')
-  assert.equal(store.sessions.get('main'), undefined)
+  assert.deepEqual([store.sessions.get('main'), asked], [undefined, [`stop ${JID}`]])
 })
 
 test('/compact is a turn of its own, and what was said before it is answered first', (t) => {
@@ -132,9 +159,14 @@ test('/compact is a turn of its own, and what was said before it is answered fir
 })
 
 test('a hard reset takes along what another chat of the group began while the containers left', async (t) => {
-  const { store, folder, say } = room(t)
+  const { store, folder, say, asked, errors, lastReply } = room(t)
   mkdirSync(path.join(folder, 'data', 'sessions', 'main', '.claude'), { recursive: true })
   say('/new hard')
   await until(() => store.sessions.get('main') === undefined, 'the session is forgotten')
   assert.deepEqual(readdirSync(path.join(folder, 'data', 'sessions', 'main')), [])
+  assert.deepEqual([asked, errors], [[`stop ${JID}`, 'close main'], []])
+  assert.match(lastReply(), /^A fresh conversation starts .* is reset\.$/)
+  say('/new hard')
+  await until(() => errors.length === 1, 'there was no folder')
+  assert.match(errors[0] ?? '', /^Group main: its Claude folder could not be reset: ENOENT/)
 })

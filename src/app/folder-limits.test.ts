@@ -4,8 +4,8 @@ import path from 'node:path'
 import { test } from 'node:test'
 import { ManualClock } from '../../test/fakes/clock.ts'
 import { storeWith, type TestContext, temporaryFolder } from '../../test/fakes/rooms.ts'
-import type { Measure } from '../hostile-tree.ts'
-import { FolderLimits, measureInThread } from './folder-limits.ts'
+import { type Measure, measure } from '../hostile-tree.ts'
+import { FolderLimits, measureInThread, type TreeLimits } from './folder-limits.ts'
 
 const MB = 1024 * 1024
 const LIMITS = { bytes: MB, entries: 100 }
@@ -16,12 +16,14 @@ function limits(t: TestContext) {
   const { store, folder: root } = storeWith(t, ['main'])
   const clock = new ManualClock()
   const measured: Measure[] = []
-  let [asked, delivered] = [0, 0]
-  const measure = async () => {
-    asked++
-    return measured.shift() ?? { bytes: 0, entries: 0 }
+  const asked: { folder: string; limits: TreeLimits }[] = []
+  const errors: string[] = []
+  let delivered = 0
+  const measure = async (folder: string, limits: TreeLimits) => {
+    asked.push({ folder: path.relative(root, folder), limits })
+    return measured.shift() ?? Promise.reject(new Error('the thread broke'))
   }
-  const log = { warn: () => {}, error: (text: string) => assert.fail(text) }
+  const log = { warn: () => {}, error: (text: string) => void errors.push(text) }
   const folders = new FolderLimits({ store, root, now: clock.now, measure, deliver: () => delivered++, log })
   const look = async (size: Measure) => {
     measured.push(size)
@@ -30,7 +32,7 @@ function limits(t: TestContext) {
   }
   const told = () => ({ times: delivered, text: store.outbox.due(Number.MAX_SAFE_INTEGER)[0]?.text ?? '' })
   const said = () => store.messages.latest('local:main', 10).map(({ text }) => text)
-  return { folders, look, told, said, asked: () => asked }
+  return { store, clock, folders, look, told, said, asked, errors }
 }
 
 test('a group that keeps too much is told once, and again only when it was within its limits meanwhile', async (t) => {
@@ -47,11 +49,37 @@ test('a group that keeps too much is told once, and again only when it was withi
   assert.equal(told().times, 2)
 })
 
-test('a group that works without a pause is measured now and then', async (t) => {
-  const { folders, asked } = limits(t)
+test('a group that works without a pause is measured every ten minutes', async (t) => {
+  const { folders, asked, clock } = limits(t)
   for (let n = 0; n < 50; n++) await folders.look('main')
   await folders.look('no-such-group')
-  assert.equal(asked(), 1)
+  clock.advance(TEN_MINUTES_MS - 1)
+  await folders.look('main')
+  assert.equal(asked.length, 1)
+  clock.advance(1)
+  await folders.look('main')
+  assert.equal(asked.length, 2)
+})
+
+test('a folder is measured by the limits of its group, or else by those of all', async (t) => {
+  const { store, asked, look } = limits(t)
+  await look({ bytes: 1, entries: 1 })
+  store.groups.save({ folder: 'main', name: 'main', config: { limits: { diskMb: 10, files: 1_000 } } })
+  await look('over')
+  assert.deepEqual(asked, [
+    { folder: 'groups/main', limits: { bytes: 10_240 * MB, entries: 500_000 } },
+    { folder: 'groups/main', limits: { bytes: 10 * MB, entries: 1_000 } },
+  ])
+  assert.match(store.outbox.due(Number.MAX_SAFE_INTEGER)[0]?.text ?? '', /\(10 MB, 1000 files and folders\)/)
+})
+
+test('a folder that cannot be measured changes nothing, and is measured again later', async (t) => {
+  const { folders, clock, asked, errors, look } = limits(t)
+  await folders.look('main')
+  assert.deepEqual([folders.isOver('main'), errors], [false, ['Group main: its folder could not be measured: the thread broke']])
+  clock.advance(TEN_MINUTES_MS)
+  await look('over')
+  assert.deepEqual([folders.isOver('main'), asked.length], [true, 2])
 })
 
 test('a tree is measured beside the main loop, by what it takes on the disk, and nothing hides in it', async (t) => {
@@ -65,26 +93,29 @@ test('a tree is measured beside the main loop, by what it takes on the disk, and
   const size = await measureInThread(plain, LIMITS)
   assert.ok(size !== 'over' && size.entries === 3 && size.bytes < MB)
 
+  writeFileSync(path.join(plain, 'large'), Buffer.alloc(2 * MB, 1))
+  assert.equal(await measureInThread(plain, LIMITS), 'over')
+
   const sparse = make()
   writeFileSync(path.join(sparse, 'huge'), '')
   truncateSync(path.join(sparse, 'huge'), 10 * 2 ** 40)
-  assert.notEqual(await measureInThread(sparse, LIMITS), 'over', 'a sparse file takes no room')
+  assert.notEqual(await measure(sparse, LIMITS), 'over', 'a sparse file takes no room')
 
   const linked = make()
   writeFileSync(path.join(linked, 'one'), Buffer.alloc(2 * MB, 1))
   linkSync(path.join(linked, 'one'), path.join(linked, 'two'))
-  assert.equal(await measureInThread(linked, LIMITS), 'over', 'a file with two names')
+  assert.equal(await measure(linked, LIMITS), 'over', 'a file with two names')
 
   const outside = make()
   symlinkSync('/', path.join(outside, 'root'))
-  assert.notEqual(await measureInThread(outside, LIMITS), 'over', 'links are not followed')
-  assert.equal(await measureInThread(make(Array(40).fill('d').join('/')), LIMITS), 'over', 'too deep to be counted')
+  assert.notEqual(await measure(outside, LIMITS), 'over', 'links are not followed')
+  assert.equal(await measure(make(Array(40).fill('d').join('/')), LIMITS), 'over', 'too deep to be counted')
 
   const many = make(...Array.from({ length: 101 }, (_, n) => String(n)))
-  assert.equal(await measureInThread(many, LIMITS), 'over')
+  assert.equal(await measure(many, LIMITS), 'over')
 
   const logs = make('logs')
   writeFileSync(path.join(logs, 'logs', 'container.log'), Buffer.alloc(2 * MB, 1))
-  assert.notEqual(await measureInThread(logs, LIMITS), 'over', "the host's own logs")
-  assert.deepEqual(await measureInThread('/nonexistent/x', LIMITS), { bytes: 0, entries: 0 })
+  assert.notEqual(await measure(logs, LIMITS), 'over', "the host's own logs")
+  assert.deepEqual(await measure('/nonexistent/x', LIMITS), { bytes: 0, entries: 0 })
 })

@@ -7,7 +7,7 @@ import { registerChat, storeWith, type TestContext } from '../../test/fakes/room
 import { Feed } from './feed.ts'
 import type { GroupChange } from './group-change.ts'
 import { ensureMain, GroupRegistry } from './groups.ts'
-import { leavingChats } from './leaving.ts'
+import { leavingChats, noteLeaving } from './leaving.ts'
 import { TurnDesk } from './turn-desk.ts'
 
 const JID = '120363041234567890@g.us'
@@ -61,6 +61,10 @@ test('a second chat of a group shares its memory, and whoever registers it is to
   assert.match(said, /tg:1, tg:2 share one memory/)
   assert.match(said, /keeps its name "family"/)
   assert.equal(store.groups.chatsOf('family').length, 2)
+  const same = text(r.register({ jid: 'tg:3', folder: 'family', name: ' family ' }))
+  assert.doesNotMatch(same, /keeps its name/)
+  store.groups.add({ folder: 'lonely', name: 'lonely', isMain: false, config: {} }, 0)
+  assert.doesNotMatch(text(r.register({ jid: 'tg:4', folder: 'lonely' })), /share/, 'it is the only one')
 })
 
 test('a folder that was there before is taken over, and that is said', (t) => {
@@ -68,6 +72,14 @@ test('a folder that was there before is taken over, and that is said', (t) => {
   mkdirSync(path.join(root, 'groups', 'old'), { recursive: true })
   store.sessions.set('old', 'abc')
   assert.match(text(r.register({ jid: 'tg:1', folder: 'old' })), /groups\/old was there before[\s\S]*sessions clear old/)
+  mkdirSync(path.join(root, 'groups', 'notes'), { recursive: true })
+  assert.match(
+    text(r.register({ jid: 'tg:2', folder: 'notes' })),
+    /was there before; the agent finds the files that are in it\.$/,
+  )
+  store.sessions.set('talk', 'def')
+  assert.doesNotMatch(text(r.register({ jid: 'tg:3', folder: 'talk' })), /was there before/)
+  assert.doesNotMatch(text(r.register({ jid: 'tg:4', folder: 'fresh' })), /\n/)
 })
 
 test('what cannot be registered is refused with the reason, and nothing is stored', (t) => {
@@ -108,6 +120,31 @@ test('settings change only what they name', (t) => {
     config: { model: 'opus', network: 'none' },
   })
   assert.deepEqual(released, ['family', 'family'])
+})
+
+test('who names a trigger wants it to be needed, unless they say otherwise, and blanks around it do not count', (t) => {
+  const { registry: r, store } = registry(t)
+  r.register({ jid: 'tg:1', folder: 'family', requiresTrigger: false })
+  const chat = () => store.groups.chat('tg:1')
+  text(r.set({ target: 'tg:1', trigger: ' @Bo ' }))
+  assert.deepEqual([chat()?.trigger, chat()?.requiresTrigger], ['@Bo', true])
+  text(r.set({ target: 'tg:1', trigger: '@Cy', requiresTrigger: false }))
+  assert.deepEqual([chat()?.trigger, chat()?.requiresTrigger], ['@Cy', false])
+  text(r.set({ target: 'tg:1', name: ' Us ' }))
+  assert.deepEqual([store.groups.find('family')?.name, chat()?.trigger], ['Us', '@Cy'])
+})
+
+test('a new budget lets a turn that waits for the old one go on at once, and other settings do not', (t) => {
+  const { registry: r, desk, say } = registry(t, ['main', 'family'])
+  say('local:family', 'hi')
+  const turn = desk.claim('family', 'chat') ?? assert.fail('no work')
+  desk.finish([turn], { type: 'failed', reason: 'budget', detail: 'used up', retryAt: 9_000_000 })
+  text(r.set({ target: 'family', config: { model: 'opus' } }))
+  assert.equal(desk.look('family', 'chat').type, 'wait')
+  text(r.set({ target: 'main', config: { budget: { dayUsd: 5 } } }))
+  assert.equal(desk.look('family', 'chat').type, 'wait')
+  text(r.set({ target: 'family', config: { budget: { dayUsd: 5 } } }))
+  assert.equal(desk.look('family', 'chat').type, 'work')
 })
 
 test("a group's MCP servers are kept as they were given", (t) => {
@@ -158,6 +195,8 @@ test('there is always exactly one main, with a terminal, and it cannot be remove
   )
   assert.ok(store.groups.chat('local:boss'))
   assert.deepEqual(released, ['boss', 'main'], 'the containers of both have the wrong folders')
+  assert.doesNotMatch(text(r.set({ target: 'boss', main: true })), /was main/)
+  assert.equal(released.length, 2, 'it was main already')
   text(r.remove('main'))
   assert.match(text(r.register({ jid: 'tg:2', folder: 'boss', trigger: '@B' })), /As main, it answers to every message/)
 })
@@ -194,10 +233,13 @@ test('a group can be removed as a whole', (t) => {
     store.groups.chats().map(({ jid }) => jid),
     ['local:main'],
   )
+  store.groups.add({ folder: 'lonely', name: 'lonely', isMain: false, config: {} }, 0)
+  text(r.remove('lonely'))
+  assert.equal(store.groups.find('lonely'), undefined, 'also one without a chat')
 })
 
 test('a chat that is removed while it waits for an answer gets it, and then it is gone', (t) => {
-  const { registry: r, store, desk, say, released } = registry(t)
+  const { registry: r, store, desk, say, released, changes } = registry(t)
   r.register({ jid: 'tg:1', folder: 'family', requiresTrigger: false })
   say('tg:1', 'one')
   const claimed = desk.claim('family', 'chat') ?? assert.fail('no work')
@@ -205,14 +247,18 @@ test('a chat that is removed while it waits for an answer gets it, and then it i
   assert.match(text(r.remove('tg:1')), /takes no more messages, and is removed when/)
   assert.deepEqual(leavingChats(store), ['tg:1'])
   assert.match(whyNot(r.register({ jid: 'tg:1', folder: 'other' })), /being removed/)
+  const before = changes()
 
   desk.finish([claimed], { type: 'answered', text: 'first', usage: undefined })
   r.settle()
   assert.ok(store.groups.chat('tg:1'), 'the second message was asked before')
+  assert.equal(changes(), before)
   const second = desk.claim('family', 'chat') ?? assert.fail('no work')
   desk.finish([second], { type: 'answered', text: 'second', usage: undefined })
   r.settle()
   assert.deepEqual([store.groups.chat('tg:1'), store.groups.find('family'), leavingChats(store)], [undefined, undefined, []])
+  r.settle()
+  assert.equal(changes(), before + 1)
   assert.deepEqual(released, ['family'])
   assert.deepEqual(
     store.outbox.due(Number.MAX_SAFE_INTEGER).map((row) => row.text),
@@ -258,6 +304,35 @@ test('the terminal is a chat of every group whose owner asks for it', (t) => {
     requiresTrigger: false,
   })
   assert.equal(r.openTerminal('nobody').type, 'refused')
+  noteLeaving(store, 'local:family')
+  const leaving = r.openTerminal('family')
+  assert.equal(leaving.type === 'refused' && leaving.why, 'The group "family" is being removed.')
+})
+
+test('a group that answers in several chats has its own trigger in each, and the terminal is not meant', (t) => {
+  const { registry: r, store } = registry(t, ['main', 'family'])
+  assert.match(text(r.set({ target: 'family', trigger: '@T' })), /^local:family/, 'it is the only one')
+  r.register({ jid: 'tg:1', folder: 'family' })
+  assert.match(text(r.set({ target: 'family', trigger: '@T' })), /^tg:1/)
+  assert.match(text(r.set({ target: 'local:family', trigger: '@U' })), /^local:family/)
+  store.groups.add({ folder: 'lonely', name: 'lonely', isMain: false, config: {} }, 0)
+  assert.match(whyNot(r.set({ target: 'lonely', trigger: '@T' })), /it has none\.$/)
+})
+
+test('an installation whose main is another group keeps it, and one without groups gets a new one', (t) => {
+  const { store } = storeWith(t, ['main', 'boss'])
+  store.groups.makeMain('boss')
+  ensureMain(store, 0)
+  assert.deepEqual(
+    store.groups.all().map(({ folder, isMain }) => [folder, isMain]),
+    [
+      ['boss', true],
+      ['main', false],
+    ],
+  )
+  const empty = storeWith(t, []).store
+  ensureMain(empty, 0)
+  assert.deepEqual(empty.groups.all(), [{ folder: 'main', name: 'Main', isMain: true, config: {} }])
 })
 
 test('a cleared session is gone; a group without one says so; of an unknown group nothing is cleared', (t) => {

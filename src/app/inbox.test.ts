@@ -14,10 +14,17 @@ function inbox(t: TestContext) {
   const events: FeedEvent[] = []
   for (const jid of ['tg:1', 'tg:2']) feed.subscribe(jid, (event) => events.push(event))
   const woken: string[] = []
-  const inbox = new Inbox({ deliver: () => {}, store, feed, wake: (group) => woken.push(group), takeCommand: () => undefined })
+  let deliveries = 0
+  const inbox = new Inbox({
+    deliver: () => void deliveries++,
+    store,
+    feed,
+    wake: (group) => woken.push(group),
+    takeCommand: () => undefined,
+  })
   const file = path.join(folder, 'messages.db')
   const onDisk = () => ['', '-wal'].map((suffix) => readFileSync(file + suffix, 'latin1')).join('')
-  return { store, inbox, events, woken, onDisk }
+  return { store, inbox, events, woken, onDisk, deliveries: () => deliveries }
 }
 
 const message = (jid: string, text: string, id = text) => ({
@@ -61,7 +68,7 @@ test('a chat that is being removed counts as not registered', (t) => {
 
 test('a message that nobody could have written is refused, and nothing of it is kept', (t) => {
   const { store, inbox: i, woken } = inbox(t)
-  assert.throws(() => i.receive(message('tg:1', 'x'.repeat(1_000_001))), { code: 'message.too-long' })
+  assert.throws(() => i.receive(message('tg:1', 'x'.repeat(1_000_001))), { code: 'message.too-long', fault: 'user' })
   assert.deepEqual([store.messages.latest('tg:1', 9), woken], [[], []])
 })
 
@@ -70,4 +77,31 @@ test('a text that a platform lets through is cut rather than refused, or it woul
   await i.message(message('tg:1', 'x'.repeat(1_000_001), 'id'))
   const text = store.messages.latest('tg:1', 1)[0]?.text ?? ''
   assert.deepEqual([text.length, text.endsWith('[cut: it was too long]')], [1_000_000, true])
+  const newest = () => store.messages.latest('tg:1', 1)[0]?.text ?? ''
+  await i.edited({ jid: 'tg:1', id: 'id', sender: 'ann@example', text: 'y'.repeat(1_000_001) })
+  assert.deepEqual([newest().length, newest().endsWith('[cut: it was too long]')], [1_000_000, true])
+  await i.message(message('tg:1', `x${'😀'.repeat(500_000)}`, 'emoji'))
+  assert.deepEqual([newest().length, newest().isWellFormed()], [1_000_000, true])
+})
+
+test('a text of exactly a million characters is whole', async (t) => {
+  const { store, inbox: i } = inbox(t)
+  const text = 'x'.repeat(1_000_000)
+  i.receive(message('tg:1', text, 'a'))
+  await i.message(message('tg:1', text, 'b'))
+  assert.deepEqual(
+    store.messages.latest('tg:1', 2).map((said) => said.text === text),
+    [true, true],
+  )
+})
+
+test('a chat that a channel names is known by that name, and one that comes back is delivered to', async (t) => {
+  const { store, inbox: i, deliveries } = inbox(t)
+  await i.chat({ jid: 'tg:9', name: 'Club', isGroup: true })
+  await i.chat({ jid: 'tg:9', isGroup: true })
+  const known = store.chats.all().find(({ jid }) => jid === 'tg:9')
+  assert.equal(known?.name, 'Club', 'a name is not lost where none is given')
+  assert.equal(deliveries(), 0)
+  i.stateChanged()
+  assert.equal(deliveries(), 1)
 })

@@ -1,24 +1,63 @@
 import assert from 'node:assert/strict'
-import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import { linkSync, mkdirSync, readdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { MAX_FRAME_BYTES } from '@nanoclaw/protocol'
-import { office } from '../../test/fakes/ipc-office.ts'
+import { hasTheChance } from '../../test/fakes/chance.ts'
+import { FakeRun, office } from '../../test/fakes/ipc-office.ts'
 import { registerChat } from '../../test/fakes/rooms.ts'
+import { AppError } from '../domain/errors.ts'
 
 const SCHEDULE = { type: 'schedule_task', prompt: 'water the plants', scheduleType: 'cron', scheduleValue: '0 9 * * *' }
 
 test('what an agent sends is committed before it hears so, in its chat and without internal notes', async (t) => {
-  const { store, attach, ask, outbox } = office(t)
+  const { store, feed, attach, ask, outbox, deliveries } = office(t)
+  const seen: string[] = []
+  feed.subscribe('local:family', ({ type }) => seen.push(type))
   const run = attach('family')
   const result = await ask('family', run, { type: 'message', text: 'On it. <internal>hm</internal>', sender: 'Cook' })
   assert.deepEqual(result, { status: 'done', text: 'Sent to local:family.' })
+  assert.deepEqual([seen, deliveries()], [['message'], 1])
   assert.deepEqual(
     outbox().map(({ jid, text }) => [jid, text]),
     [['local:family', '*Cook*: On it.']],
   )
   const [said] = store.messages.latest('local:family', 1)
   assert.deepEqual([said?.text, said?.fromAssistant], ['*Cook*: On it.', true])
+})
+
+test('a message of nothing but internal notes is not sent, and a role is shown in plain letters', async (t) => {
+  const { attach, ask, posted } = office(t)
+  const run = attach('family')
+  const say = (text: string, sender?: string) => ask('family', run, { type: 'message', text, sender })
+  assert.equal((await say('<internal>hm</internal>', 'Cook')).text, 'There was nothing to send: all of it is internal.')
+  await say('a', '*The*\n Cook ')
+  await say('b', '**')
+  await say('c')
+  assert.deepEqual(
+    posted.map(({ text }) => text),
+    ['*The Cook*: a', 'b', 'c'],
+  )
+})
+
+test('no secret is said or kept, whatever an agent sends', async (t) => {
+  const { attach, ask, posted, store } = office(t)
+  await ask('family', attach('family'), { type: 'message', text: 'it is s3cret-value' })
+  assert.deepEqual([posted[0]?.text, store.messages.latest('local:family', 1)[0]?.text], Array(2).fill('it is [redacted]'))
+})
+
+test('what is sent beside a task of its own belongs to no turn: nobody knows whose words it is', async (t) => {
+  const { store, desk, inbox, clock, attach, ask } = office(t)
+  inbox.receive({ jid: 'local:family', id: '1', sender: 'a', senderName: 'Ann', text: 'hi', sentAt: 0, fromMe: false })
+  const turn = desk.claim('family', 'chat') ?? assert.fail('there is no work')
+  const fields = { prompt: 'p', script: null, status: 'active', reason: null, lastRun: null, lastResult: null } as const
+  const home = { folder: 'family', jid: 'local:family', schedule: { type: 'once', value: '' } }
+  store.tasks.add({ ...fields, ...home, id: 't', contextMode: 'isolated', catchUp: 'once', nextRun: null, createdAt: 0 })
+  const runId = store.tasks.startRun({ taskId: 't', at: 0 })
+  store.turns.addTask({ folder: 'family', jid: 'local:family', lane: 'isolated', runId, at: clock.now() })
+  assert.ok(desk.claim('family', 'isolated'))
+  await ask('family', attach('family'), { type: 'message', text: 'whose?' })
+  assert.deepEqual(store.messages.answersOf(turn.turn.id), [])
 })
 
 test('what it sends in a turn belongs to that turn, and is not told to it again as news', async (t) => {
@@ -73,6 +112,38 @@ test('a group uses all of its own chats', async (t) => {
   assert.equal(outbox()[0]?.jid, 'tg:2')
 })
 
+test('an agent that names no chat speaks in the one whose turn it works on', async (t) => {
+  const { store, attach, ask, outbox } = office(t)
+  registerChat(store, { jid: 'tg:2', folder: 'family' })
+  await ask('family', attach('family', 'tg:2'), { type: 'message', text: 'x' })
+  assert.deepEqual(
+    outbox().map(({ jid }) => jid),
+    ['tg:2'],
+  )
+})
+
+test('what an agent is refused, and what it does that only main may, is in the audit, and nothing else', async (t) => {
+  const { store, attach, ask } = office(t)
+  const [main, family] = [attach('main'), attach('family')]
+  await ask('main', main, { type: 'message', text: 'x' })
+  await ask('family', family, { type: 'message', text: 'x', targetJid: 'local:main' })
+  await ask('family', family, { type: 'pause_task', taskId: 'task-9' })
+  await ask('main', main, { type: 'register_group', jid: 'tg:1', folder: 'club' })
+  await ask('main', main, { type: 'update_group', target: 'club', name: 'Club' })
+  await ask('main', main, { type: 'refresh_groups' })
+  assert.deepEqual(
+    store.audit.latest({ limit: 9 }).map(({ by, folder, act, subject, outcome }) => [by, folder, act, subject, outcome]),
+    [
+      ['agent', 'family', 'message', 'local:main', 'refused'],
+      ['agent', 'family', 'pause_task', 'task-9', 'refused'],
+      ['agent', 'main', 'register_group', 'tg:1', 'done'],
+      ['agent', 'main', 'update_group', 'club', 'done'],
+      ['agent', 'main', 'refresh_groups', '', 'done'],
+    ],
+  )
+  assert.match(store.audit.latest({ limit: 9 })[0]?.detail ?? '', /not a chat you may use/)
+})
+
 test('a task belongs to the group of its chat, and main alone reaches the others’', async (t) => {
   const { attach, ask, tasks } = office(t)
   const [main, family] = [attach('main'), attach('family')]
@@ -107,6 +178,48 @@ test('the id of a foreign task and one that does not exist get the same answer',
     assert.equal((await ask('main', main, { type, task_id: 'task-1' })).status, 'done', `${type} in the words of v1`)
   }
   assert.deepEqual(tasks.did, ['update {} task-1', 'pause task-1', 'resume task-1', 'cancel task-1', 'run task-1'])
+})
+
+test('a change of a task names only what changes; of a schedule the other half stays', async (t) => {
+  const { attach, ask, tasks } = office(t)
+  const run = attach('family')
+  await ask('family', run, SCHEDULE)
+  const update = (patch: object) => ask('family', run, { type: 'update_task', taskId: 'task-1', ...patch })
+  await update({ scheduleValue: '0 8 * * *' })
+  await update({ scheduleType: 'once' })
+  await update({ prompt: 'feed the cat', script: null })
+  assert.deepEqual(tasks.did, [
+    'update {"schedule":{"type":"cron","value":"0 8 * * *"}} task-1',
+    'update {"schedule":{"type":"once","value":"0 9 * * *"}} task-1',
+    'update {"prompt":"feed the cat","script":null} task-1',
+  ])
+})
+
+test('an agent is told of its tasks and of their runs in local time', async (t) => {
+  const { attach, ask, tasks } = office(t)
+  const run = attach('family')
+  assert.equal((await ask('family', run, { type: 'list_tasks' })).text, 'There are no tasks.')
+  await ask('family', run, SCHEDULE)
+  const list = await ask('family', run, { type: 'list_tasks' })
+  assert.deepEqual(
+    [list.text, (list.tasks as object[])[0]],
+    [
+      '1 tasks.',
+      {
+        ...{ taskId: 'task-1', groupFolder: 'family', chatJid: 'local:family', prompt: 'water the plants' },
+        ...{ schedule: { type: 'cron', value: '0 9 * * *' }, contextMode: 'isolated', status: 'active', reason: null },
+        ...{ nextRun: '1970-01-01 00:01', lastRun: null },
+      },
+    ],
+  )
+  const history = () => ask('family', run, { type: 'task_history', taskId: 'task-1' })
+  const runs = [{ at: '1970-01-01 00:00', durationMs: 5, status: 'success', result: 'ok', error: null }]
+  assert.deepEqual(await history(), { status: 'done', text: 'The newest 1 runs.', taskId: 'task-1', runs })
+  t.mock.method(tasks, 'history', () => [])
+  assert.equal((await history()).text, 'It has not run yet.')
+  const task = tasks.book.get('task-1') ?? assert.fail('there is no task')
+  tasks.book.set('task-1', { ...task, nextRun: null })
+  assert.equal((await ask('family', run, { type: 'pause_task', taskId: 'task-1' })).nextRun, null)
 })
 
 test('what the book of tasks refuses is refused with its reason', async (t) => {
@@ -164,6 +277,10 @@ test('main changes how a group is called and which model it has', async (t) => {
   assert.deepEqual([group?.name, group?.config.model, store.groups.chat('local:family')?.requiresTrigger], ['Home', 'opus', true])
   await ask('main', run, { type: 'update_group', target: 'family', model: null })
   assert.equal(store.groups.find('family')?.config.model, undefined)
+  const change = (target: string, who = run, folder = 'main') => ask(folder, who, { type: 'update_group', target, name: 'x' })
+  assert.equal((await change('nobody')).text, 'There is no group "nobody". list_groups shows them.')
+  assert.equal((await change('family', attach('family'), 'family')).text, 'Only the main group changes groups.')
+  assert.equal(store.groups.find('family')?.name, 'Home')
 })
 
 test('main is told which chats there are, and may have the list made anew', async (t) => {
@@ -172,8 +289,25 @@ test('main is told which chats there are, and may have the list made anew', asyn
   const run = attach('main')
   const list = await ask('main', run, { type: 'list_groups' })
   assert.deepEqual([(list.groups as unknown[]).length, list.available], [2, [{ jid: 'tg:7', name: 'Club' }]])
-  assert.equal((await ask('main', run, { type: 'refresh_groups' })).status, 'done')
+  assert.equal((await ask('main', run, { type: 'refresh_groups' })).text, '3 chats are known; list_groups shows them.')
   assert.deepEqual(refreshes, ['refreshed'])
+})
+
+test('of the chats that are in no group the 200 that were used last are told', async (t) => {
+  const { store, attach, ask } = office(t)
+  for (let n = 1; n <= 201; n++) store.chats.see({ jid: `tg:${n}`, at: n })
+  const { available } = await ask('main', attach('main'), { type: 'list_groups' })
+  const jids = (available as { jid: string; name: string }[]).map(({ jid }) => jid)
+  assert.deepEqual([jids.length, jids[0], jids.at(-1)], [200, 'tg:201', 'tg:2'])
+})
+
+test('main hears when a channel did not tell its chats', async (t) => {
+  const { attach, ask, ports } = office(t)
+  t.mock.method(ports, 'refreshGroups', () => Promise.reject(new Error('no network')))
+  assert.deepEqual(await ask('main', attach('main'), { type: 'refresh_groups' }), {
+    status: 'failed',
+    text: 'Not every channel answered: no network',
+  })
 })
 
 test('a request that makes no sense is answered with the field that is wrong', async (t) => {
@@ -188,6 +322,8 @@ test('a request that makes no sense is answered with the field that is wrong', a
   assert.match(await about({ type: 'message', text: '' }), /text/)
   assert.match(await about({ type: 'message', text: 'x', colour: 'red' }), /colour/)
   assert.match(await about('{"type":'), /JSON/)
+  const long = await about({ type: 'message', text: 'x', [`${'colour'.repeat(1_000)}`]: 'red' })
+  assert.deepEqual([long.length, long.endsWith('...')], [1_003, true])
   for (const text of [
     'null',
     '[]',
@@ -263,7 +399,27 @@ test('what is no plain file of the group is not sent, and leaves nothing behind'
   ])
     assert.equal((await ask('family', run, { type: 'file', path: file })).status, 'refused', file)
   assert.deepEqual([outbox(), readdirSync(path.join(root, 'data', 'outgoing'))], [[], []])
-  assert.equal((await ask('family', run, { type: 'file', path: 'link', targetJid: 'local:main' })).status, 'refused')
+  const elsewhere = await ask('family', run, { type: 'file', path: 'link', targetJid: 'local:main' })
+  assert.match(elsewhere.text, /is not a chat you may use/)
+})
+
+test('a file is not sent, and no copy of it kept, when a group sent too much', async (t) => {
+  const { root, ipcDesk, outbox } = office(t)
+  mkdirSync(path.join(root, 'groups', 'family'), { recursive: true })
+  writeFileSync(path.join(root, 'groups', 'family', 'x'), 'four')
+  const run = new FakeRun('local:family')
+  const take = (id: string, most: number) => {
+    const found = { folder: 'family', id, byHand: false, runs: [run], spend: (bytes: number) => bytes <= most }
+    return ipcDesk.take(found, Buffer.from(JSON.stringify({ type: 'file', path: 'x' })))
+  }
+  await take('a', 3)
+  assert.deepEqual(run.replies.get('a'), {
+    status: 'refused',
+    text: 'It is not sent: this group sent too much in the last minutes.',
+  })
+  assert.deepEqual([outbox(), readdirSync(path.join(root, 'data', 'outgoing'))], [[], []])
+  await take('b', 4)
+  assert.equal(run.replies.get('b')?.status, 'done')
 })
 
 test('a deed that fails leaves nothing half done, and the agent hears why', async (t) => {
@@ -279,7 +435,25 @@ test('a deed that fails leaves nothing half done, and the agent hears why', asyn
   assert.deepEqual([posted, readdirSync(path.join(root, 'data', 'outgoing'))], [[], []])
   assert.ok(logged.some((line) => line.includes('it broke')))
   mock.restore()
-  assert.ok(existsSync(root))
+  assert.equal((await ask('family', run, { type: 'file', path: 'x' })).status, 'done')
+})
+
+test('what cannot be stored for a full disk is left to be asked again, and not answered', async (t) => {
+  const { store, ipcDesk, posted } = office(t)
+  const run = new FakeRun('local:family')
+  const found = { folder: 'family', id: 'a', byHand: false, runs: [run], spend: () => true }
+  const take = () => ipcDesk.take(found, Buffer.from(JSON.stringify({ type: 'message', text: 'x' })))
+  const full = t.mock.method(store, 'tx', () => {
+    throw new AppError({ code: 'store.disk', fault: 'user', message: 'The disk is full.' })
+  })
+  await assert.rejects(take(), /The disk is full/)
+  assert.deepEqual([run.replies.size, posted.length], [0, 0])
+  full.mock.restore()
+  await take()
+  assert.deepEqual([run.replies.get('a')?.status, posted.length], ['done', 1])
+  await take()
+  await hasTheChance()
+  assert.equal(posted.length, 1, 'once is enough')
 })
 
 test('a list that is too long for an answer begins with what concerns the group most, and says what is missing', async (t) => {

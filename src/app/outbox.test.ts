@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { hasTheChance } from '../../test/fakes/chance.ts'
 import { ManualClock } from '../../test/fakes/clock.ts'
+import { until } from '../../test/fakes/patience.ts'
 import { registerChat, storeWith, type TestContext } from '../../test/fakes/rooms.ts'
 import { type Channel, type ChannelState, NotSent } from '../channels/contract.ts'
 import { AppError } from '../domain/errors.ts'
@@ -23,6 +25,7 @@ function postOffice(t: TestContext, send: Send, parts: Partial<Omit<Channel, 'st
     ...parts,
   }
   const log = { warn() {}, error() {} }
+  const forgotten: string[] = []
   const other: Channel = {
     ...channel,
     name: 'other',
@@ -34,18 +37,13 @@ function postOffice(t: TestContext, send: Send, parts: Partial<Omit<Channel, 'st
     clock,
     log,
     random: () => 0,
-    forget: () => {},
+    forget: ({ name }) => void forgotten.push(name),
     channelOf: (jid) => [channel, other].find((one) => one.owns(jid)),
   })
   const post = (jid: string, text: string) => store.outbox.add({ jid, text, key: text, turnId: null, at: clock.now() })
   const states = () => store.outbox.counts()
   const notices = (jid: string) => store.messages.latest(jid, 9).map(({ text }) => text)
-  return { store, clock, courier, post, channel, states, notices }
-}
-
-async function settle(condition: () => boolean): Promise<void> {
-  for (let n = 0; n < 1_000 && !condition(); n++) await new Promise(setImmediate)
-  assert.ok(condition(), 'it did not come to pass')
+  return { store, clock, courier, post, channel, states, notices, forgotten }
 }
 
 test('each chat gets its texts in order, with the key of each, and a slow chat holds no other up', async (t) => {
@@ -63,12 +61,13 @@ test('each chat gets its texts in order, with the key of each, and a slow chat h
   ] as const)
     post(jid, text)
   courier.deliver()
-  await settle(() => sent.length === 1)
+  await until(() => sent.length === 1, 'one is sent')
+  await hasTheChance()
   assert.deepEqual(sent, ['tg:b b1 b1'])
   slow.resolve()
-  await settle(() => sent.length === 3)
+  await until(() => sent.length === 3, 'all are sent')
   assert.deepEqual(sent.slice(1), ['tg:a a1 a1', 'tg:a a2 a2'])
-  await settle(() => store.outbox.counts().pending === 0)
+  await until(() => store.outbox.counts().pending === 0, 'nothing waits any more')
 })
 
 test('a failed send is tried again later and later, with the same key, and the chat waits in order', async (t) => {
@@ -82,14 +81,17 @@ test('a failed send is tried again later and later, with the same key, and the c
   post('tg:a', 'a1')
   post('tg:a', 'a2')
   courier.deliver()
-  await settle(() => tries.length === 1)
-  await settle(() => store.outbox.nextDueAfter(clock.now()) === clock.now() + 1_000)
-  clock.advance(1_000)
-  await settle(() => tries.length === 2)
-  await settle(() => store.outbox.nextDueAfter(clock.now()) === clock.now() + 2_000)
+  await until(() => tries.length === 1, 'it is tried')
+  await until(() => store.outbox.nextDueAfter(clock.now()) === clock.now() + 1_000, 'it is due again in a second')
+  clock.advance(999)
+  await hasTheChance()
+  assert.deepEqual(tries, ['a1'])
+  clock.advance(1)
+  await until(() => tries.length === 2, 'it is tried again')
+  await until(() => store.outbox.nextDueAfter(clock.now()) === clock.now() + 2_000, 'it is due again in two seconds')
   broken = false
   clock.advance(2_000)
-  await settle(() => tries.length === 4)
+  await until(() => tries.length === 4, 'all are sent')
   assert.deepEqual(tries, ['a1', 'a1', 'a1', 'a2'])
 })
 
@@ -107,7 +109,7 @@ test('what the platform refuses for good is closed, and its chat is told why, on
   post('tg:a', ['part one '.repeat(5), 'part two '.repeat(5)].map((part) => part.trim()).join('\n\n'))
   post('tg:a', 'after')
   courier.deliver()
-  await settle(() => states().pending === 0)
+  await until(() => states().pending === 0, 'nothing waits any more')
   assert.equal(states().failed, 2)
   const told = 'A message of mine could not be delivered here: No such words here.'
   assert.deepEqual([notices('tg:a'), sent.slice(0, 1), sent.slice(1).join(' ')], [[told], ['after'], told])
@@ -122,7 +124,8 @@ test('a chat that refuses everything is not told again and again', async (t) => 
   })
   post('tg:a', 'a1')
   courier.deliver()
-  await settle(() => states().failed === 2)
+  await until(() => states().failed === 2, 'both have failed')
+  await hasTheChance()
   assert.deepEqual([sends, states().pending], [2, 0])
 })
 
@@ -134,7 +137,7 @@ test('what no channel serves is closed, and told in main', async (t) => {
   })
   post('wa:b', 'b1')
   courier.deliver()
-  await settle(() => states().failed === 1 && states().pending === 0)
+  await until(() => states().failed === 1 && states().pending === 0, 'it has failed, and main is told')
   assert.deepEqual(sent, ['tg:main A message of mine could not be delivered in wa:b: no channel serves wa:b'])
 })
 
@@ -152,10 +155,10 @@ test('people are told where something may not have arrived, and not where it may
   courier.recover()
   post('tg:lost', 'lost')
   courier.deliver()
-  await settle(() => {
+  await until(() => {
     clock.advance(1_000)
     return states().pending === 0
-  })
+  }, 'nothing waits any more')
   assert.equal(states().uncertain, 2)
   assert.deepEqual(notices('tg:twice'), [])
   assert.match(notices('tg:lost').join(), /^A message of mine may not have arrived here, or may have arrived twice\./)
@@ -176,7 +179,7 @@ test('a store that cannot be read ends nothing: it is read again later and later
   assert.deepEqual(reads, [1, 2, 2, 3, 4])
   broken.mock.restore()
   clock.advance(8_000)
-  await settle(() => states().pending === 0)
+  await until(() => states().pending === 0, 'nothing waits any more')
 })
 
 test('a row whose handling breaks is tried again later, and does not spin', async (t) => {
@@ -192,22 +195,40 @@ test('a row whose handling breaks is tried again later, and does not spin', asyn
   })
   post('tg:a', 'a')
   courier.deliver()
-  for (let n = 0; n < 100; n++) await new Promise(setImmediate)
+  await hasTheChance()
   assert.equal(reads, 1)
-  await settle(() => {
+  await until(() => {
     clock.advance(1_000)
     return states().pending === 0
-  })
+  }, 'nothing waits any more')
 })
 
-test('a stop aborts what is under way and keeps it for the next start', async (t) => {
-  const { courier, post, store } = postOffice(t, (_jid, _message, { signal }) => {
+test('a stop aborts what is under way and keeps it for the next start; nothing is begun after it', async (t) => {
+  const begun: string[] = []
+  const { courier, post, store, clock } = postOffice(t, (_jid, { text }, { signal }) => {
+    begun.push(text)
     return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('aborted'))))
   })
   post('tg:a', 'a1')
   courier.deliver()
+  await until(() => begun.length === 1, 'it is under way')
   await courier.stop()
   assert.deepEqual(store.outbox.counts(), { pending: 1, failed: 0, uncertain: 0 })
+  post('tg:b', 'b1')
+  courier.deliver()
+  clock.advance(600_000)
+  await hasTheChance()
+  assert.deepEqual([begun, clock.waiting], [['a1'], 0])
+})
+
+test('what was not begun when the host stopped is not sent', async (t) => {
+  let sends = 0
+  const { courier, post, states } = postOffice(t, async () => ({ platformId: String(++sends) }))
+  post('tg:a', 'a1')
+  courier.deliver()
+  await courier.stop()
+  await hasTheChance()
+  assert.deepEqual([sends, states()], [0, { pending: 1, failed: 0, uncertain: 0 }])
 })
 
 test('a repeat with an unknown outcome before it goes out under its key, or after a look back, or once and is recorded', async (t) => {
@@ -225,9 +246,9 @@ test('a repeat with an unknown outcome before it goes out under its key, or afte
     const office = postOffice(t, send, { capabilities: { delivery, maxText: 100 }, findSent: async () => found })
     office.post('tg:a', 'k')
     office.courier.deliver()
-    await settle(() => office.store.outbox.nextDueAfter(office.clock.now()) !== undefined)
+    await until(() => office.store.outbox.nextDueAfter(office.clock.now()) !== undefined, 'it is due again')
     office.clock.advance(1_000)
-    await settle(() => office.states().pending === 0)
+    await until(() => office.states().pending === 0, 'nothing waits any more')
     assert.deepEqual([keys, office.states()], [Array(sends).fill('k'), states], delivery)
   }
 })
@@ -242,12 +263,13 @@ test('where nothing tells two attempts apart, an unknown outcome is repeated onc
   const { courier, post, clock, states } = postOffice(t, lost, { capabilities: { delivery: 'uncertain', maxText: 100 } })
   post('tg:a', 'k')
   courier.deliver()
-  await settle(() => sends === 1 && states().pending === 1)
-  await settle(() => {
+  await until(() => sends === 1 && states().pending === 1, 'it is sent once, and waits')
+  await until(() => {
     clock.advance(1_000)
     return states().uncertain === 1
-  })
+  }, 'it is uncertain')
   clock.advance(3_600_000)
+  await hasTheChance()
   assert.equal(sends, 2)
 })
 
@@ -260,10 +282,10 @@ test('what certainly was not sent is repeated as often as it takes', async (t) =
   const { courier, post, clock, states } = postOffice(t, offline, { capabilities: { delivery: 'uncertain', maxText: 100 } })
   post('tg:a', 'k')
   courier.deliver()
-  await settle(() => {
+  await until(() => {
     clock.advance(1_000)
     return states().pending === 0
-  })
+  }, 'nothing waits any more')
   assert.deepEqual([sends, states()], [4, { pending: 0, failed: 0, uncertain: 0 }])
 })
 
@@ -275,7 +297,7 @@ test('what was under way when the host was killed may have arrived', async (t) =
   store.outbox.markSending(1)
   assert.equal(courier.recover(), 1)
   courier.deliver()
-  await settle(() => states().uncertain === 1)
+  await until(() => states().uncertain === 1, 'it is uncertain')
 })
 
 test('a host that is killed again and again in a send does not send again and again', async (t) => {
@@ -288,7 +310,7 @@ test('a host that is killed again and again in a send does not send again and ag
     courier.recover()
   }
   courier.deliver()
-  await settle(() => states().pending === 0)
+  await until(() => states().pending === 0, 'nothing waits any more')
   assert.deepEqual([sends, states().uncertain], [0, 1])
 })
 
@@ -301,11 +323,14 @@ test('a platform that says when is asked then, and not before', async (t) => {
   })
   post('tg:a', 'k')
   courier.deliver()
-  await settle(() => {
-    clock.advance(1_000)
+  await until(() => {
+    clock.advanceToNext()
     return states().pending === 0
-  })
-  assert.equal((asked[1] ?? 0) - (asked[0] ?? 0) >= 90_000, true)
+  }, 'nothing waits any more')
+  assert.deepEqual(
+    asked.map((at) => at - (asked[0] ?? 0)),
+    [0, 90_000],
+  )
 })
 
 test('a channel that is down holds its own rows only, and they go when it comes back', async (t) => {
@@ -318,11 +343,12 @@ test('a channel that is down holds its own rows only, and they go when it comes 
   post('tg:a', 'a')
   post('ot:b', 'b')
   courier.deliver()
-  await settle(() => states().pending === 1)
+  await until(() => states().pending === 1, 'one waits')
+  await hasTheChance()
   assert.deepEqual(sent, [])
   channel.state = { state: 'online' }
   courier.deliver()
-  await settle(() => states().pending === 0)
+  await until(() => states().pending === 0, 'nothing waits any more')
 })
 
 test('a channel whose sends fail is tried with one row at a time, and never twice in a second', async (t) => {
@@ -333,14 +359,13 @@ test('a channel whose sends fail is tried with one row at a time, and never twic
   })
   for (let n = 0; n < 20; n++) post(`tg:${n}`, `k${n}`)
   courier.deliver()
-  await settle(() => asked.length === 20)
-  for (let n = 0; n < 600; n++) {
-    clock.advance(100)
-    await new Promise(setImmediate)
-  }
-  const later = asked.slice(20)
-  assert.ok(later.length > 2, 'it is tried again')
-  assert.ok(later.every((at, n) => n === 0 || at - (later[n - 1] ?? 0) >= 1_000))
+  await until(() => asked.length === 20, 'all are tried')
+  await until(() => {
+    clock.advanceToNext()
+    return asked.length === 25
+  }, 'it is tried again')
+  const gaps = asked.slice(20).map((at, n) => at - (asked[19 + n] ?? 0))
+  assert.ok(gaps.every((gap) => gap >= 1_000) && (gaps.at(-1) ?? 0) >= 16_000, gaps.join())
 })
 
 test('a text that is too long goes in parts, in its place, and a restart sends no part twice', async (t) => {
@@ -357,7 +382,7 @@ test('a text that is too long goes in parts, in its place, and a restart sends n
   store.outbox.add({ jid: 'tg:a', text: long, key: 'long', turnId: null, at: 0 })
   post('tg:a', 'after')
   courier.deliver()
-  await settle(() => states().pending === 0)
+  await until(() => states().pending === 0, 'nothing waits any more')
   assert.deepEqual(sent, ['long: first ', 'long/2: second', 'long/3: third ', 'after: after'])
 })
 
@@ -372,13 +397,16 @@ test('a disk that is full while a send is written down sends nothing twice', asy
   })
   post('tg:a', 'k')
   courier.deliver()
-  await settle(() => full.mock.callCount() === 1)
+  await until(() => full.mock.callCount() === 1, 'the disk is full')
   courier.deliver()
-  clock.advance(5_000)
-  await settle(() => full.mock.callCount() === 2)
+  clock.advance(4_999)
+  await hasTheChance()
+  assert.equal(full.mock.callCount(), 1)
+  clock.advance(1)
+  await until(() => full.mock.callCount() === 2, 'the disk is still full')
   full.mock.restore()
   clock.advance(5_000)
-  await settle(() => states().pending === 0)
+  await until(() => states().pending === 0, 'nothing waits any more')
   assert.equal(sends, 1)
 })
 
@@ -389,9 +417,69 @@ test('a disk that is full before a send does not spin, and the send goes when th
   })
   post('tg:a', 'k')
   courier.deliver()
-  for (let n = 0; n < 100; n++) await new Promise(setImmediate)
+  clock.advance(4_999)
+  await hasTheChance()
   assert.equal(full.mock.callCount(), 1)
   full.mock.restore()
-  clock.advance(5_000)
-  await settle(() => states().pending === 0)
+  clock.advance(1)
+  await until(() => states().pending === 0, 'nothing waits any more')
+})
+
+test('what was under way when the host was killed goes again under its key, at once', async (t) => {
+  const keys: string[] = []
+  const { store, courier, post, states } = postOffice(t, async (_jid, _message, { idempotencyKey }) => {
+    keys.push(idempotencyKey)
+    return { platformId: 'p' }
+  })
+  post('tg:a', 'k')
+  store.outbox.markSending(1)
+  assert.deepEqual([courier.recover(), courier.recover()], [1, 0])
+  courier.deliver()
+  await until(() => states().pending === 0, 'nothing waits any more')
+  assert.deepEqual([keys, states()], [['k'], { pending: 0, failed: 0, uncertain: 0 }])
+})
+
+test('what one chat refuses holds no other up, and neither does a failure that is over', async (t) => {
+  const sent: string[] = []
+  let down = true
+  const { courier, post, clock, states } = postOffice(t, async (jid, { text }) => {
+    if (jid === 'tg:closed') throw new AppError({ code: 'x', fault: 'user', message: 'No.' })
+    if (down) throw new Error('down')
+    sent.push(text)
+    return { platformId: null }
+  })
+  post('tg:a', 'a1')
+  courier.deliver()
+  await until(() => clock.waiting === 1, 'it is tried again later')
+  down = false
+  clock.advance(1_000)
+  await until(() => states().pending === 0, 'nothing waits any more')
+  post('tg:closed', 'no')
+  for (const n of [1, 2, 3]) post(`tg:${n}`, `b${n}`)
+  courier.deliver()
+  await until(() => states().pending === 0, 'all are sent without a pause')
+  assert.deepEqual(sent.sort(), ['a1', 'b1', 'b2', 'b3'])
+})
+
+test('the copy of a file is kept while it may be sent, and no longer', async (t) => {
+  let tries = 0
+  const { courier, store, clock, states, forgotten } = postOffice(t, async (jid) => {
+    if (jid === 'tg:closed') throw new AppError({ code: 'x', fault: 'user', message: 'No.' })
+    if (++tries === 1) throw new Error('down')
+    return { platformId: null }
+  })
+  const send = (jid: string, name: string) => {
+    const file = { path: `/nowhere/${name}`, name, mimeType: 'text/plain' }
+    store.outbox.add({ jid, text: '', file, key: name, turnId: null, at: clock.now() })
+    courier.deliver()
+  }
+  send('tg:a', 'a.txt')
+  await until(() => clock.waiting === 1, 'it is tried again later')
+  assert.deepEqual(forgotten, [])
+  clock.advance(1_000)
+  await until(() => states().pending === 0, 'it is sent')
+  assert.deepEqual(forgotten, ['a.txt'])
+  send('tg:closed', 'b.txt')
+  await until(() => states().pending === 0, 'it is refused')
+  assert.deepEqual(forgotten, ['a.txt', 'b.txt'])
 })

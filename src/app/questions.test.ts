@@ -23,15 +23,37 @@ function asking(t: TestContext) {
 }
 
 test('a question is posted with numbers, and the time of the turn stands still until it is answered', async (t) => {
-  const { asked, say, posted, store, desk } = asking(t)
+  const { asked, say, posted, store, desk, deliveries } = asking(t)
   const { run, reply } = await asked()
+  assert.equal(deliveries(), 1)
   assert.equal(posted[0]?.text, 'Which colour?\n\n1. Red\n2. Blue\n\nAnswer with a number or a label.')
   assert.deepEqual([run.paused, reply()], [1, undefined])
   const seq = say('2')
   assert.deepEqual(reply(), { status: 'done', text: 'Ann chose "Blue".', answer: 'Blue', by: 'Ann' })
-  assert.equal(run.paused, 0)
+  assert.deepEqual([run.paused, deliveries()], [0, 2])
   assert.deepEqual(store.messages.answersOf(store.messages.turnOf(seq) ?? assert.fail()), ['You chose "Blue".'])
   assert.equal(desk.look('family', 'chat').type, 'nothing', 'the answer is no turn of the agent')
+  say('and now?')
+  assert.doesNotMatch((desk.claim('family', 'chat') ?? assert.fail('there is no work')).prompt, /<answer/)
+})
+
+test('two agents that wait for the same answer both get it', async (t) => {
+  const { asked, say, posted, attach, watcher } = asking(t)
+  const first = await asked()
+  const second = await asked(attach('family'))
+  await until(() => second.run.paused > 0, 'both wait')
+  say('1')
+  const answers = [first, second].map(({ run, id }) => run.replies.get(id)?.answer)
+  assert.deepEqual([answers, posted.length, first.run.paused, second.run.paused], [['Red', 'Red'], 1, 0, 0])
+  await watcher.stop()
+})
+
+test('an agent that works on another turn by now waits no more for the answer', async (t) => {
+  const { asked, say, desk } = asking(t)
+  const { run, reply } = await asked()
+  run.turn = { uuid: 'another', chatJid: 'local:family' }
+  say('2')
+  assert.deepEqual([reply(), desk.look('family', 'chat').type], [undefined, 'work'])
 })
 
 for (const text of ['blue', ' BLUE ', '2.', '2)', '#2', '@Andy 2', '@andy, Blue'])
@@ -60,7 +82,9 @@ test('an answer in another chat is none', async (t) => {
 test('a question has its own time, and the agent hears that nobody answered', async (t) => {
   const { asked, say, clock, desk } = asking(t)
   const { run, reply } = await asked()
-  clock.advance(10 * 60_000)
+  clock.advance(10 * 60_000 - 1)
+  assert.deepEqual([reply(), run.paused], [undefined, 1])
+  clock.advance(1)
   assert.deepEqual(reply(), { status: 'done', text: 'Nobody answered within 10 minutes.', answer: null })
   assert.equal(run.paused, 0)
   say('2')
@@ -80,7 +104,8 @@ test('an answer to an agent that is gone is in the prompt of the next turn, agai
   assert.ok(second.prompt.includes('<answer to='))
   desk.finish([second], { type: 'answered', text: 'ok', usage: undefined })
   say('and now?')
-  assert.ok(!desk.claim('family', 'chat')?.prompt.includes('<answer to='))
+  const third = desk.claim('family', 'chat') ?? assert.fail('there is no work')
+  assert.ok(!third.prompt.includes('<answer to='), third.prompt)
 })
 
 test('an agent that asks again after a crash does not post the question again, and gets the answer that came meanwhile', async (t) => {
@@ -93,7 +118,20 @@ test('an agent that asks again after a crash does not post the question again, a
   say('Red')
   const third = await asked(attach('family'))
   await until(() => third.reply() !== undefined, 'it is answered')
-  assert.deepEqual([third.reply()?.answer, posted.length], ['Red', 1])
+  assert.deepEqual(third.reply(), { status: 'done', text: 'Somebody chose "Red".', answer: 'Red' })
+  assert.deepEqual([posted.length, third.run.paused], [1, 0])
+  await watcher.stop()
+})
+
+test('a question that is asked again has its time anew', async (t) => {
+  const { asked, say, clock, attach, watcher } = asking(t)
+  const first = await asked()
+  first.run.turn = undefined
+  clock.advance(9 * 60_000)
+  const again = await asked(attach('family'))
+  clock.advance(10 * 60_000 - 1)
+  say('Red')
+  assert.equal(again.reply()?.answer, 'Red')
   await watcher.stop()
 })
 

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import path from 'node:path'
 import { test } from 'node:test'
 import { ManualClock } from '../../test/fakes/clock.ts'
-import { storeWith, type TestContext } from '../../test/fakes/rooms.ts'
+import { openStore, storeWith, type TestContext } from '../../test/fakes/rooms.ts'
 import { nextMoment, parseSchedule } from '../domain/schedule.ts'
-import { Store } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
 import type { Task } from '../store/tasks.ts'
 import { Scheduler } from './scheduler.ts'
 
@@ -63,7 +63,7 @@ test('a task begins at its moment: the run is on record, its turn waits, and the
   add()
   scheduler.start()
   clock.advance(HOUR - 1)
-  assert.deepEqual(runs(), [])
+  assert.deepEqual([runs(), events], [[], []])
   clock.advance(1)
   assert.deepEqual(runs(), [[1, 'running', null]])
   assert.equal(find().nextRun, NOW + 2 * HOUR)
@@ -160,6 +160,41 @@ test('when a clock that was far ahead is set right, tasks are due again, and no 
   for (const id of ['t1', 'late']) end(id)
   clock.advance(2 * HOUR + MINUTE)
   assert.deepEqual(runs('late')[0], [3, 'running', null])
+})
+
+test('a clock that is kept exact by up to five seconds plans nothing anew', (t) => {
+  const { store, clock, scheduler, add, find } = office(t)
+  add({ schedule: { type: 'cron', value: '0 * * * *' } })
+  clock.set(NOW + 10_000)
+  scheduler.start()
+  store.tasks.save({ ...find(), nextRun: NOW + 7 * HOUR })
+  clock.set(NOW + 5_000)
+  scheduler.wake()
+  assert.equal(find().nextRun, NOW + 7 * HOUR)
+  clock.set(NOW - 1)
+  scheduler.wake()
+  assert.equal(find().nextRun, NOW)
+})
+
+test('a store that cannot be read is asked again in a minute', (t) => {
+  const { store, clock, scheduler, add, runs, errors } = office(t)
+  add({ nextRun: NOW })
+  const broken = t.mock.method(store.tasks, 'due', () => {
+    throw new Error('SQLITE_IOERR')
+  })
+  scheduler.start()
+  clock.advance(MINUTE - 1)
+  assert.deepEqual([broken.mock.callCount(), errors.length], [1, 1])
+  broken.mock.restore()
+  clock.advance(1)
+  assert.equal(runs().length, 1)
+})
+
+test('a paused task is told by the first 60 characters of what it asks', (t) => {
+  const { scheduler, add, told } = office(t)
+  add({ schedule: { type: 'cron', value: 'x' }, nextRun: NOW, prompt: 'p'.repeat(61) })
+  scheduler.start()
+  assert.match(told()[0]?.text ?? '', /^The scheduled task t1 \("p{60}"\) is paused/)
 })
 
 test('with another time zone, tasks are due by its clock from the next start on', (t) => {
@@ -270,7 +305,9 @@ test('a task that cannot be claimed holds no other up, and is tried again in a m
   clock.advance(HOUR)
   assert.deepEqual([runs(), find().nextRun, runs('t2').length], [[], NOW + HOUR, 1])
   assert.match(errors.join(), /Task t1 could not begin.*the disk is full/)
-  clock.advance(MINUTE)
+  clock.advance(MINUTE - 1)
+  assert.deepEqual(runs(), [])
+  clock.advance(1)
   assert.deepEqual(runs(), [[1, 'running', null]])
 })
 
@@ -293,17 +330,20 @@ const SCHEDULES = [
   { type: 'once', value: '2026-03-01T12:00' },
 ] as const
 
+/** The moments of each schedule as far as they were asked for, by schedule and first moment: every life has the same ones. */
+const knownMoments = new Map<string, number[]>()
+
 /** Every moment of a task from its first one to `end`. */
 function momentsOf({ schedule, nextRun }: Task, end: number): number[] {
   const parsed = parseSchedule(schedule, 'UTC')
   if (parsed.type === 'problem') return assert.fail(parsed.why)
-  const moments: number[] = []
-  let at = nextMoment(parsed.schedule, { after: NOW, anchor: nextRun ?? NOW })
-  while (at !== undefined && at <= end) {
-    moments.push(at)
-    at = nextMoment(parsed.schedule, { after: at, anchor: nextRun ?? NOW })
-  }
-  return moments
+  const anchor = nextRun ?? NOW
+  const next = (after: number) => nextMoment(parsed.schedule, { after, anchor })
+  const key = JSON.stringify([schedule, anchor])
+  const moments = knownMoments.get(key) ?? []
+  for (let at = next(moments.at(-1) ?? NOW); at !== undefined && at <= end; at = next(at)) moments.push(at)
+  knownMoments.set(key, moments)
+  return moments.filter((at) => at <= end)
 }
 
 /** A host that dies and comes back on the same file, under a clock that is moved in every way. */
@@ -314,10 +354,11 @@ class Life {
   latest = NOW
   readonly #file: string
   #scheduler: Scheduler
+  #deaths = 0
 
   constructor(file: string) {
     this.#file = file
-    this.store = Store.open(file)
+    this.store = openStore(file)
     this.#scheduler = this.#begin()
   }
 
@@ -329,17 +370,26 @@ class Life {
     return scheduler
   }
 
+  /** All that was in memory is gone. Now and then the file is opened anew, too: only what was committed is in it. */
   dieAndReturn(): void {
     this.#scheduler.stop()
-    this.store.close()
-    this.store = Store.open(this.#file)
+    if (this.#deaths++ % 5 === 0) {
+      this.store.close()
+      this.store = openStore(this.#file)
+    }
     this.#scheduler = this.#begin()
   }
 
-  /** The next run that begins is cut off by a crash in the middle of its claim. */
+  /** The next run that begins is cut off by a crash in the middle of its claim: nothing more is done until the return. */
   dieInClaim(ms: number): void {
-    this.store.turns.addTask = () => assert.fail('killed')
+    const { turns } = this.store
+    const addTask = turns.addTask.bind(turns)
+    turns.addTask = () => {
+      this.#scheduler.stop()
+      throw new Error('killed')
+    }
     this.clock.advance(ms)
+    turns.addTask = addTask
     this.dieAndReturn()
   }
 
@@ -348,9 +398,12 @@ class Life {
   }
 
   endRuns(): void {
-    for (const { id } of this.store.tasks.all())
-      for (const run of this.store.tasks.history(id, 10_000))
-        this.store.tasks.endRun({ runId: run.id, at: this.clock.now(), status: 'success', result: null, error: null })
+    const { tasks } = this.store
+    this.store.tx(() => {
+      for (const { id } of tasks.all())
+        for (const run of tasks.history(id, 10_000))
+          tasks.endRun({ runId: run.id, at: this.clock.now(), status: 'success', result: null, error: null })
+    })
   }
 
   step(random: (below: number) => number): void {

@@ -5,6 +5,7 @@ import { storeWith, type TestContext } from '../../test/fakes/rooms.ts'
 import type { Channel, ChannelState } from '../channels/contract.ts'
 import type { Task } from '../store/tasks.ts'
 import { Feed } from './feed.ts'
+import type { GroupQueue } from './group-queue.ts'
 import { keepMigrationNotes } from './migration-notes.ts'
 import { hostStatus } from './status.ts'
 import { pauseTask } from './task-run.ts'
@@ -20,15 +21,16 @@ function office(t: TestContext, { maxRetries = 0 } = {}) {
   const clock = new ManualClock(1_000 * DAY)
   const channel = { name: 'fake', state: { state: 'online' } as ChannelState }
   const since = new ChannelTimes()
-  const queue = { stateOf: () => 'idle' as const, containers: () => [] }
+  const containers: object[] = []
+  const queue = { stateOf: () => 'idle' as const, containers: () => containers as ReturnType<GroupQueue['containers']> }
   const channels = [channel as unknown as Channel]
   const status = () => hostStatus({ store, queue, channels, since, now: clock.now, root: '/', version: '1', ready: true })
   const rules = { assistantName: 'Andy', timeZone: 'UTC', maxRetries, installId: 'test' }
   const desk = new TurnDesk({ store, feed: new Feed(), now: clock.now }, rules)
   const failTurn = (n: number) => {
     store.messages.add({ jid: JID, id: `m${n}`, sender: 'a', senderName: 'Ann', text: 'hi', sentAt: 0, fromMe: false })
-    const turn = desk.claim('main', 'chat')
-    if (turn) desk.finish([turn], { type: 'failed', reason: 'too-large', detail: `try ${n}` })
+    const turn = desk.claim('main', 'chat') ?? assert.fail('there is no work')
+    desk.finish([turn], { type: 'failed', reason: 'too-large', detail: `try ${n}` })
   }
   const failSend = (key: string, state: 'failed' | 'uncertain') => {
     store.outbox.add({ jid: JID, text: key, key, turnId: null, at: clock.now() })
@@ -39,13 +41,33 @@ function office(t: TestContext, { maxRetries = 0 } = {}) {
     const runId = store.tasks.startRun({ taskId: id, at: clock.now() })
     store.tasks.endRun({ runId, at: clock.now(), status: 'error', result: null, error: 'too-large: why' })
   }
-  return { store, clock, channel, status, failTurn, failSend, failRun, desk }
+  return { store, clock, channel, containers, status, failTurn, failSend, failRun, desk }
 }
 
 const task = (id: string): Task => ({
   id,
   ...{ folder: 'main', jid: JID, prompt: 'x', script: null, schedule: { type: 'once', value: '' }, contextMode: 'group' },
   ...{ catchUp: 'once', status: 'active', reason: null, nextRun: null, lastRun: 5, lastResult: null, createdAt: 1 },
+})
+
+test('the status shows each group with its chats, its conversation and its containers', (t) => {
+  const { store, status, containers } = office(t)
+  const container = (lane: string, working: boolean) => ({
+    ...{ folder: 'main', lane, working },
+    run: { id: 'f'.repeat(64), name: `nanoclaw-${lane}`, startedAt: 5 },
+  })
+  containers.push(container('chat', true), container('isolated', false))
+  store.sessions.set('main', 's1')
+  const { version, ready, root, groups, containers: shown } = status()
+  assert.deepEqual([version, ready, root], ['1', true, '/'])
+  assert.deepEqual(groups, [{ folder: 'main', name: 'main', isMain: true, chats: [JID], state: 'idle', sessionId: 's1' }])
+  assert.deepEqual(
+    shown.map(({ id, name, group, lane, state, startedAt }) => [id, name, group, lane, state, startedAt]),
+    [
+      ['f'.repeat(12), 'nanoclaw-chat', 'main', 'chat', 'working', 5],
+      ['f'.repeat(12), 'nanoclaw-isolated', 'main', 'isolated', 'warm', 5],
+    ],
+  )
 })
 
 test('everything that failed is in the status, with where, since when and why', (t) => {
@@ -76,13 +98,13 @@ test('what is tried again, or waits for somebody, is in the status until it is o
   const { store, clock, desk, status } = office(t, { maxRetries: 1 })
   const since = clock.now()
   const fail = (reason: 'overload' | 'login') => {
-    const turn = desk.claim('main', 'chat')
-    if (turn) desk.finish([turn], { type: 'failed', reason, detail: 'why' })
+    const turn = desk.claim('main', 'chat') ?? assert.fail('there is no work')
+    desk.finish([turn], { type: 'failed', reason, detail: 'why' })
   }
   const troubles = () => status().troubles.map(({ kind, since, why }) => [kind, since, why])
   store.messages.add({ jid: JID, id: 'm', sender: 'a', senderName: 'Ann', text: 'hi', sentAt: 0, fromMe: false })
-  const shelved = desk.claim('main', 'chat')
-  if (shelved) desk.shelve([shelved])
+  const shelved = desk.claim('main', 'chat') ?? assert.fail('there is no work')
+  desk.shelve([shelved])
   assert.deepEqual(troubles(), [], 'what only waits is no trouble')
   fail('overload')
   assert.deepEqual(troubles(), [['turn', since, 'is tried again: overload: why']])
@@ -96,8 +118,8 @@ test('what is tried again, or waits for somebody, is in the status until it is o
   ])
   for (const { seq } of store.outbox.due(later)) store.outbox.markSent({ seq, platformId: null, at: later })
   store.chats.unparkAll()
-  const turn = desk.claim('main', 'chat')
-  if (turn) desk.finish([turn], { type: 'answered', text: null, usage: undefined })
+  const turn = desk.claim('main', 'chat') ?? assert.fail('there is no work')
+  desk.finish([turn], { type: 'answered', text: null, usage: undefined })
   assert.deepEqual(troubles(), [])
 })
 
@@ -129,13 +151,23 @@ test('a task is in trouble until it ran well again', (t) => {
 })
 
 test('what is over is shown for a week, and no more than the newest twenty of a kind', (t) => {
-  const { clock, status, failTurn, failSend } = office(t)
+  const { store, clock, status, failTurn, failSend } = office(t)
   for (let n = 0; n < 25; n++) failTurn(n)
   failSend('a', 'failed')
   const { troubles, turns, outbox } = status()
   assert.deepEqual([troubles.filter(({ kind }) => kind === 'turn').length, turns.failed, outbox.failed], [20, 25, 1])
   assert.equal(troubles[0]?.why, 'too-large: try 24')
-  clock.advance(7 * DAY + 1)
+  keepMigrationNotes(
+    store,
+    Array.from({ length: 21 }, (_, n) => `note ${n}`),
+    clock.now(),
+  )
+  clock.advance(7 * DAY)
+  const week = status()
+  const migrations = week.troubles.filter(({ kind }) => kind === 'migration').map(({ why }) => why)
+  assert.deepEqual([migrations.length, migrations[0], migrations.at(-1)], [20, 'note 1', 'note 20'])
+  assert.deepEqual([week.troubles.length, week.turns.failed, week.outbox.failed], [41, 25, 1])
+  clock.advance(1)
   const later = status()
   assert.deepEqual([later.troubles, later.turns.failed, later.outbox.failed], [[], 0, 0])
 })

@@ -51,6 +51,23 @@ test('a task that is due goes before messages, and its answer is posted and reco
   assert.equal(claim().throughSeq, seq)
 })
 
+test('a task is called by the first 60 characters of what it asks, on one line', (t) => {
+  const called = (prompt: string) => {
+    const { due, claim } = desk(t, { prompt })
+    due()
+    return claim().task?.title
+  }
+  assert.equal(called(` Water\n the  ${'x'.repeat(50)} `), `Water the ${'x'.repeat(50)}`)
+  assert.equal(called('x'.repeat(61)), `${'x'.repeat(59)}…`)
+})
+
+test('a run that somebody stopped is on record as that', (t) => {
+  const { desk: d, due, claim, run } = desk(t)
+  due()
+  d.finish([claim()], { type: 'stopped', text: 'so far' })
+  assert.deepEqual([run()?.status, run()?.result, run()?.error], ['error', 'so far', 'stopped by somebody'])
+})
+
 test('what is said while a task runs is not swallowed by it', (t) => {
   const { desk: d, due, say, claim } = desk(t)
   due()

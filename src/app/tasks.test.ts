@@ -83,16 +83,20 @@ test('a task that makes no sense is refused with the reason and the field, and n
     assert.equal(change.type === 'refused' && change.field, field)
   }
   assert.deepEqual([b.list(), events], [[], []])
+  done(b.schedule(wish({ prompt: 'x'.repeat(20_000), script: 'x'.repeat(20_000) })))
 })
 
 test('a group has at most 100 active tasks, and another group still has its own', (t) => {
-  const { book: b } = book(t)
+  const { book: b, store } = book(t)
   for (let n = 0; n < 100; n++) done(b.schedule(wish()))
   assert.match(refused(b.schedule(wish())), /100 active tasks.*Cancel or pause one/)
   done(b.schedule(wish({ folder: 'main', jid: 'local:main' })))
   done(b.pause('t1'))
   done(b.schedule(wish()))
   assert.match(refused(b.resume('t1')), /100 active tasks/)
+  store.tasks.save({ ...(b.find('t1') ?? assert.fail()), status: 'completed' })
+  assert.match(refused(b.update('t1', once('2026-03-05T09:00'))), /100 active tasks/, 'a new time would wake it')
+  done(b.update('t2', once('2026-03-05T09:00')))
 })
 
 test('a paused task has no next run; resumed, it keeps its beat and makes nothing up', (t) => {
@@ -151,6 +155,8 @@ test('a task whose group is gone stays paused and can be cancelled', (t) => {
   store.groups.unregister('local:family')
   assert.match(refused(b.resume('t1')), /no group answers in local:family any more. It can be cancelled/)
   assert.match(refused(b.runNow('t1')), /does not run now: no group answers/)
+  store.tasks.save({ ...(b.find('t1') ?? assert.fail()), reason: 'no group answers there any more' })
+  assert.match(done(b.update('t1', once('2026-03-05T09:00'))), /It is paused/)
   assert.match(done(b.cancel('t1')), /is cancelled/)
   assert.equal(b.find('t1'), undefined)
 })
@@ -176,5 +182,22 @@ test('what is not there cannot be changed', (t) => {
   for (const change of [b.pause('x'), b.resume('x'), b.cancel('x'), b.runNow('x'), b.update('x', { prompt: 'y' })])
     assert.match(refused(change), /There is no task "x"/)
   assert.equal(changeTask(b, { id: 'x', deed: 'run' }).type, 'refused')
+  assert.match(refused(b.pause('x'.repeat(200))), /There is no task "x{100}"/)
   assert.notEqual(newTaskId(), newTaskId())
+})
+
+test('each deed of the owner is the one of the book by that name', (t) => {
+  const { book: b, store } = book(t)
+  b.schedule(wish())
+  const states = (['pause', 'resume', 'run', 'cancel'] as const).map((deed) => {
+    const change = changeTask(b, { id: 't1', deed })
+    assert.deepEqual(change.type === 'done' && change.notes, [], deed)
+    return [b.find('t1')?.status, store.tasks.isRunning('t1')]
+  })
+  assert.deepEqual(states, [
+    ['paused', false],
+    ['active', false],
+    ['active', true],
+    [undefined, true],
+  ])
 })

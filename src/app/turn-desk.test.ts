@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import path from 'node:path'
 import { test } from 'node:test'
+import SQLite from 'better-sqlite3'
 import { ManualClock } from '../../test/fakes/clock.ts'
 import { registerChat, storeWith } from '../../test/fakes/rooms.ts'
 import { Feed, type FeedEvent } from './feed.ts'
@@ -36,7 +38,7 @@ test('an answer, its delivery, the cursor and the end of the turn are one commit
   const { store, desk: d, say, events } = desk(t)
   const seq = say('hi')
   const turn = claim(d)
-  assert.ok(turn.prompt.includes('>hi</message>'))
+  assert.match(turn.prompt, /^<context timezone="UTC"\/>\n<messages>\n<message [^>]*>hi<\/message>/, 'there is only one chat')
   assert.equal(d.claim('main', 'chat'), undefined, 'a chat has one open turn')
   d.finish([turn], answered('hello <internal>x</internal>'))
   assert.deepEqual(store.messages.answersOf(turn.turn.id), ['hello'])
@@ -51,6 +53,21 @@ test('an answer, its delivery, the cursor and the end of the turn are one commit
     ['turn:running', 'message', 'turn:done'],
   )
   assert.equal(d.look('main', 'chat').type, 'nothing')
+})
+
+test('what a turn used stands beside it in the store', (t) => {
+  const { store, folder } = storeWith(t, ['main'])
+  const rules = { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 5, installId: 'test' }
+  const d = new TurnDesk({ store, feed: new Feed(), now: () => 0 }, rules)
+  store.messages.add({ jid: JID, id: '1', sender: 'a', senderName: 'Ann', text: 'hi', sentAt: 0, fromMe: false })
+  const usage = { inputTokens: 1, outputTokens: 2, costUsd: 0.5 }
+  d.finish([claim(d)], { type: 'answered', text: 'hello', usage })
+  const db = new SQLite(path.join(folder, 'messages.db'), { readonly: true })
+  t.after(() => db.close())
+  const used = db
+    .prepare('SELECT input_tokens AS inputTokens, output_tokens AS outputTokens, cost_usd AS costUsd FROM turns')
+    .all()
+  assert.deepEqual(used, [usage])
 })
 
 test('when one part of the commit cannot be written, none is', (t) => {
@@ -97,6 +114,50 @@ test('what the chat says while its turn runs joins it, and both end with one ans
   assert.equal(store.outbox.due(Number.MAX_SAFE_INTEGER).length, 1)
   assert.equal(store.chats.cursors(JID).answeredSeq, seq)
   assert.equal(d.look('main', 'chat').type, 'nothing')
+})
+
+test('what another chat of the group says does not join a turn, and neither does what a chat says that is another group’s now', (t) => {
+  const { store, desk: d, say } = desk(t, { chats: ['tg:1'] })
+  say('one')
+  const first = claim(d)
+  say('two', 'tg:1')
+  assert.equal(d.claimFollowUp(first), undefined)
+  say('three')
+  store.groups.add({ folder: 'family', name: 'family', isMain: false, config: {} }, 0)
+  store.groups.unregister(JID)
+  assert.equal(d.claimFollowUp(first), undefined)
+  registerChat(store, { jid: JID, folder: 'family' })
+  assert.equal(d.claimFollowUp(first), undefined)
+})
+
+test('one answer to two turns is said once, also when the second turn ends later', (t) => {
+  const { store, desk: d, say } = desk(t)
+  say('one')
+  const first = claim(d)
+  say('two')
+  const second = d.claimFollowUp(first) ?? assert.fail('there is no follow-up')
+  const answer = { ...answered('both'), answerId: 'a1' }
+  d.finish([first], answer)
+  d.finish([second], answer)
+  assert.deepEqual([store.messages.answersOf(first.turn.id), store.messages.answersOf(second.turn.id)], [['both'], ['both']])
+  assert.equal(store.outbox.due(Number.MAX_SAFE_INTEGER).length, 1)
+  say('three')
+  const third = claim(d)
+  d.finish([third], { ...answered('another'), answerId: 'a2' })
+  assert.deepEqual(store.messages.answersOf(third.turn.id), ['another'])
+})
+
+test('a further try names the first tries of the turns that were in flight with it', (t) => {
+  const { desk: d, say, clock } = desk(t)
+  say('one')
+  const first = claim(d)
+  say('two')
+  const second = d.claimFollowUp(first) ?? assert.fail('there is no follow-up')
+  assert.deepEqual([first.siblings, second.siblings], [[], []])
+  d.finish([first, second], failed('overload'))
+  clock.advance(60_000)
+  const again = claim(d)
+  assert.deepEqual([again.turn.id, again.siblings, again.earlier], [first.turn.id, [second.uuid], [first.uuid]])
 })
 
 test('turns that fail together are told once, and go on in their order', (t) => {
@@ -184,6 +245,34 @@ test('a lost session is forgotten before the next try; what cannot be answered i
   d.finish([again], failed('too-large'))
   assert.equal(store.chats.cursors(JID).answeredSeq, seq)
   assert.equal(store.turns.counts().failed, 1)
+})
+
+test('who is answered by an agent that lost its session is told so, once', (t) => {
+  const { store, desk: d, say } = desk(t)
+  say('hi')
+  store.sessions.set('main', 'dead')
+  d.finish([claim(d)], failed('session-lost'))
+  d.finish([claim(d)], answered('hello'))
+  const last = () => store.messages.latest(JID, 1)[0]?.text
+  assert.equal(last(), 'hello\n\n(The earlier conversation could not be continued, so this is a fresh one.)')
+  say('and now?')
+  d.finish([claim(d)], answered('fine'))
+  assert.equal(last(), 'fine')
+})
+
+test('a conversation has the session that its first turn was given, and follows it when it gets another name', (t) => {
+  const { store, desk: d, say } = desk(t)
+  say('hi')
+  const first = claim(d)
+  d.sessionNamed(first, 'one')
+  d.sessionNamed(first, 'never')
+  assert.equal(store.sessions.get('main'), 'one', 'what somebody named meanwhile stays')
+  d.finish([first], answered('1'))
+  say('more')
+  const second = claim(d)
+  assert.equal(second.sessionId, 'one')
+  d.sessionNamed(second, 'two')
+  assert.equal(store.sessions.get('main'), 'two')
 })
 
 test('a session that was cleared by hand while a turn ran stays cleared', (t) => {

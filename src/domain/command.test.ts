@@ -38,6 +38,11 @@ test('a request that ends in the word of a command is none', () => {
   assert.equal(name(`@Andy /new${' '.repeat(5_000)}is what I would like to understand`), undefined)
 })
 
+test('a text is looked at as a command up to 4,000 characters', () => {
+  const spread = (blanks: number) => `/new${' '.repeat(blanks)}hard`
+  assert.deepEqual([name(spread(3_992)), name(spread(3_993))], ['new hard', undefined])
+})
+
 test('a command stands behind a marker, or set off from the trigger, too', () => {
   assert.deepEqual(['[Photo] @Andy /stop', '@Andy, /stop', '@Andy: /new hard', '@Andy – /status'].map(name), [
     'stop',

@@ -23,6 +23,31 @@ for (const [model, tokens, usd] of [
   test(`${JSON.stringify(tokens)} of ${model} cost $${usd}`, () => assert.equal(cost(model, tokens), usd))
 }
 
+/** Written out, and not taken from the code: dollars for a million tokens of input, output and cached reads. */
+const LIST = `
+  claude-fable-5-1 10 50 0.25 | claude-fable-5 10 50 1 | claude-mythos-5-1 10 50 0.25 | claude-mythos-5 10 50 1
+  claude-opus-5-5 4 20 0.2 | claude-opus-5 5 25 0.5 | claude-opus-4-5 5 25 0.5 | claude-opus-4-6 5 25 0.5
+  claude-opus-4-7 5 25 0.5 | claude-opus-4-8 5 25 0.5 | claude-opus-4 15 75 1.5 | claude-opus-4-20250514 15 75 1.5
+  claude-sonnet-5-5 2 10 0.1 | claude-sonnet-5 2 10 0.2 | claude-sonnet-4 3 15 0.3 | claude-3-7-sonnet-latest 3 15 0.3
+  claude-haiku-4-5 1 5 0.1 | claude-3-5-haiku-latest 0.8 4 0.08 | unheard-of 15 75 1.5`
+
+test('every model has its list price, and one that nobody knows the dearest', () => {
+  const rows = LIST.split(/[|\n]/).flatMap((row) => (row.trim() ? [row.trim().split(' ')] : []))
+  assert.equal(rows.length, 19)
+  for (const [model = '', ...prices] of rows) {
+    const each = (['input', 'output', 'cacheRead'] as const).map((kind) => cost(model, { [kind]: MILLION }))
+    assert.deepEqual(each, prices.map(Number), model)
+  }
+})
+
+test('a prompt of more than 100,000 tokens costs more where a model has it so, whatever it is made of', () => {
+  const ask = (tokens: Partial<TokenCount>) => cost('claude-haiku-5-5', { output: MILLION, ...tokens })
+  assert.equal(ask({ input: 100_000 }), 0.51)
+  assert.equal(ask({ input: 100_001 }), 2.5500005)
+  for (const tokens of [{ cacheWrite: 1 }, { cacheWriteHour: 1 }, { cacheRead: 1 }])
+    assert.ok(ask({ input: 100_000, ...tokens }) > 2.55)
+})
+
 test('a price that a person set goes before the list, by the longest name that fits', () => {
   const list = { 'claude-': { input: 1, output: 2, cacheRead: 0 }, 'claude-opus': { input: 7, output: 8, cacheRead: 0 } }
   assert.equal(cost('claude-opus-5', { input: MILLION }, list), 7)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Message } from './message.ts'
-import { promptOf } from './prompt.ts'
+import { localTime, promptOf, taskPrompt } from './prompt.ts'
 
 const message = (text: string, over: Partial<Message> = {}): Message => ({
   seq: 1,
@@ -67,6 +67,73 @@ test('one message over the limit is cut, never dropped, and stays well-formed', 
     assert.ok(text.isWellFormed() && !text.includes('\ufffd') && !/&(?!(amp|lt|gt|quot);)/.test(text))
     assert.match(text, /count="1"/)
   }
+})
+
+test('a message of exactly 200,000 characters is whole, and one more is cut', () => {
+  const ask = (text: string) => promptOf({ messages: [message(text)], timeZone })
+  assert.ok(ask('y'.repeat(200_000)).includes(`>${'y'.repeat(200_000)}</message>`))
+  assert.ok(ask('y'.repeat(200_001)).includes(`>${'y'.repeat(200_000)}\n[cut: 1 more characters]</message>`))
+})
+
+test('messages that make exactly 200,000 characters are all there, and with one more the oldest is left out', () => {
+  const [first, second] = [message('x'), message('x', { sentAt: 0 })]
+  const tags = (promptOf({ messages: [first, second], timeZone }).match(/<message .*<\/message>/g) ?? []).join('')
+  const ask = (more: number) => {
+    const text = 'x'.repeat(200_000 - tags.length + 1 + more)
+    return promptOf({ messages: [first, message(text, { sentAt: 0 })], timeZone })
+  }
+  assert.deepEqual([shown(ask(0)), ask(0).includes('left-out')], [2, false])
+  assert.deepEqual([shown(ask(1)), ask(1).includes('left-out count="1"')], [1, true])
+})
+
+test('of what did not arrive the newest ten are told, and what was refused says why in 200 characters', () => {
+  const lost = (count: number) =>
+    Array.from({ length: count }, (_, n) => ({ text: `no ${n}`, state: 'failed' as const, why: 'w'.repeat(201), at: 0 }))
+  const tags = (count: number) =>
+    promptOf({ messages: [message('hi')], timeZone, undelivered: lost(count) })
+      .split('\n')
+      .filter((line) => line.startsWith('<undelivered'))
+  const tag = (n: number) => `<undelivered time="1970-01-01 01:00" outcome="refused: ${'w'.repeat(200)}">no ${n}</undelivered>`
+  assert.deepEqual(
+    tags(10),
+    Array.from({ length: 10 }, (_, n) => tag(n)),
+  )
+  assert.deepEqual(
+    [tags(11).length, ...tags(11).slice(0, 2)],
+    [11, '<undelivered count="1" outcome="older ones, not shown"/>', tag(1)],
+  )
+})
+
+test('what people chose stands before what they said, escaped', () => {
+  const answers = [
+    { question: 'Red\nor "blue"?', answer: '<Red>' },
+    { question: 'Why?', answer: null },
+  ]
+  const lines = promptOf({ messages: [message('hi')], timeZone, answers }).split('\n')
+  assert.deepEqual(lines.slice(1, 4), [
+    '<answer to="Red or &quot;blue&quot;?">&lt;Red&gt;</answer>',
+    '<answer to="Why?"></answer>',
+    '<messages>',
+  ])
+})
+
+test('a run of a task says which, when and where, and that no person sent it', () => {
+  const task = { id: 't"1', prompt: 'Water <the plants>', jid: 'tg:1', timeZone, at: 0, undelivered: [] }
+  const lines = taskPrompt(task).split('\n')
+  assert.deepEqual(lines.slice(0, 4), [
+    '<context timezone="Europe/Berlin" chat="tg:1"/>',
+    '<scheduled-task id="t&quot;1" time="1970-01-01 01:00">',
+    'Water &lt;the plants&gt;',
+    '</scheduled-task>',
+  ])
+  assert.match(lines[4] ?? '', /^This was sent by the schedule, not by a person\./)
+})
+
+test('the last moment that has a time is told, and the one after it is unknown', () => {
+  assert.deepEqual(
+    [8.64e15, -8.64e15, 8.64e15 + 1, -8.64e15 - 1, Number.NaN].map((at) => localTime(at, 'UTC') === 'unknown'),
+    [false, false, true, true, true],
+  )
 })
 
 test('a name is one short line, and a time that is none does not matter', () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { readAside } from '../../test/fakes/hostile-texts.ts'
 import { visibleAnswer } from './answer.ts'
 import { folderProblem } from './group.ts'
 import type { Message } from './message.ts'
@@ -93,14 +94,32 @@ test('a trigger is looked for behind the markers of media', () => {
   noneCalls('@Andy', '[Photo] look @Andy', '[Photo @Andy]', '[Photo', '[[[@Andy', '')
 })
 
-test('hostile texts are looked at in no time', { timeout: 20_000 }, () => {
-  const texts = ['['.repeat(1e6), '[]'.repeat(5e5), '[a'.repeat(5e5), `[${'[b]'.repeat(3e5)}`, '@'.repeat(1e6), ' '.repeat(1e6)]
-  noneCalls('@Andy', ...texts)
+test('a trigger is looked for in the first 4,000 characters', () => {
+  allCall('@Andy', `${' '.repeat(3_995)}@Andy`, `[${'x'.repeat(3_993)}]@Andy, and ${'more '.repeat(9_000)}`)
+  noneCalls('@Andy', `${' '.repeat(3_996)}@Andy`, `[${'x'.repeat(3_994)}]@Andy`)
+})
+
+test('hostile texts are looked at in one pass', async () => {
+  const pieces = ['[', '[]', '[a', '@', ' ', '[b]', '@And', '\u200b'].map((piece) => ({ piece, bytes: 10_000_000 }))
+  const texts = [...pieces, { front: '[', piece: '[b]', bytes: 10_000_000 }]
+  assert.deepEqual(await readAside('calls', texts), Array(texts.length).fill(false))
 })
 
 test('a trigger that nobody could see or would type is refused', () => {
-  for (const good of ['@Andy', '安', '🤖', '!', 'Hey Andy']) assert.equal(triggerProblem(good), undefined, good)
-  for (const bad of ['', '  ', '\u200b', '\ufe0f', '@'.repeat(101)]) assert.ok(triggerProblem(bad), bad)
+  for (const good of ['@Andy', '安', '🤖', '!', 'Hey Andy', '@'.repeat(100)]) assert.equal(triggerProblem(good), undefined, good)
+  for (const bad of ['', '  ', '\u200b', '\ufe0f']) assert.match(triggerProblem(bad) ?? '', /can be seen/, bad)
+  assert.match(triggerProblem('@'.repeat(101)) ?? '', /at most 100/)
+})
+
+test('what is compared of a trigger counts for its length, and not how it is written', () => {
+  assert.equal(triggerProblem(`  ${'\u200b@'.repeat(100)} `), undefined)
+})
+
+test('who is not heard does not call, and is context for who is', () => {
+  const judge = ({ sender }: { sender: string }) =>
+    sender === 'eve' ? { type: 'overheard' as const } : { type: 'heard' as const, role: 'member' as const }
+  const said = [{ ...message(1, '@Andy a'), sender: 'eve' }, message(2, '@Andy b'), { ...message(3, '@Andy c'), sender: 'eve' }]
+  assert.deepEqual(seqs(said, { judge }), [1, 2])
 })
 
 test('internal notes are not seen, and an answer of nothing else is none', () => {
@@ -124,10 +143,22 @@ test('where an internal note stood between paragraphs, one empty line stays', ()
   assert.equal(visibleAnswer('code:\n\n\n\nkept'), 'code:\n\n\n\nkept')
 })
 
-test('an answer full of opened notes is read in no time', { timeout: 20_000 }, () => {
-  assert.equal(visibleAnswer(`a${'<internal>'.repeat(100_000)}`), 'a')
-  assert.equal(visibleAnswer(`a${'<internal '.repeat(100_000)}`)?.startsWith('a<internal'), true)
-  assert.equal(visibleAnswer('\n<internal></internal>'.repeat(50_000)), null)
+test('a tag of a note has at most 200 characters of attributes', () => {
+  assert.equal(visibleAnswer(`a<internal ${'x'.repeat(200)}>b`), 'a')
+  assert.equal(visibleAnswer(`a<internal ${'x'.repeat(201)}>b`), `a<internal ${'x'.repeat(201)}>b`)
+})
+
+test('an answer full of opened notes is read in one pass', async () => {
+  const bytes = 5_000_000
+  const texts = [
+    { front: 'a', piece: '<internal>', bytes },
+    { front: 'a', piece: '<internal ', bytes },
+    { piece: '\n<internal></internal>', bytes },
+    { front: '<internal></internal>', piece: '\n', bytes },
+    { front: '<internal', piece: ' ', bytes },
+  ]
+  const [opened, halfOpened, notes, breaks, blanks] = await readAside('visible', texts)
+  assert.deepEqual([opened, halfOpened?.length, notes, breaks, blanks], ['a', 5_000_000, null, null, '<internal'])
 })
 
 test('folder names are plain, and reserved ones are refused', () => {

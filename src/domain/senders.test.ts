@@ -41,7 +41,7 @@ test('the default does not lock main out; a rule with its name does', () => {
 
 test('owners and admins are heard everywhere, an admin of a chat only there', () => {
   assert.equal(eve(list({ default: nobody, owners: ['eve'] })), 'owner')
-  assert.equal(eve(list({ default: nobody, admins: ['EVE'] })), 'admin')
+  assert.equal(eve(list({ default: nobody, admins: [' EVE '] })), 'admin')
   const ofOne = list({ default: nobody, chats: { 'tg:1': { allow: [], mode: 'drop', admins: ['eve'] } } })
   assert.deepEqual([eve(ofOne), eve(ofOne, { jid: 'tg:2' })], ['admin', 'overheard'])
 })
@@ -59,4 +59,5 @@ test('each role may do what the table says, and who is not heard nothing', () =>
   )
   assert.deepEqual([may({ type: 'overheard' }), may({ type: 'dropped' })], [0, 0])
   assert.ok(!mayDo({ type: 'heard', role: 'admin' }, 'new hard'))
+  for (const act of ['new', 'compact', 'new hard'] as const) assert.ok(!mayDo({ type: 'heard', role: 'member' }, act), act)
 })

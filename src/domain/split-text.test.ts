@@ -5,6 +5,8 @@ import { splitText } from './split-text.ts'
 test('a text that fits is left as it is', () => {
   assert.deepEqual(splitText(' a\n\nb ', 40), [' a\n\nb '])
   assert.deepEqual(splitText('', 40), [])
+  assert.deepEqual(splitText('x'.repeat(40), 40), ['x'.repeat(40)])
+  assert.equal(splitText('x'.repeat(41), 40).length, 2)
 })
 
 test('a text is parted between paragraphs, else lines, else sentences, else words', () => {
@@ -13,6 +15,12 @@ test('a text is parted between paragraphs, else lines, else sentences, else word
   assert.deepEqual(splitText(`${'a'.repeat(30)}\n${'b'.repeat(30)}`, 50), ['a'.repeat(30), 'b'.repeat(30)])
   assert.deepEqual(splitText(`${'a'.repeat(30)}. ${'b'.repeat(30)}`, 50), [`${'a'.repeat(30)}.`, 'b'.repeat(30)])
   assert.deepEqual(splitText('x'.repeat(90), 50), ['x'.repeat(41), 'x'.repeat(49)])
+})
+
+test('a seam counts where it leaves a piece at least half full, else the next kind of seam', () => {
+  const first = (filled: number) => splitText(`${'a'.repeat(filled)}. ${'b'.repeat(8)} ${'c'.repeat(40)}`, 49)[0]
+  assert.equal(first(20), `${'a'.repeat(20)}.`)
+  assert.equal(first(19), `${'a'.repeat(19)}. ${'b'.repeat(8)}`)
 })
 
 test('no character that people see as one is cut', () => {

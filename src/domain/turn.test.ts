@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type FailureClass, IllegalTransition, nextTurn, type Turn, type TurnEvent, type TurnId } from './turn.ts'
+import { type FailureClass, IllegalTransition, isObstacle, nextTurn, type Turn, type TurnEvent, type TurnId } from './turn.ts'
 
 const id = 7 as TurnId
 const limits = { maxRetries: 5 }
@@ -67,6 +67,7 @@ test('retries double their delay and end with one last word to the chat', () => 
 
 test('a lost session is tried afresh, also when a crash before lost it; a timeout gets one more try', () => {
   assert.equal(after(running({ failures: 1 }), fail('session-lost')), 'again at 1000: forget-session')
+  assert.equal(after(running({ failures: 4 }), fail('session-lost')), 'again at 1000: forget-session')
   assert.equal(after(running({ failures: 5 }), fail('session-lost')), 'failed: tell-chat give-up-messages')
   assert.equal(after(running({ failures: 1, told: true }), fail('timeout')), 'failed: tell-chat give-up-messages')
 })
@@ -74,17 +75,22 @@ test('a lost session is tried afresh, also when a crash before lost it; a timeou
 test('a usage limit is waited for, does not count as a failure, and is told only when the wait is long', () => {
   assert.equal(after(running({ failures: 5 }), fail('rate-limit', 30_000)), 'again at 30000:')
   assert.equal(after(running(), fail('rate-limit', 600_000)), 'again at 600000: tell-chat')
+  assert.equal(after(running(), fail('rate-limit', 61_000)), 'again at 61000:', 'a minute is not long')
+  assert.equal(after(running(), fail('rate-limit', 61_001)), 'again at 61001: tell-chat')
   const { turn } = nextTurn(running({ failures: 2 }), fail('rate-limit', 30_000), limits)
   assert.equal(turn.state === 'pending' && turn.failures, 2)
 })
 
 test('a limit that nobody knows the end of is asked about less and less often, and told when that takes long', () => {
-  const waits = (retryAt?: number) => [1, 2, 3, 5, 30].map((tries) => after(running({ tries }), fail('rate-limit', retryAt)))
+  const waits = (retryAt?: number) =>
+    [1, 2, 3, 5, 7, 8, 30].map((tries) => after(running({ tries }), fail('rate-limit', retryAt)))
   assert.deepEqual(waits(), [
     'again at 6000:',
     'again at 11000:',
     'again at 21000:',
     'again at 81000: tell-chat',
+    'again at 321000: tell-chat',
+    'again at 601000: tell-chat',
     'again at 601000: tell-chat',
   ])
   assert.deepEqual(
@@ -107,6 +113,40 @@ test('a turn whose host went away is tried again at once and given up after too 
 test('a shelved turn goes on later without having failed', () => {
   const { turn } = nextTurn(running({ tries: 2, failures: 1 }), { type: 'shelved', at: 3 }, limits)
   assert.deepEqual(turn, { state: 'pending', id, tries: 2, failures: 1, told: false, notBefore: 3 })
+})
+
+test('where nothing is tried again, a lost session is tried afresh once, and what breaks off is given up', () => {
+  const never = (failures: number, reason: FailureClass) =>
+    nextTurn(running({ failures }), fail(reason), { maxRetries: 0 }).turn.state
+  assert.deepEqual([never(0, 'session-lost'), never(1, 'session-lost'), never(0, 'crash')], ['pending', 'failed', 'failed'])
+})
+
+test('what waits for a person is looked at again after ten minutes, and a run of a task does not wait for one', () => {
+  const waiting = { state: 'pending', id, tries: 2, failures: 1, told: true, notBefore: 601_000, waitsFor: 'setup' }
+  const turn = running({ tries: 2, failures: 1 })
+  const step = nextTurn(turn, fail('setup'), limits)
+  assert.deepEqual(step, { turn: waiting, effects: [{ type: 'tell-chat', reason: 'setup' }, { type: 'park-chat' }] })
+  for (const reason of ['login', 'setup', 'billing'] as const)
+    assert.deepEqual(nextTurn(turn, fail(reason), { ...limits, parks: false }), {
+      turn: { state: 'failed', id, reason, endedAt: 1_000 },
+      effects: [{ type: 'tell-chat', reason }],
+    })
+})
+
+test('a chat is told why and until when its turn waits, and the turn remembers that it was told', () => {
+  const { turn, effects } = nextTurn(running(), fail('budget', 90_000), limits)
+  assert.deepEqual(turn, { state: 'pending', id, tries: 1, failures: 0, told: true, notBefore: 90_000 })
+  assert.deepEqual(effects, [{ type: 'tell-chat', reason: 'budget', retryAt: 90_000 }])
+  const silent = nextTurn(running(), fail('crash'), limits).turn
+  assert.deepEqual(silent, { state: 'pending', id, tries: 1, failures: 1, told: false, notBefore: 6_000 })
+})
+
+test('a turn whose messages were taken back before it began is stopped', () => {
+  assert.equal(after(pending, { type: 'stopped', at: 9 }), 'stopped:')
+})
+
+test('what a person must put right is told from what goes by itself', () => {
+  assert.deepEqual(['login', 'setup', 'billing', 'crash', 'budget', ''].map(isObstacle), [true, true, true, false, false, false])
 })
 
 test('an ended turn takes no event', () => {

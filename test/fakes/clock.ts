@@ -35,6 +35,12 @@ export class ManualClock implements Clock {
     this.#now = until
   }
 
+  /** Moves time on to the next alarm, if there is one. */
+  advanceToNext(): void {
+    const next = this.#next(Number.POSITIVE_INFINITY)
+    if (next) this.advance(Math.max(next.at - this.#now, 0))
+  }
+
   /** The first alarm up to a moment; of those at one moment, the one that was set first. */
   #next(until: Instant): Alarm | undefined {
     let first: Alarm | undefined

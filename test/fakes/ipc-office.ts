@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, renameSync, utimesSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import type { IpcResult } from '@nanoclaw/protocol'
 import { AuditBook } from '../../src/app/audit-book.ts'
@@ -64,7 +64,9 @@ export function office(t: TestContext, groups: readonly string[] = ['main', 'fam
   const rules = { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 5, installId: 'x' }
   const desk = new TurnDesk({ store, feed, now: clock.now }, rules)
   const speech = { store, feed, post, now: clock.now, assistantName: 'Andy' }
-  const questions = new QuestionDesk({ store, clock, speech, desk, deliver: () => {}, log })
+  let deliveries = 0
+  const deliver = () => void deliveries++
+  const questions = new QuestionDesk({ store, clock, speech, desk, deliver, log })
   const registry = new GroupRegistry(
     { store, now: clock.now, release: () => {}, changed: () => {} },
     { root, assistantName: 'Andy' },
@@ -74,7 +76,7 @@ export function office(t: TestContext, groups: readonly string[] = ['main', 'fam
   const audit = new AuditBook({ store, now: clock.now, redact: (text) => text })
   const ports = {
     ...{ redact: (text: string) => text.replaceAll('s3cret-value', '[redacted]'), audit: audit.note.bind(audit) },
-    ...{ store, speech, registry, tasks, questions, timeZone: 'UTC', log, now: clock.now, deliver: () => {} },
+    ...{ store, speech, registry, tasks, questions, timeZone: 'UTC', log, now: clock.now, deliver },
     files: new OutgoingFiles(root),
     refreshGroups: async () => void refreshes.push('refreshed'),
   }
@@ -89,14 +91,15 @@ export function office(t: TestContext, groups: readonly string[] = ['main', 'fam
   }
   for (const folder of groups) for (const box of ['messages', 'tasks', 'files']) boxOf(folder, box)
 
-  /** Writes a request as an agent does; the id is its name. */
+  /** Writes a request as an agent does; the id is its name, and `at` when it was written, in seconds. */
   const drop = (
     folder: string,
     request: unknown,
-    { id = randomUUID(), box = 'tasks' }: { id?: string; box?: string } = {},
+    { id = randomUUID(), box = 'tasks', at }: { id?: string; box?: string; at?: number } = {},
   ): string => {
     const file = path.join(boxOf(folder, box), `${id}.json`)
     writeFileSync(`${file}.tmp`, typeof request === 'string' ? request : JSON.stringify(request))
+    if (at !== undefined) utimesSync(`${file}.tmp`, at, at)
     renameSync(`${file}.tmp`, file)
     return id
   }
@@ -114,7 +117,8 @@ export function office(t: TestContext, groups: readonly string[] = ['main', 'fam
   }
   const outbox = () => store.outbox.due(Number.MAX_SAFE_INTEGER)
   return {
-    ...{ store, root, clock, feed, logged, posted, tasks, refreshes, watcher, ipcDesk, desk, questions, inbox },
+    ...{ store, root, clock, feed, logged, posted, tasks, ports, refreshes, watcher, ipcDesk, desk, questions, inbox },
+    deliveries: () => deliveries,
     boxOf,
     drop,
     attach,

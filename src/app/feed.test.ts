@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Feed, type FeedEvent } from './feed.ts'
+
+const activity = (detail: string): FeedEvent => ({ type: 'activity', kind: 'tool', detail })
+
+test('each watcher of a chat hears what happens there until it leaves, and nobody hears of another chat', () => {
+  const feed = new Feed()
+  const heard: string[] = []
+  const listen = (name: string, jid: string) =>
+    feed.subscribe(jid, (event) => heard.push(`${name} ${event.type === 'activity' ? event.detail : ''}`))
+  feed.publish('a', activity('1'))
+  const leave = [listen('first', 'a'), listen('second', 'a'), listen('other', 'b')]
+  feed.publish('a', activity('2'))
+  leave[0]?.()
+  feed.publish('a', activity('3'))
+  assert.deepEqual(heard, ['first 2', 'second 2', 'second 3'])
+  assert.equal(feed.watched, true)
+  for (const end of leave) end()
+  assert.equal(feed.watched, false)
+})
+
+test('who watches gets the events from the call on, in order, until it ends', async () => {
+  const feed = new Feed()
+  const end = new AbortController()
+  const events = feed.watch('a', end.signal)
+  feed.publish('a', activity('before the first read'))
+  const first = await events.next()
+  const second = events.next()
+  feed.publish('a', activity('while it waits'))
+  assert.deepEqual([first.value, (await second).value], [activity('before the first read'), activity('while it waits')])
+  const last = events.next()
+  end.abort()
+  assert.equal((await last).done, true)
+  assert.equal(feed.watched, false)
+})
+
+test('a watcher that stops reading is gone', async () => {
+  const feed = new Feed()
+  const events = feed.watch('a', new AbortController().signal)
+  feed.publish('a', activity('one'))
+  for await (const _ of events) break
+  assert.equal(feed.watched, false)
+})
