@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
+import type { RunnerInput } from '@nanoclaw/protocol'
 import { ManualClock } from '../test/fakes/clock.ts'
 import { FakeContainer } from '../test/fakes/container.ts'
+import { until } from '../test/fakes/patience.ts'
 import { type TestContext, temporaryFolder } from '../test/fakes/rooms.ts'
-import { ContainerRunner, type ContainerSettings, mountsOf } from './container-runner.ts'
+import { ContainerRunner, type ContainerRunnerPorts, type ContainerSettings, mountsOf } from './container-runner.ts'
+import type { ContainerConfig } from './domain/group.ts'
+import type { Outcome } from './gateway/model-exchange.ts'
+import type { ContainerSpec } from './runtimes/contract.ts'
 
 function settings(t: TestContext, changes: Partial<ContainerSettings> = {}): ContainerSettings {
   const root = temporaryFolder(t)
@@ -28,12 +33,18 @@ function settings(t: TestContext, changes: Partial<ContainerSettings> = {}): Con
 
 type Who = { folder: string; isMain?: boolean; lane?: 'chat' | 'isolated' }
 
-/** `target < source, mode`, below the root. */
+/** `target < source`, which is below the root where that is so, with `(rw)` where it may be written. */
 function mounts(given: ContainerSettings, { folder, isMain = false, lane = 'chat' }: Who) {
   const group = { folder, name: folder, isMain, config: {} }
   return mountsOf({ settings: given, group, lane, runId: 'r1' }).map(
-    ({ source, target, readonly }) => `${target} < ${path.relative(given.root, source)}${readonly ? '' : ' (rw)'}`,
+    ({ source, target, readonly }) => `${target} < ${below(given.root, source)}${readonly ? '' : ' (rw)'}`,
   )
+}
+
+/** What is not below the root stays as it is. */
+function below(root: string, source: string): string {
+  const relative = path.relative(root, source)
+  return relative.startsWith('..') ? source : relative
 }
 
 test('a group has its own folders and nothing else, and writes only where the host never does', (t) => {
@@ -57,7 +68,7 @@ test('main reads what is listed of the project and all groups without their logs
   const given = settings(t)
   const own = mounts(given, { folder: 'family' }).length - 1
   assert.deepEqual(mounts(given, { folder: 'main', isMain: true }).slice(own).sort(), [
-    '/workspace/project/.env < ../../dev/null',
+    '/workspace/project/.env < /dev/null',
     '/workspace/project/groups < groups',
     '/workspace/project/groups/family/logs < data/nothing',
     '/workspace/project/groups/global < groups/global (rw)',
@@ -72,24 +83,275 @@ test('a task beside the chats has sessions of its own, and the login is mounted 
   assert.ok(isolated.includes('/workspace/env-dir < data/env'))
 })
 
-test('a connection that is open when its container ends is in the log of the run', async (t) => {
-  const container = new FakeContainer()
-  const given = settings(t, { user: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 } })
+/** A runner whose containers are played by the test; starts one for the group family. */
+function office(t: TestContext, ports: Partial<ContainerRunnerPorts> = {}, changes: Partial<ContainerSettings> = {}) {
+  const user = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
+  const given = settings(t, { user, ...changes })
   mkdirSync(path.join(given.root, 'data'))
-  const left = { host: 'a.example', port: 443, address: '93.184.216.34', up: 1, down: 2, refused: false, why: null }
+  const container = new FakeContainer()
+  const started: ContainerSpec[] = []
+  const audited: Parameters<ContainerRunnerPorts['audit']>[0][] = []
+  const logged: string[] = []
+  const note = (text: string) => void logged.push(text)
+  const clock = new ManualClock()
   const runner = new ContainerRunner(given, {
-    runtime: { run: async () => container },
-    openGateway: async ({ onEgress }) => ({ close: async () => onEgress(left) }),
-    ...{ loginFile: async () => ({ placeholder: '', real: '' }), writeSnapshots() {}, judgeMounts: async () => [] },
-    ...{ mountRulesStamp: () => '', audit() {}, isFull: () => false, redact: (text: string) => text, clock: new ManualClock() },
-    log: { info() {}, debug() {}, warn() {} },
+    runtime: {
+      run: async (spec) => {
+        started.push(spec)
+        return container
+      },
+    },
+    openGateway: async () => ({ close: async () => {} }),
+    ...{ loginFile: async () => ({ placeholder: 'PLACEHOLDER=1', real: 'REAL=1' }), writeSnapshots() {} },
+    ...{ judgeMounts: async () => [], mountRulesStamp: () => '', isFull: () => false, redact: (text: string) => text, clock },
+    ...{ audit: (entry) => void audited.push(entry), log: { info: note, debug() {}, warn: note } },
+    ...ports,
   })
-  const group = { folder: 'family', name: 'Family', isMain: false, config: {} }
-  const listener = { onSession() {}, onActivity() {} }
-  const run = await runner.start({ group, lane: 'chat', chatJid: 'x', sessionId: undefined, assistantName: 'Andy', listener })
+  const start = (config: ContainerConfig = {}, signal?: AbortSignal) =>
+    runner.start(
+      {
+        group: { folder: 'family', name: 'Family', isMain: false, config },
+        ...{ lane: 'chat', chatJid: 'x', sessionId: undefined, assistantName: 'Andy' },
+        listener: { onSession() {}, onActivity() {} },
+      },
+      signal,
+    )
+  const logs = path.join(given.root, 'groups', 'family', 'logs')
+  const logText = () => readFileSync(path.join(logs, readdirSync(logs)[0] ?? ''), 'utf8')
+  return { given, container, started, audited, logged, clock, start, logs, logText }
+}
+
+test('a connection that is open when its container ends is in the log of the run', async (t) => {
+  const left = { host: 'a.example', port: 443, address: '93.184.216.34', up: 1, down: 2, refused: false, why: null }
+  const { container, start, logText } = office(t, {
+    openGateway: async ({ onEgress }) => ({ close: async () => onEgress(left) }),
+  })
+  const run = await start()
   container.exit()
   await run.ended
-  const logs = path.join(given.root, 'groups', 'family', 'logs')
-  const text = readFileSync(path.join(logs, readdirSync(logs)[0] ?? ''), 'utf8')
-  assert.match(text, /^\[egress\] a\.example:443 \(93\.184\.216\.34\), 1 bytes up, 2 down\n=== ended/m)
+  assert.match(logText(), /^\[egress\] a\.example:443 \(93\.184\.216\.34\), 1 bytes up, 2 down\n=== ended/m)
+})
+
+test('a connection that was refused is in the log of the run and in the audit, with the reason', async (t) => {
+  const refused = { host: 'b.example', port: 80, address: null, up: 0, down: 0, refused: true, why: 'not allowed' }
+  const { start, container, logText, audited } = office(t, {
+    openGateway: async ({ onEgress }) => ({ close: async () => onEgress(refused) }),
+  })
+  const run = await start()
+  container.exit()
+  await run.ended
+  assert.match(logText(), /^\[egress\] b\.example:80, not reached: not allowed$/m)
+  assert.deepEqual(audited, [
+    { by: 'agent', folder: 'family', act: 'egress', subject: 'b.example:80', outcome: 'refused', detail: 'not allowed' },
+  ])
+})
+
+const ALLOWED = {
+  type: 'allowed',
+  source: '/home/ann/app',
+  target: '/workspace/extra/app',
+  readonly: true,
+  identity: { ino: '7' },
+} as const
+
+test('a container is outdated when the rules of mounts changed since it was started, if its group wants any', async (t) => {
+  let stamp = 'first'
+  const rules = { mountRulesStamp: () => stamp }
+  const wants = await office(t, { ...rules, judgeMounts: async () => [ALLOWED] }).start()
+  const wantsNone = await office(t, rules).start()
+  assert.deepEqual([wants.outdated, wantsNone.outdated], [false, false])
+  stamp = 'second'
+  assert.deepEqual([wants.outdated, wantsNone.outdated], [true, false])
+})
+
+test('rules of mounts that change while folders are judged make the container outdated from its start', async (t) => {
+  let stamp = 'first'
+  const judgeMounts = async () => {
+    stamp = 'second'
+    return [ALLOWED]
+  }
+  const run = await office(t, { mountRulesStamp: () => stamp, judgeMounts }).start()
+  assert.equal(run.outdated, true)
+})
+
+test('folders that are allowed are mounted and told to the runner; those that are refused are told to all', async (t) => {
+  const why = 'it is not in the allowlist'
+  const { start, started, audited, logged, container } = office(t, {
+    judgeMounts: async () => [ALLOWED, { type: 'refused', hostPath: '/etc', why }],
+  })
+  await start()
+  const { type: _, identity, ...mount } = ALLOWED
+  assert.deepEqual(
+    started[0]?.mounts.slice(-1).map(({ source, target, readonly }) => ({ source, target, readonly })),
+    [mount],
+  )
+  const input = (await container.next()) as unknown as RunnerInput
+  assert.deepEqual(input.mounts, [{ target: mount.target, ...identity }])
+  assert.match(input.notice ?? '', /\/etc/)
+  assert.deepEqual(audited, [
+    {
+      by: 'host',
+      folder: 'family',
+      act: 'mount',
+      subject: mount.source,
+      outcome: 'done',
+      detail: `as ${mount.target}, read-only`,
+    },
+    { by: 'host', folder: 'family', act: 'mount', subject: '/etc', outcome: 'refused', detail: why },
+  ])
+  assert.ok(logged.includes(`Group family: /etc is not mounted: ${why}`))
+})
+
+test('a container that is not what was promised is in the audit', async (t) => {
+  const { start, audited, container, started } = office(t)
+  await start()
+  container.result({ status: 'error', errorClass: 'setup', error: 'another folder' })
+  await until(() => audited.length > 0, 'it is noted')
+  const subject = started[0]?.name
+  assert.deepEqual(audited, [
+    { by: 'host', folder: 'family', act: 'mount', subject, outcome: 'refused', detail: 'another folder' },
+  ])
+})
+
+test('a run has the placeholder of the login alone for itself, and what it had is gone with it', async (t) => {
+  const { start, given, container, started } = office(t)
+  const run = await start()
+  const [source = ''] = (started[0]?.mounts ?? [])
+    .filter(({ target }) => target === '/workspace/env-dir')
+    .map((mount) => mount.source)
+  const file = path.join(source, 'env')
+  assert.deepEqual([readFileSync(file, 'utf8'), statSync(file).mode & 0o777], ['PLACEHOLDER=1', 0o600])
+  assert.equal(readFileSync(path.join(given.root, 'data', 'env', 'env'), 'utf8'), 'REAL=1')
+  assert.equal(readdirSync(given.runs).length, 1)
+  container.exit()
+  await run.ended
+  assert.deepEqual(readdirSync(given.runs), [])
+})
+
+test('a start that fails says so in the log of the run, closes its gateway and leaves nothing', async (t) => {
+  const closing = Promise.withResolvers<void>()
+  const close = t.mock.fn(() => closing.promise)
+  const { start, given, logText } = office(t, {
+    runtime: { run: () => Promise.reject(new Error('there is no engine')) },
+    openGateway: async () => ({ close }),
+  })
+  let over = false
+  const started = start().finally(() => (over = true))
+  started.catch(() => {})
+  await until(() => close.mock.callCount() === 1, 'the gateway is closed')
+  for (let n = 0; n < 20; n++) await new Promise(setImmediate)
+  assert.equal(over, false, 'it is not over before that')
+  closing.resolve()
+  await assert.rejects(started, /there is no engine/)
+  assert.deepEqual(readdirSync(given.runs), [])
+  assert.match(logText(), /^=== ended: did not start: there is no engine ===$/m)
+})
+
+test('a run folder that cannot be removed is a line of the log, and no more', async (t) => {
+  const { start, container, logged } = office(t, {
+    openGateway: async () => ({ close: () => Promise.reject(new Error('it is busy')) }),
+  })
+  const run = await start()
+  container.exit()
+  await run.ended
+  assert.match(logged.join('\n'), /^The run folder .* was not removed: it is busy$/m)
+})
+
+test('a group whose folder is full gets no log of its run', async (t) => {
+  const { start, logs } = office(t, { isFull: (folder) => folder === 'family' })
+  await start()
+  assert.deepEqual(readdirSync(logs), [])
+})
+
+test('two runs of the same moment have names of their own', async (t) => {
+  const { start, started, clock } = office(t)
+  await start()
+  await start()
+  clock.advance(5)
+  await start()
+  const at = clock.now() - 5
+  assert.deepEqual(
+    started.map(({ name }) => name),
+    [at, at + 1, at + 5].map((time) => `nanoclaw-family-${time}`),
+  )
+})
+
+test('a container has the limits of its group, or those that are usual', async (t) => {
+  const { start, started } = office(t)
+  await start()
+  await start({ limits: { memoryMb: 512, pids: 64 } })
+  assert.deepEqual(
+    started.map(({ limits }) => limits),
+    [
+      { memoryBytes: 2 ** 31, swapBytes: 0, cpus: 2, pids: 512 },
+      { memoryBytes: 2 ** 29, swapBytes: 0, cpus: 2, pids: 64 },
+    ],
+  )
+})
+
+test('the network of a container is none but for a group that is given one, and is told to programs only where there is a gateway', async (t) => {
+  const wishes: Parameters<ContainerRunnerPorts['openGateway']>[0][] = []
+  const ports: Partial<ContainerRunnerPorts> = {
+    openGateway: async (wish) => {
+      wishes.push(wish)
+      return { close: async () => {} }
+    },
+  }
+  const { start, started } = office(t, ports)
+  const egress = { policy: 'allowlist' as const, allow: ['a.example'] }
+  for (const config of [{}, { network: 'bridge' as const }, { network: 'none' as const }, { egress }]) await start(config)
+  assert.deepEqual(
+    started.map(({ network, env }) => [network, env.HTTPS_PROXY ?? '']),
+    [
+      ['none', 'http://127.0.0.1:4180'],
+      ['bridge', ''],
+      ['none', 'http://127.0.0.1:4180'],
+      ['none', 'http://127.0.0.1:4180'],
+    ],
+  )
+  const bandwidth = { burst: 256 * 2 ** 20, perSecond: 16 * 2 ** 20 }
+  assert.deepEqual(
+    wishes.map(({ egress }) => egress),
+    [
+      { policy: 'open', allow: [], bandwidth },
+      { policy: 'off', allow: [], bandwidth },
+      { policy: 'off', allow: [], bandwidth },
+      { ...egress, bandwidth },
+    ],
+  )
+  const mounted = office(t, ports, { credentials: 'mount' })
+  await mounted.start({ network: 'bridge' })
+  assert.equal(wishes.length, 4, 'who has login and network needs no gateway')
+  await mounted.start()
+  assert.equal(wishes.length, 5)
+})
+
+test('what the gateway heard last from the model is why a turn failed', async (t) => {
+  let tell: Parameters<ContainerRunnerPorts['openGateway']>[0]['onRequest'] = () => {}
+  const { start, container } = office(t, {
+    openGateway: async ({ onRequest }) => {
+      tell = onRequest
+      return { close: async () => {} }
+    },
+  })
+  const run = await start()
+  const uuid = '11111111-1111-4111-8111-111111111111'
+  run.push({ uuid, prompt: 'hi', chatJid: 'x', earlier: [], siblings: [], timeoutMs: 60_000 })
+  tell({ outcome: { type: 'answered', status: 429, retryAt: 7_000 } as Outcome })
+  container.result({ status: 'error', errorClass: 'rate-limit', error: 'slow down', consumed: [uuid] })
+  const { outcome } = await run.settled()
+  assert.deepEqual(outcome, { type: 'failed', reason: 'rate-limit', detail: 'slow down', retryAt: 7_000 })
+})
+
+test('a user that the image does not know is given the name of its own', async (t) => {
+  const passwd = async (uid: number) => {
+    const { start, started, given } = office(t, {}, { user: { uid, gid: 100 } })
+    await start()
+    const mounted = started[0]?.mounts.some(({ target }) => target === '/etc/passwd')
+    const [run = ''] = readdirSync(given.runs)
+    const file = path.join(given.runs, run, 'passwd')
+    return [mounted, existsSync(file) ? readFileSync(file, 'utf8') : undefined]
+  }
+  assert.deepEqual(await passwd(1007), [true, 'node:x:1007:100::/home/node:/bin/bash\n'])
+  assert.deepEqual(await passwd(1000), [false, undefined])
 })

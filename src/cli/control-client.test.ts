@@ -6,6 +6,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { FakeControlHost } from '../../test/fakes/control-host.ts'
+import { until } from '../../test/fakes/patience.ts'
 import { ControlClient } from './control-client.ts'
 
 const never = new AbortController().signal
@@ -87,7 +88,7 @@ test('a stream that is left is closed on the side of the host too', async (t) =>
   assert.equal(host.watchers, 1)
   host.answer(null)
   for await (const event of events) if (event) break
-  while (host.watchers > 0) await new Promise((resolve) => setImmediate(resolve))
+  await until(() => host.watchers === 0, 'nobody watches any more')
 })
 
 test('an outcome ends with the answer', async (t) => {

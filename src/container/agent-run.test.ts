@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { type HostFrame, type IpcResult, MAX_FRAME_BYTES } from '@nanoclaw/protocol'
 import { ManualClock } from '../../test/fakes/clock.ts'
 import { FakeContainer } from '../../test/fakes/container.ts'
+import { until } from '../../test/fakes/patience.ts'
 import { AgentRun, type ModelLimit, type TurnOutcome, type TurnRequest } from './agent-run.ts'
 import { RunLog } from './run-log.ts'
 
@@ -28,9 +29,20 @@ function start(t: { after(fn: () => void): void }, limit?: ModelLimit) {
     await new Promise(setImmediate)
     log.line('egress', 'a.example:443, 1 bytes up, 2 down')
   }
-  const run = new AgentRun({ name: 'nanoclaw-main-1', container, clock, log, listener, limit: () => limit, cleanUp })
+  const wrong: string[] = []
+  const onWrongSetup = (why: string) => void wrong.push(why)
+  const run = new AgentRun({
+    name: 'nanoclaw-main-1',
+    container,
+    clock,
+    log,
+    listener,
+    limit: () => limit,
+    onWrongSetup,
+    cleanUp,
+  })
   const logText = () => readFileSync(path.join(folder, readdirSync(folder)[0] ?? ''), 'utf8')
-  return { run, container, clock, heard, logText }
+  return { run, container, clock, heard, wrong, logText }
 }
 
 /** One turn and its outcome. */
@@ -252,13 +264,14 @@ test('a crash is told with the last words of stderr, and memory and engine as wh
 })
 
 test('what is wrong with the container is told also when its program finds it before a turn comes', async (t) => {
-  const { run, container } = start(t)
-  const wrong = { status: 'error', errorClass: 'setup', error: '/workspace/extra/app is another' } as const
-  container.result(wrong)
-  await new Promise(setImmediate)
+  const { run, container, wrong } = start(t)
+  for (const error of ['/workspace/extra/app is another', 'and once more'])
+    container.result({ status: 'error', errorClass: 'setup', error })
+  await until(() => wrong.length > 0, 'the host knows')
   const outcome = ask(run, request)
   container.exit({ code: 1 })
   assert.deepEqual(await outcome, { type: 'failed', reason: 'setup', detail: '/workspace/extra/app is another' })
+  assert.deepEqual(wrong, ['/workspace/extra/app is another'])
 })
 
 test('an API error ends the run: the next turn gets a fresh container', async (t) => {
@@ -332,13 +345,17 @@ test('a kill that the engine does not carry out is tried again until the contain
   const silent = t.mock.method(container, 'kill', () => Promise.reject(new Error('the engine does not answer')))
   const outcome = ask(run, request)
   clock.advance(60_000 + 5_000)
-  for (let n = 2; n < 4; n++) {
-    await new Promise(setImmediate)
-    clock.advance(30_000)
+  const calls = () => silent.mock.callCount()
+  // Besides the next kill nothing waits for its time.
+  const waitsToKill = (n: number) => until(() => calls() === n && clock.waiting === 1, `${n} kills failed`)
+  for (let n = 1; n < 4; n++) {
+    await waitsToKill(n)
+    clock.advance(29_999)
+    assert.equal(calls(), n)
+    clock.advance(1)
   }
-  assert.equal(silent.mock.callCount(), 3)
+  await waitsToKill(4)
   silent.mock.mockImplementation(kill)
-  await new Promise(setImmediate)
   clock.advance(30_000)
   assert.deepEqual([(await outcome).type, clock.waiting], ['failed', 0])
 })

@@ -6,7 +6,9 @@ import { storeWith } from '../../test/fakes/rooms.ts'
 import { Feed } from '../app/feed.ts'
 import { GroupRegistry } from '../app/groups.ts'
 import { TurnDesk } from '../app/turn-desk.ts'
-import { makeQueue } from './agents.ts'
+import { loadConfig } from '../config.ts'
+import { makeBudgets, makeQueue } from './agents.ts'
+import type { Base } from './base.ts'
 
 test('no agent starts for a group whose limits cannot be read, and its chat is told which', async (t) => {
   const { store, folder: root } = storeWith(t, ['main'])
@@ -41,4 +43,32 @@ test('no agent starts for a group whose limits cannot be read, and its chat is t
   await decided.promise
   assert.match(store.outbox.due(0)[0]?.text ?? '', /^I cannot start: .*egress/)
   assert.deepEqual(starts, [])
+})
+
+test('a budget is said not to count where the agents have the login itself, and only there', (t) => {
+  const { store, folder: root } = storeWith(t, ['main'])
+  const warnings = (env: Record<string, string>) => {
+    const said: string[] = []
+    const log = { debug() {}, info() {}, warn: (text: string) => said.push(text), error() {} }
+    makeBudgets({ config: loadConfig({ NANOCLAW_HOME: root, ...env }, root), store, log } as unknown as Base)
+    return said
+  }
+  const mount = { CREDENTIALS: 'mount' }
+  for (const name of ['BUDGET_DAY_USD', 'BUDGET_MONTH_USD', 'BUDGET_DAY_TOKENS', 'BUDGET_MONTH_TOKENS']) {
+    assert.deepEqual(warnings({ ...mount, [name]: '5' }).length, 1, name)
+    assert.match(warnings({ ...mount, [name]: '0' })[0] ?? '', /^With CREDENTIALS=mount .* is in no budget$/)
+    assert.deepEqual(warnings({ [name]: '5' }), [], name)
+  }
+  assert.deepEqual(warnings(mount), [])
+})
+
+test('a turn that waits for a budget is tried again when the host starts, which may have another', (t) => {
+  const { store, folder: root } = storeWith(t, ['main'])
+  const id = store.turns.add({ folder: 'main', jid: 'local:main', at: 0 })
+  const later = Date.now() + 3_600_000
+  store.turns.save({ state: 'pending', id, tries: 1, failures: 0, told: true, notBefore: later })
+  store.turns.noteError(id, 'budget: used up')
+  makeBudgets({ config: loadConfig({ NANOCLAW_HOME: root }, root), store } as unknown as Base)
+  const turn = store.turns.find(id)?.turn
+  assert.ok(turn?.state === 'pending' && turn.notBefore <= Date.now())
 })

@@ -1,45 +1,56 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { until } from '../../test/fakes/patience.ts'
 import { temporaryFolder } from '../../test/fakes/rooms.ts'
-import { Backups, isDue, type Save } from './backups.ts'
+import { loadConfig } from '../config.ts'
+import { Backups, isDue, type Save, saveInProcess } from './backups.ts'
 
 const HOUR = 60 * 60_000
 const NOON = Date.parse('2026-05-01T12:00:00Z')
 
 /** Daily backups with a clock that is set by hand. */
-function daily(t: TestContext, { keep = 2, save = write }: { keep?: number; save?: Save } = {}) {
+function daily(t: TestContext, { keep = 2, save = write, passphrase }: { keep?: number; save?: Save; passphrase?: string } = {}) {
   const folder = path.join(temporaryFolder(t), 'backups')
   const facts = new Map<string, string>()
   const clock = { now: NOON }
   const logged: string[] = []
   const log = { info: (text: string) => logged.push(text), error: (text: string) => logged.push(text) }
-  const config = { backup: { folder, keep, passphrase: undefined } }
+  const config = { backup: { folder, keep, passphrase } }
+  const saves: Promise<void>[] = []
+  const kept: Save = (file, signal) => {
+    const saved = save(file, signal)
+    saves.push(saved)
+    return saved
+  }
   const make = () =>
     new Backups({
-      ...{ config, log, save, now: () => clock.now },
+      ...{ config, log, save: kept, now: () => clock.now },
       facts: { get: (key) => facts.get(key), set: (key, value) => void facts.set(key, value) },
     })
   /** A host looks at this moment; what it begins is over when this resolves. */
   const lookAt = async (now: number, backups = make()) => {
     clock.now = now
     backups.look()
-    await new Promise((resolve) => setImmediate(resolve))
+    await Promise.allSettled(saves)
+    await new Promise((resolve) => setImmediate(resolve)) // what follows a save waits for nothing
     return backups
   }
-  return { folder, make, lookAt, logged, facts }
+  return { folder, make, lookAt, logged, facts, clock }
 }
 
 const write: Save = async (file) => writeFileSync(file, 'saved')
 
 test('a backup is due once a day, and an hour after one that failed', () => {
   const failing = { since: NOON, why: 'full' }
+  const done = { doneAt: NOON, triedAt: NOON, failing: null }
   assert.equal(isDue(undefined, NOON), true)
-  assert.equal(isDue({ doneAt: NOON, triedAt: NOON, failing: null }, NOON + 23 * HOUR), false)
-  assert.equal(isDue({ doneAt: NOON, triedAt: NOON, failing: null }, NOON + 24 * HOUR), true)
-  assert.equal(isDue({ doneAt: NOON, triedAt: NOON + 24 * HOUR, failing }, NOON + 24.5 * HOUR), false)
-  assert.equal(isDue({ doneAt: NOON, triedAt: NOON + 24 * HOUR, failing }, NOON + 25 * HOUR), true)
+  assert.deepEqual([isDue(done, NOON + 24 * HOUR - 1), isDue(done, NOON + 24 * HOUR)], [false, true])
+  const failed = { doneAt: NOON, triedAt: NOON + 24 * HOUR, failing }
+  assert.deepEqual([isDue(failed, NOON + 25 * HOUR - 1), isDue(failed, NOON + 25 * HOUR)], [false, true])
+  assert.equal(isDue({ ...failed, doneAt: null }, NOON + 25 * HOUR), true)
 })
 
 test('the newest backups are kept, and nothing that is called otherwise is removed', async (t) => {
@@ -52,6 +63,64 @@ test('the newest backups are kept, and nothing that is called otherwise is remov
     'nanoclaw-20260504-120000.tar.gz',
     'nanoclaw-of-mine.tar.gz',
   ])
+})
+
+test('what a backup leaves that was killed goes a day later, with the next one that is made; a younger one is left alone', async (t) => {
+  const root = temporaryFolder(t)
+  mkdirSync(path.join(root, 'groups', 'main'), { recursive: true })
+  writeFileSync(path.join(root, 'groups', 'main', 'film.mp4'), randomBytes(32 * 1024 * 1024))
+  const { folder, lookAt } = daily(t)
+  mkdirSync(folder)
+  const unfinished = () => readdirSync(folder).filter((name) => name.startsWith('.'))
+  const config = loadConfig({ NANOCLAW_HOME: root }, root)
+  const killed = async (age: number) => {
+    const before = unfinished()
+    const kill = new AbortController()
+    const saving = saveInProcess(config)(path.join(folder, 'killed.tar.gz'), kill.signal)
+    const begun = () => unfinished().filter((name) => !before.includes(name))
+    await until(() => begun().some((name) => readdirSync(path.join(folder, name)).length > 0), 'a backup is being written')
+    kill.abort()
+    await assert.rejects(saving)
+    const [left = ''] = begun()
+    const changedAt = (NOON - age) / 1_000
+    utimesSync(path.join(folder, left), changedAt, changedAt)
+    return left
+  }
+  const [day, older] = [await killed(24 * HOUR), await killed(24 * HOUR + 1)]
+  mkdirSync(path.join(folder, '.nanoclaw'))
+  utimesSync(path.join(folder, '.nanoclaw'), 0, 0)
+  assert.deepEqual(unfinished(), ['.nanoclaw', day, older].sort())
+  await lookAt(NOON)
+  assert.deepEqual(unfinished(), ['.nanoclaw', day].sort())
+})
+
+test('a backup is made in a process of its own, encrypted where there is a passphrase; what that says is why it failed', async (t) => {
+  const folder = temporaryFolder(t)
+  const root = path.join(folder, 'root')
+  const out = path.join(folder, 'backups')
+  mkdirSync(root)
+  const { signal } = new AbortController()
+  const plain = path.join(out, 'plain.tar.gz')
+  const config = loadConfig({ NANOCLAW_HOME: root }, folder)
+  await saveInProcess(config)(plain, signal)
+  assert.equal(readFileSync(plain).readUInt16BE(0), 0x1f8b, 'it is zipped, and no more')
+  await assert.rejects(saveInProcess(config)(plain, signal), {
+    message: `${plain} is there already, and is not replaced. Choose another name.`,
+  })
+
+  writeFileSync(path.join(root, '.env'), 'BACKUP_PASSPHRASE=correct horse\n')
+  const sealed = path.join(out, 'sealed.tar.gz.enc')
+  await saveInProcess(loadConfig({ NANOCLAW_HOME: root }, folder))(sealed, signal)
+  assert.notEqual(readFileSync(sealed).readUInt16BE(0), 0x1f8b)
+})
+
+test('an encrypted backup is called so', async (t) => {
+  const { folder, lookAt } = daily(t, { passphrase: 'correct horse' })
+  await lookAt(NOON)
+  const later = await lookAt(NOON + 24 * HOUR)
+  await lookAt(NOON + 48 * HOUR)
+  assert.deepEqual(readdirSync(folder).sort(), ['nanoclaw-20260502-120000.tar.gz.enc', 'nanoclaw-20260503-120000.tar.gz.enc'])
+  assert.equal(later.lastDone(), NOON + 24 * HOUR)
 })
 
 test('what fails is a trouble since its first time, across restarts, until one succeeds; old ones stay', async (t) => {
@@ -81,13 +150,17 @@ test('one at a time is made; a host that stops breaks it off, and that is no fai
     begun++
     return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
   }
-  const { make, lookAt } = daily(t, { save })
-  const backups = await lookAt(NOON)
-  await lookAt(NOON + 48 * HOUR, backups)
+  const { make, lookAt, clock } = daily(t, { save })
+  const backups = make()
+  backups.look()
+  clock.now = NOON + 48 * HOUR
+  backups.look()
   assert.equal(begun, 1)
   await backups.stop()
-  assert.deepEqual(make().troubles(), [])
-  await lookAt(NOON + 48 * HOUR)
+  await lookAt(NOON + 48 * HOUR, backups)
+  assert.equal(begun, 1, 'it stopped')
+  assert.deepEqual([make().troubles(), make().lastDone()], [[], undefined])
+  make().look()
   assert.equal(begun, 2)
 })
 

@@ -1,16 +1,19 @@
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
-import http, { type RequestListener } from 'node:http'
+import http, { type RequestListener, type ServerResponse } from 'node:http'
 import os from 'node:os'
 import path from 'node:path'
+import type { Duplex } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import { apiToSpeak, EngineClient } from './engine-client.ts'
 import { connectionError } from './engine-error.ts'
 
-async function engine(t: TestContext, listener: RequestListener): Promise<EngineClient> {
+async function engine(t: TestContext, listener: RequestListener, onUpgrade?: (socket: Duplex) => void): Promise<EngineClient> {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'nanoclaw-engine-'))
   const socketPath = path.join(folder, 'engine.sock')
   const server = http.createServer(listener)
+  if (onUpgrade) server.on('upgrade', (_request, socket) => onUpgrade(socket))
   await new Promise<void>((resolve) => server.listen(socketPath, resolve))
   t.after(() => {
     server.closeAllConnections()
@@ -26,7 +29,14 @@ test('an engine is spoken to in a version that it knows', () => {
   assert.equal(apiToSpeak({ newest: '1.100', oldest: '1.60' }), '1.60')
 })
 
+test('an engine that speaks just what we were written for, or the oldest that we can use, is spoken to in that', () => {
+  assert.equal(apiToSpeak({ newest: '1.44', oldest: '1.44' }), '1.44')
+  assert.equal(apiToSpeak({ newest: '1.45', oldest: '1.45' }), '1.45')
+  assert.equal(apiToSpeak({ newest: '1.40', oldest: '1.12' }), '1.40')
+})
+
 test('an engine that cannot do what we need is refused', () => {
+  assert.throws(() => apiToSpeak({ newest: '1.39', oldest: '1.12' }), { code: 'engine.too-old' })
   assert.throws(() => apiToSpeak({ newest: '1.9', oldest: '1.9' }), { code: 'engine.too-old', message: /Docker 20\.10/ })
 })
 
@@ -61,6 +71,38 @@ test('a refused upgrade gives the reason of the engine', async (t) => {
   const { signal } = new AbortController()
   const upgrade = client.upgrade({ method: 'POST', path: '/x', query: {}, signal, what: 'attach to a container' })
   await assert.rejects(upgrade, { code: 'engine.refused', message: /attach to a container.*container is paused/ })
+})
+
+test('what an engine sends with its consent to an upgrade is the beginning of the connection', async (t) => {
+  const client = await engine(
+    t,
+    () => {},
+    (socket) => {
+      socket.end('HTTP/1.1 101 UPGRADED\r\nconnection: Upgrade\r\nupgrade: tcp\r\n\r\nfirst bytes')
+    },
+  )
+  const { signal } = new AbortController()
+  const socket = await client.upgrade({ method: 'POST', path: '/x', query: {}, signal, what: 'attach to a container' })
+  assert.equal(await text(socket), 'first bytes')
+})
+
+test('an engine that is silent for too long does not answer, but an answer that has begun may take its time', async (t) => {
+  const opened = Promise.withResolvers<ServerResponse>()
+  const client = await engine(t, (request, response) => {
+    if (!request.url?.includes('events')) return // silent
+    response.writeHead(200).flushHeaders()
+    opened.resolve(response)
+  })
+  const impatient = new EngineClient({ socketPath: client.socketPath, engine: client.engine, silenceMs: 50 })
+  const { signal } = new AbortController()
+  const events = await impatient.open({ method: 'GET', path: '/events', query: {}, signal, what: 'tell its events' })
+  for (let n = 0; n < 2; n++)
+    await assert.rejects(impatient.send({ method: 'GET', path: '/x' }), {
+      code: 'engine.unreachable',
+      message: /it does not answer/,
+    })
+  ;(await opened.promise).end('an event')
+  assert.equal(await text(events), 'an event')
 })
 
 test('a socket that may not be opened points to the group of Docker, also when it was joined just now', () => {

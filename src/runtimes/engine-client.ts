@@ -35,10 +35,12 @@ const SILENCE_MS = 60_000
 export class EngineClient {
   readonly socketPath: string
   readonly engine: Engine
+  readonly #silenceMs: number | undefined
 
-  constructor({ socketPath, engine }: { socketPath: string; engine: Engine }) {
+  constructor({ socketPath, engine, silenceMs }: { socketPath: string; engine: Engine; silenceMs?: number }) {
     this.socketPath = socketPath
     this.engine = engine
+    this.#silenceMs = silenceMs
   }
 
   /** Asks what listens on a socket. Rejects with an `AppError` when that cannot be used. */
@@ -49,8 +51,7 @@ export class EngineClient {
 
   /** Rejects only when there is no answer; a refusal is one. */
   async send({ method, path, query, body, signal }: EngineRequest): Promise<Answer> {
-    const { socketPath } = this
-    return answerOf(await exchange({ socketPath, method, target: this.#target(path, query), body, signal }), socketPath)
+    return answerOf(await this.#exchange({ method, target: this.#target(path, query), body, signal }), this.socketPath)
   }
 
   /** For answers that take their time: resolves when one begins, which is when the engine has understood the request. */
@@ -67,11 +68,14 @@ export class EngineClient {
   }
 
   async #open({ path, query, status, what, ...request }: LongRequest & Expected): Promise<IncomingMessage> {
-    const { socketPath } = this
-    const response = await exchange({ socketPath, target: this.#target(path, query), ...request })
-    if (response.statusCode !== status) throw refused({ answer: await answerOf(response, socketPath), what })
+    const response = await this.#exchange({ target: this.#target(path, query), ...request })
+    if (response.statusCode !== status) throw refused({ answer: await answerOf(response, this.socketPath), what })
     response.socket.setTimeout(0)
     return response
+  }
+
+  #exchange(request: Omit<Exchange, 'socketPath' | 'silenceMs'>): Promise<IncomingMessage> {
+    return exchange({ ...request, socketPath: this.socketPath, silenceMs: this.#silenceMs })
   }
 
   #target(path: string, query: Record<string, string> = {}): string {
@@ -85,10 +89,19 @@ type Exchange = Pick<EngineRequest, 'method' | 'body' | 'signal'> & {
   socketPath: string
   target: string
   headers?: Record<string, string>
+  silenceMs?: number | undefined
 }
 
 /** One request. Resolves with the head of the answer, also with that of an upgrade. */
-function exchange({ socketPath, method, target, body, signal, headers }: Exchange): Promise<IncomingMessage> {
+function exchange({
+  socketPath,
+  method,
+  target,
+  body,
+  signal,
+  headers,
+  silenceMs = SILENCE_MS,
+}: Exchange): Promise<IncomingMessage> {
   const content = body === undefined ? undefined : JSON.stringify(body)
   return new Promise((resolve, reject) => {
     const request = http.request({
@@ -99,7 +112,7 @@ function exchange({ socketPath, method, target, body, signal, headers }: Exchang
       headers: { ...headers, ...(content && { 'content-type': 'application/json' }) },
       ...(signal && { signal }),
     })
-    request.setTimeout(SILENCE_MS, () => request.destroy(new DOMException('The engine is silent.', 'TimeoutError')))
+    request.setTimeout(silenceMs, () => request.destroy(new DOMException('The engine is silent.', 'TimeoutError')))
     request.on('error', (error) =>
       reject(signal?.aborted ? aborted({ signal, socketPath }) : connectionError({ error, socketPath })),
     )

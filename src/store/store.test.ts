@@ -5,6 +5,7 @@ import path from 'node:path'
 import { test } from 'node:test'
 import SQLite from 'better-sqlite3'
 import { AppError } from '../domain/errors.ts'
+import { isUsable } from './groups.ts'
 import { HostLock } from './lock.ts'
 import { Store } from './store.ts'
 
@@ -76,6 +77,40 @@ test('an engine option that somebody put into container_config is not there', (t
   const again = Store.open(file)
   assert.deepEqual(again.groups.find('a')?.config, { network: 'none' })
   again.close()
+})
+
+test('settings of a group can be used up to their limits, and not beyond', () => {
+  const mount = (hostPath: string) => [{ hostPath }]
+  const pattern = (length: number) => ({ policy: 'allowlist', allow: [`${'a'.repeat(length - 2)}.b`] })
+  const many = (count: number) => ({ policy: 'open', allow: Array(count).fill('a.b') })
+  const cases: [string, good: unknown, bad: unknown][] = [
+    ['timeout', 1_000, 999],
+    ['additionalMounts', mount('/'), mount('')],
+    ['additionalMounts', mount('~'), mount('x'.repeat(4_097))],
+    ['additionalMounts', mount('x'.repeat(4_096)), [{ hostPath: '/', containerPath: 'x'.repeat(4_097) }]],
+    ['additionalMounts', [{ hostPath: '/', containerPath: 'x'.repeat(4_096) }], Array(65).fill({ hostPath: '/' })],
+    ['additionalMounts', Array(64).fill({ hostPath: '/' }), [{ hostPath: '/', readonly: 'no' }]],
+    ['egress', pattern(253), pattern(254)],
+    ['egress', many(1_000), many(1_001)],
+    ['egress', { policy: 'allowlist', allow: ['*.a.b'] }, { policy: 'allowlist', allow: ['*.b.*'] }],
+    ['model', 'm', ''],
+    ['model', 'm'.repeat(200), 'm'.repeat(201)],
+    ['systemPrompt', 'x'.repeat(20_000), 'x'.repeat(20_001)],
+    ['budget', { dayUsd: 0, monthUsd: 0, dayTokens: 0, monthTokens: 0 }, { dayUsd: -0.01 }],
+    ['budget', {}, { monthUsd: -0.01 }],
+    ['budget', {}, { dayTokens: -1 }],
+    ['budget', {}, { monthTokens: -1 }],
+    ['limits', { memoryMb: 256, cpus: 0.01, pids: 32, diskMb: 1, files: 100 }, { memoryMb: 255 }],
+    ['limits', {}, { cpus: 0 }],
+    ['limits', {}, { pids: 31 }],
+    ['limits', {}, { diskMb: 0 }],
+    ['limits', {}, { files: 99 }],
+    ['unknown', 1, undefined],
+  ]
+  for (const [key, good, bad] of cases) {
+    assert.equal(isUsable([key, good]), true, `${key} ${JSON.stringify(good)?.slice(0, 50)}`)
+    if (bad !== undefined) assert.equal(isUsable([key, bad]), false, `${key} ${JSON.stringify(bad).slice(0, 50)}`)
+  }
 })
 
 test('a group with settings that cannot be used is named, and keeps no other from being there', (t) => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -18,6 +18,7 @@ const ms = (minute: number) => Date.parse(at(minute))
 
 function v1(t: TestContext, options?: { early: boolean }): V1Database {
   const database = new V1Database(temporaryFolder(t), options)
+  database.db.pragma('synchronous = OFF') // the tests kill processes, not the machine
   t.after(() => database.close())
   return database
 }
@@ -434,22 +435,74 @@ test('killed at any step, the file is still whole, v1’s or ours, and the next 
   )
   database.close()
   const before = rowsOf(database.file)
-  const killed = { beforeTheCopy: 0, afterIt: 0, inTheTransaction: 0 }
-  for (let step = 0; runUntilKilled(OPEN_AND_DIE, [database.file, String(step)]) === 'killed'; step += 2) {
-    killed[existsSync(`${database.file}.v1-backup`) ? 'afterIt' : 'beforeTheCopy']++
-    if (existsSync(`${database.file}-journal`)) killed.inTheTransaction++
-    // Looked at in a copy: the next start is to meet what the kill left.
-    const copy = path.join(temporaryFolder(t), 'messages.db')
-    for (const suffix of ['', '-journal', '-wal'])
-      if (existsSync(database.file + suffix)) copyFileSync(database.file + suffix, copy + suffix)
-    assert.ok(isOurs(copy) || isDeepStrictEqual(rowsOf(copy), before), `after a kill at statement ${step}`)
+  const whole = (file: string) => assert.ok(isOurs(file) || isDeepStrictEqual(rowsOf(file), before), file)
+  const takenOver = (file: string) => {
+    const db = openDatabase(file)
+    t.after(() => db.close())
+    assert.equal(db.prepare('SELECT count(*) FROM messages').pluck().get(), 506)
+    assert.equal(new Store(db).groups.all().length, 2)
+    assert.deepEqual(rowsOf(`${file}.v1-backup`), before)
   }
-  assert.ok(killed.beforeTheCopy >= 1 && killed.afterIt >= 20 && killed.inTheTransaction >= 10, JSON.stringify(killed))
-  const { store, db } = open(t, database)
-  assert.equal(db.prepare('SELECT count(*) FROM messages').pluck().get(), 506)
-  assert.equal(store.groups.all().length, 2)
-  assert.deepEqual(rowsOf(`${database.file}.v1-backup`), before)
+
+  const steps = statesOf(t, database.file)
+  const states = steps.map(({ state }) => state)
+  const many = (state: State) => states.filter((one) => one === state).length
+  const afterTheCopy = steps.length - many('before the copy')
+  assert.ok(many('before the copy') >= 1 && afterTheCopy >= 20 && many('in the transaction') >= 10, states.join())
+  for (const [index, { file }] of steps.entries()) {
+    if (index % 10 === 0) takenOver(copied(t, file))
+    whole(file)
+  }
+
+  // A process that is killed leaves what was seen from outside, and the next one meets what it left.
+  const middle = states.indexOf('in the transaction') + (many('in the transaction') >> 1)
+  for (const index of [0, states.indexOf('in the transaction'), middle, steps.length - 1]) {
+    const { step, state } = steps[index] ?? assert.fail()
+    assert.equal(runUntilKilled(OPEN_AND_DIE, [database.file, String(step)]), 'killed')
+    if (index <= middle) assert.equal(stateOf(database.file), state, `after a kill at statement ${step}`)
+    whole(copied(t, database.file))
+  }
+  takenOver(database.file)
 })
+
+type State = 'before the copy' | 'after it' | 'in the transaction'
+
+function stateOf(file: string): State {
+  if (existsSync(`${file}-journal`)) return 'in the transaction'
+  return existsSync(`${file}.v1-backup`) ? 'after it' : 'before the copy'
+}
+
+/** A database with all that lies beside it, in a folder of its own. */
+function copied(t: TestContext, file: string): string {
+  const copy = path.join(temporaryFolder(t), 'store')
+  // By another process: closing the file here would give up the locks that SQLite holds on it.
+  execFileSync('cp', ['-R', path.dirname(file), copy])
+  return path.join(copy, path.basename(file))
+}
+
+/** What a kill at every second statement would leave of a database that is opened; the database itself stays as it is. */
+function statesOf(t: TestContext, file: string): { step: number; file: string; state: State }[] {
+  const found: { step: number; file: string; state: State }[] = []
+  const opened = copied(t, file)
+  let step = 0
+  const look = () => {
+    if (step % 2 === 0) {
+      const copy = copied(t, opened)
+      found.push({ step, file: copy, state: stateOf(copy) })
+    }
+    step++
+  }
+  const mocks = (['exec', 'prepare'] as const).map((name) => {
+    const real: (this: SQLite.Database, sql: string) => unknown = SQLite.prototype[name]
+    return t.mock.method(SQLite.prototype, name, function (this: SQLite.Database, sql: string) {
+      look()
+      return real.call(this, sql)
+    })
+  })
+  openDatabase(opened).close()
+  for (const { mock } of mocks) mock.restore()
+  return found
+}
 
 /** Opens the database, and dies by SIGKILL at the given statement. */
 const OPEN_AND_DIE = `
@@ -480,6 +533,7 @@ function runUntilKilled(script: string, args: string[]): 'killed' | 'done' {
 /** The whole of it, not a half. */
 function isOurs(file: string): boolean {
   const db = new SQLite(file)
+  db.pragma('synchronous = OFF')
   try {
     const count = (table: string) => db.prepare(`SELECT count(*) FROM ${table}`).pluck().get()
     return db.pragma('user_version', { simple: true }) !== 0 && count('messages') === 506 && count('groups') === 2
@@ -491,6 +545,7 @@ function isOurs(file: string): boolean {
 /** Everything in a database of v1. */
 function rowsOf(file: string): unknown {
   const db = new SQLite(file)
+  db.pragma('synchronous = OFF')
   try {
     assert.equal(db.pragma('integrity_check', { simple: true }), 'ok')
     const tables = ['chats', 'messages', 'registered_groups', 'sessions', 'router_state', 'scheduled_tasks', 'task_run_logs']

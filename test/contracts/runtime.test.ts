@@ -4,7 +4,9 @@ import { buffer, text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { after, describe, test } from 'node:test'
 import type { ContainerRuntime, ContainerSpec } from '../../src/runtimes/contract.ts'
+import { engineRuntime } from '../../src/runtimes/engine-runtime.ts'
 import { FakeEngine, type Inside, type Program, untilKilled } from '../fakes/engine.ts'
+import { EngineSocket } from '../fakes/engine-socket.ts'
 import { realEngine } from '../fakes/real-engine.ts'
 import { ownLabel, shellContainer } from '../fakes/shell-container.ts'
 
@@ -69,11 +71,15 @@ function specOf({ image, program = 'sleep' }: { image: string; program?: Program
 }
 
 const { engine, skip } = await realEngine()
-const fake = new FakeEngine({ images: { [FAKE_IMAGE]: { labels: {} } }, program: playScript })
+const fakeEngine = () => new FakeEngine({ images: { [FAKE_IMAGE]: { labels: {} } }, program: playScript })
+const socket = await EngineSocket.listen({ after }, { engine: fakeEngine() })
+const spoken = await engineRuntime({ env: { DOCKER_HOST: `unix://${socket.socketPath}` } })
 const enforcesLimits = (await engine?.runtime.info())?.enforcesLimits ?? false
 
-describe('a fake engine', () => runtimeContract({ runtime: fake, image: FAKE_IMAGE, enforcesLimits: true }))
-describe('the engine of this machine', { skip }, () => {
+describe('a fake engine', () => runtimeContract({ runtime: fakeEngine(), image: FAKE_IMAGE, enforcesLimits: true }))
+describe('a fake engine behind its API', () => runtimeContract({ runtime: spoken, image: FAKE_IMAGE, enforcesLimits: true }))
+// A container takes a second to come and go, most of it waiting.
+describe('the engine of this machine', { skip, concurrency: 4 }, () => {
   if (engine) runtimeContract({ ...engine, enforcesLimits })
 })
 
@@ -190,7 +196,7 @@ function runtimeContract({ runtime, image, enforcesLimits }: Subject): void {
 
   test('refuses an isolation that it does not have, and starts nothing with another', async () => {
     const spec = { ...specOf({ image }), isolation: 'nanoclaw-no-such-runtime' }
-    await assert.rejects(runtime.run(spec), { code: 'engine.isolation-missing' })
+    await assert.rejects(runtime.run(spec), { code: 'engine.isolation-missing', fault: 'user' })
     assert.deepEqual(await runtime.list({ name: spec.name }), [])
   })
 

@@ -10,6 +10,7 @@ import type {
   EngineInfo,
   RunningContainer,
 } from '../../src/runtimes/contract.ts'
+import { isolationMissing } from '../../src/runtimes/engine-runtime.ts'
 
 /** What a fake container sees. */
 export type Inside = {
@@ -28,7 +29,9 @@ export type FakeImage = { labels: Record<string, string> }
 
 type Living = { spec: ContainerSpec; kill(): void; cutOff(error: unknown): void }
 
-const KILLED: ContainerExit = { code: 137, oomKilled: false }
+const RUNTIMES = ['fake']
+/** How a container ends that is killed. */
+export const KILLED: ContainerExit = { code: 137, oomKilled: false }
 
 /**
  * A container engine in memory: containers are programs of the test, everything else is as the contract has it. No
@@ -68,7 +71,7 @@ export class FakeEngine implements ContainerRuntime {
       version: '0.0.0-fake',
       apiVersion: '1.44',
       rootless: false,
-      runtimes: ['fake'],
+      runtimes: RUNTIMES,
       enforcesLimits: true,
     }
   }
@@ -131,8 +134,8 @@ export class FakeEngine implements ContainerRuntime {
 
   #check(spec: ContainerSpec): void {
     this.#image(spec.image)
-    if (spec.isolation !== undefined && spec.isolation !== 'fake')
-      throw engineError('isolation-missing', `There is no ${spec.isolation}.`)
+    if (spec.isolation !== undefined && !RUNTIMES.includes(spec.isolation))
+      throw isolationMissing(spec.isolation, { runtimes: RUNTIMES })
     for (const { source } of spec.mounts) if (!existsSync(source)) throw engineError('mount-missing', `${source} does not exist.`)
     for (const other of this.#living.values())
       if (other.spec.name === spec.name) throw engineError('name-taken', `There is a container ${spec.name} already.`)

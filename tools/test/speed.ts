@@ -2,10 +2,10 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { availableParallelism } from 'node:os'
 
-/** What `WORK` took on each core at once, with the start of its process, on a quiet machine of two cores (2026-11). */
-const REFERENCE_MS = 230
+/** What `WORK` takes on each core at once, with the start of its process, on a machine where `bench` prints a floor of half a second. */
+const REFERENCE_MS = 200
 const MOST_PROCESSES = 4
-const WORK = 'let x = 1; for (let n = 0; n < 5e7; n++) x = Math.imul(x ^ (x >>> 15), 2246822507) + n'
+const WORK = 'let x = 1; for (let n = 0; n < 2e7; n++) x = Math.imul(x ^ (x >>> 15), 2246822507) + n'
 
 /**
  * How many times slower than the reference this machine is now, at least 1: the same work in as many processes as it has

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
+import { createDecipheriv, scryptSync } from 'node:crypto'
 import { test } from 'node:test'
 import { MAGIC, seal, takeHead, unseal } from './cipher.ts'
 
 const PASSPHRASE = 'correct horse'
+/** Cheap keys: what a real one costs is no matter of these tests, but of the last one. */
+const scrypt = { N: 2, r: 1, p: 1, maxmem: 2 ** 20 }
 
 async function* chunksOf(bytes: Buffer, size = 50_000): AsyncGenerator<Buffer> {
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size)
@@ -14,12 +17,12 @@ async function whole(stream: AsyncIterable<Buffer>): Promise<Buffer> {
   return Buffer.concat(chunks)
 }
 
-const sealed = (text: Buffer) => whole(seal(chunksOf(text), PASSPHRASE))
+const sealed = (text: Buffer) => whole(seal(chunksOf(text), { passphrase: PASSPHRASE, scrypt }))
 
 async function open(file: Buffer, passphrase = PASSPHRASE): Promise<Buffer> {
   const { head, rest } = await takeHead(chunksOf(file, 33_333), MAGIC.length)
   assert.deepEqual(head, MAGIC)
-  return whole(unseal(rest, passphrase))
+  return whole(unseal(rest, { passphrase, scrypt }))
 }
 
 const PIECE = 64 * 1024
@@ -54,4 +57,21 @@ test('pieces that were changed, exchanged, doubled or added are known', async ()
   changed.writeUInt8(255 - changed.readUInt8(head + size + 5), head + size + 5)
   for (const bad of [changed, of(1, 0, 2, 3), of(0, 2, 3), of(0, 1, 2, 3, 3)])
     await assert.rejects(open(bad), { code: 'backup.damaged' })
+})
+
+/** Made with the passphrase "Zoë’s boiler" when this test was written. */
+const FORMER = 'bmFub2NsYXctYmFja3VwLXYxCgmKj9NEUAPF7Megd3oqydrH7bh32eP+E/nYCGDIbxfNJyyz0QjIjuil1Hic2g=='
+
+test('a backup of former days opens, however its passphrase is typed, and what is made now is no easier to guess', async () => {
+  const { rest } = await takeHead(chunksOf(Buffer.from(FORMER, 'base64')), MAGIC.length)
+  assert.equal(String(await whole(unseal(rest, { passphrase: 'Zoe\u0308’s boiler' }))), 'what was said')
+
+  const file = await whole(seal(chunksOf(Buffer.from('what is said')), { passphrase: PASSPHRASE }))
+  const salt = file.subarray(MAGIC.length, MAGIC.length + 16)
+  const key = scryptSync(PASSPHRASE, salt, 32, { N: 2 ** 17, r: 8, p: 1, maxmem: 2 ** 28 })
+  const nonce = Buffer.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1])
+  const decipher = createDecipheriv('chacha20-poly1305', key, nonce, { authTagLength: 16 })
+  decipher.setAuthTag(file.subarray(-16))
+  const opened = Buffer.concat([decipher.update(file.subarray(MAGIC.length + 16, -16)), decipher.final()])
+  assert.equal(String(opened), 'what is said')
 })

@@ -11,14 +11,17 @@ export const MAGIC = Buffer.from('nanoclaw-backup-v1\n')
 const SALT_BYTES = 16
 const PIECE_BYTES = 64 * 1024
 const TAG_BYTES = 16
-/** 128 MiB and a good part of a second for each guess. */
+/** 128 MiB and a good part of a second for each guess. No file says it, so it must stay as it is. */
 const SCRYPT = { N: 2 ** 17, r: 8, p: 1, maxmem: 256 * 2 ** 20 }
 const CIPHER = 'chacha20-poly1305'
 
+/** What a key is made of. `scrypt`: only tests, which make many keys, spend less on one. */
+export type KeyParts = { passphrase: string; scrypt?: typeof SCRYPT }
+
 /** Encrypts a stream. */
-export async function* seal(plain: AsyncIterable<Buffer>, passphrase: string): AsyncGenerator<Buffer> {
+export async function* seal(plain: AsyncIterable<Buffer>, parts: KeyParts): AsyncGenerator<Buffer> {
   const salt = randomBytes(SALT_BYTES)
-  const key = keyOf(passphrase, salt)
+  const key = keyOf(parts, salt)
   yield Buffer.concat([MAGIC, salt])
   for await (const { bytes, number, last } of pieces(plain, PIECE_BYTES)) {
     const cipher = createCipheriv(CIPHER, key, nonce(number, last), { authTagLength: TAG_BYTES })
@@ -27,9 +30,9 @@ export async function* seal(plain: AsyncIterable<Buffer>, passphrase: string): A
 }
 
 /** Decrypts what `seal` made, after MAGIC. Nothing comes out that was not proven first. */
-export async function* unseal(sealed: AsyncIterable<Buffer>, passphrase: string): AsyncGenerator<Buffer> {
+export async function* unseal(sealed: AsyncIterable<Buffer>, parts: KeyParts): AsyncGenerator<Buffer> {
   const { head: salt, rest } = await takeHead(sealed, SALT_BYTES)
-  const key = keyOf(passphrase, salt)
+  const key = keyOf(parts, salt)
   for await (const piece of pieces(rest, PIECE_BYTES + TAG_BYTES)) yield opened(piece, key)
 }
 
@@ -87,8 +90,8 @@ export async function takeHead(
   return { head, rest: rest() }
 }
 
-function keyOf(passphrase: string, salt: Buffer): Buffer {
-  return scryptSync(passphrase.normalize('NFC'), salt, 32, SCRYPT)
+function keyOf({ passphrase, scrypt = SCRYPT }: KeyParts, salt: Buffer): Buffer {
+  return scryptSync(passphrase.normalize('NFC'), salt, 32, scrypt)
 }
 
 function nonce(number: number, last: boolean): Buffer {

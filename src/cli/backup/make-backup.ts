@@ -51,7 +51,7 @@ export async function writeArchive({ items, file, passphrase }: Writing): Promis
   const written = pipeline(
     Readable.from(pack as AsyncIterable<Buffer>),
     createGzip(),
-    (zipped: AsyncIterable<Buffer>) => (passphrase === undefined ? zipped : seal(zipped, passphrase)),
+    (zipped: AsyncIterable<Buffer>) => (passphrase === undefined ? zipped : seal(zipped, { passphrase })),
     createWriteStream(file, { flags: 'wx', mode: 0o600 }),
     { signal: stop.signal },
   )

@@ -32,10 +32,10 @@ export async function isEncrypted(file: string): Promise<boolean> {
 /** Hands on every entry, one after the other. Rejects with an `AppError` when the file cannot be read to its end. */
 export async function readBackup({ file, passphrase }: BackupFile, take: (entry: ArchiveEntry) => Promise<void>): Promise<void> {
   try {
-    const key = (await isEncrypted(file)) ? await passphrase() : undefined
+    const secret = (await isEncrypted(file)) ? await passphrase() : undefined
     await pipeline(
       createReadStream(file),
-      (raw: AsyncIterable<Buffer>) => (key === undefined ? raw : decrypted(raw, key)),
+      (raw: AsyncIterable<Buffer>) => (secret === undefined ? raw : decrypted(raw, secret)),
       createGunzip(),
       entriesTo(take),
     )
@@ -44,9 +44,9 @@ export async function readBackup({ file, passphrase }: BackupFile, take: (entry:
   }
 }
 
-async function* decrypted(raw: AsyncIterable<Buffer>, key: string): AsyncGenerator<Buffer> {
+async function* decrypted(raw: AsyncIterable<Buffer>, passphrase: string): AsyncGenerator<Buffer> {
   const { rest } = await takeHead(raw, MAGIC.length)
-  yield* unseal(rest, key)
+  yield* unseal(rest, { passphrase })
 }
 
 /** What is not taken yet holds up the rest. */

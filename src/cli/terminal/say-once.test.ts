@@ -68,10 +68,21 @@ test('a failure is told on the other stream', async () => {
   assert.deepEqual(await say(client({ type: 'failed', message: 'No login.' })), { code: 1, output: '', error: 'No login.\n' })
 })
 
-test('a timeout is told, and that the turn goes on', async () => {
-  const { code, output, error } = await say(client('wait'), { timeoutMs: 1 })
+test('a timeout is told, and that the turn goes on', async (t) => {
+  const late = new AbortController()
+  const timeout = t.mock.method(AbortSignal, 'timeout', () => late.signal)
+  let over = false
+  const said = say(client(working, 'wait'), { timeoutMs: 90_000 }).finally(() => (over = true))
+  for (let n = 0; n < 20; n++) await new Promise(setImmediate)
+  assert.equal(over, false)
+  late.abort()
+  const { code, output, error } = await said
   assert.deepEqual([code, output], [1, ''])
-  assert.match(error, /No answer within 0s; the turn goes on/)
+  assert.match(error, /^No answer within 1m 30s; the turn goes on/)
+  assert.deepEqual(
+    timeout.mock.calls.map(({ arguments: [ms] }) => ms),
+    [90_000],
+  )
 })
 
 test('leaving early is told', async () => {
