@@ -116,7 +116,7 @@ test('a question has 2 to 12 options of 1 to 200 characters that differ by more 
     assert.ok(!understood(twice), twice.join())
 })
 
-test('words that are chosen from a list are none but those', () => {
+test('a field with a fixed list of words accepts no other word', () => {
   const understood = (type: IpcType, name: string, values: readonly unknown[]) =>
     values.every((value) => isUnderstood(type, { [name]: value })) && !isUnderstood(type, { [name]: 'other' })
   for (const type of ['schedule_task', 'update_task'] as const) {
@@ -159,7 +159,7 @@ test('a wish to make a group main is no claim, and is refused', () => {
   assert.ok(isUnderstood('list_groups', { isMain: true }))
 })
 
-test('what is no object is no request', () => {
+test('a value that is not an object is not a request', () => {
   for (const value of [null, [], 'list_tasks', 1, undefined, [{ type: 'list_tasks' }]])
     assert.equal(ipcRequest.safeParse(value).success, false, JSON.stringify(value))
 })

@@ -32,7 +32,7 @@ test('a character that is cut in two is whole again', async () => {
   assert.deepEqual(await linesOf([bytes.subarray(0, 2), bytes.subarray(2)], 10), [line('🙂')])
 })
 
-test('of a line that is too long nothing is kept while it goes on', async () => {
+test('a line that is too long is not kept in memory', async () => {
   const piece = Buffer.alloc(1024 * 1024, 'x')
   const found = await linesOf([...Array<Uint8Array>(50).fill(piece), '\nnext\n'], 10)
   assert.deepEqual(found, [{ type: 'too-long', bytes: 50 * piece.length }, line('next')])

@@ -207,7 +207,7 @@ test('every setting reaches its place', (t) => {
   )
 })
 
-test('what is not set has its documented default', (t) => {
+test('a missing setting has its documented default', (t) => {
   const config = loadConfig({ NANOCLAW_HOME: temporaryFolder(t), TZ: 'UTC' }, '/home/x')
   assert.deepEqual(
     [config.logLevel, config.logFormat, config.shutdownGraceMs, config.maxTurnRetries],

@@ -300,7 +300,7 @@ test('every name of a file counts, a link counts as itself, and a sparse file as
   assert.ok((await bytes()) < 3 * once)
 })
 
-test('what lies in `logs` at the top of a folder is not measured, and elsewhere it is', async (t) => {
+test('the folder `logs` at the top is not measured, and one further down is', async (t) => {
   const { at, base } = tree(t)
   const entries = async () => measured(await measure(base, { bytes: 1e9, entries: 1_000 }))
   mkdirSync(at('logs', 'more'), { recursive: true })
@@ -342,7 +342,7 @@ test('a file comes in pieces of at most 256 KiB, with its size and mode', async 
   }
 })
 
-test('of a file that grows while it is read no more comes than it said, and of one that shrinks what is left', async (t) => {
+test('a file that grows during a read yields its first size, and a file that shrinks yields the rest', async (t) => {
   const { at, base } = tree(t)
   writeFileSync(at('x'), '12345')
   assert.equal((await piecesOf(base, 'x', () => appendFileSync(at('x'), '678'))).text, '12345')

@@ -50,7 +50,7 @@ test('lines below the level of the settings are left out', (t) => {
   assert.match(main(), /^\S+ WARN {2}warn\n\S+ ERROR error\n$/)
 })
 
-test('as JSON a line is an object of its own', (t) => {
+test('in the JSON format, each entry is one object on one line', (t) => {
   const { log, main, errors } = logIn(t, { LOG_FORMAT: 'json' })
   log.info('two\nlines')
   log.error('bad')
@@ -66,7 +66,7 @@ test('as JSON a line is an object of its own', (t) => {
   assert.equal(errors(), `${lines[1]}\n`)
 })
 
-test('no level lets a secret through, or what could drive a terminal', (t) => {
+test('secrets and terminal control sequences are removed at every level', (t) => {
   for (const format of ['text', 'json']) {
     const { log, main } = logIn(t, { LOG_LEVEL: 'debug', LOG_FORMAT: format })
     for (const level of ['debug', 'info', 'warn', 'error'] as const) log[level]('with s3cret and \x1b[2J')
@@ -78,7 +78,7 @@ test('no level lets a secret through, or what could drive a terminal', (t) => {
   }
 })
 
-test('a further line of an entry is set in, and looks like no entry of its own', (t) => {
+test('further lines of an entry are indented, so that none looks like an entry of its own', (t) => {
   const { log, main } = logIn(t)
   log.warn('one\n2026-01-31T12:00:00.000Z ERROR forged\nthree')
   log.close()
@@ -166,4 +166,27 @@ test('a log is repeated on the console where that is asked for, unless the conso
   t.after(() => closeSync(descriptor))
   speak(root, { echo: true, stdout: descriptor })
   assert.equal(readFileSync(file, 'utf8').match(/hello/g)?.length, 3)
+})
+
+/** Puts a device in the place of a file that is always full; returns whether this machine can. */
+function placeFullDevice(file: string): boolean {
+  try {
+    execFileSync('mknod', [file, 'c', '1', '7'], { stdio: 'ignore' })
+    closeSync(openSync(file, 'a'))
+    return true
+  } catch {
+    return false
+  }
+}
+
+test('a disk without room costs log lines, and nothing else', (t) => {
+  const root = temporaryFolder(t)
+  mkdirSync(path.join(root, 'logs'))
+  const full = path.join(root, 'logs', 'nanoclaw.log')
+  if (!placeFullDevice(full)) return t.skip('only root can make a device, and not on every file system')
+  assert.throws(() => writeFileSync(full, 'x'), { code: 'ENOSPC' })
+  const log = openLog({ config: loadConfig({ NANOCLAW_HOME: root }), redact: (text) => text, echo: false })
+  log.info('hello')
+  log.error('hello')
+  log.close()
 })

@@ -66,7 +66,7 @@ test('a number of up to 12 digits and a word of up to 7 characters are no secret
     assert.ok(isSecret(secret), secret)
 })
 
-test('what is included is looked at again, and stays a secret when it is taken away', (t) => {
+test('an included secret is read again at each look, and stays a secret when it is removed', (t) => {
   const { make } = installation(t)
   const secrets = make()
   let values = ['first-value']
@@ -86,7 +86,7 @@ test('a secret that is written into .env while the host runs is one at the next 
   assert.equal(secrets.redact('telegram-value'), '[redacted]')
 })
 
-test('a login that is no text is no secret, and the rest of the file is', (t) => {
+test('a field of the login file that is not text is ignored, and the others are secrets', (t) => {
   const { root, make } = installation(t)
   const login = { accessToken: 12345678901234, refreshToken: 'the-refresh-token', nested: { token: 'x' } }
   writeFileSync(path.join(root, '.claude', '.credentials.json'), JSON.stringify({ claudeAiOauth: login }))

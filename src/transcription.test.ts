@@ -70,7 +70,7 @@ test("an abort of the caller's ends the work, and is not told as a failure of th
   await until(() => hasEnded(pid()), 'the program has ended')
 })
 
-test('of what a command says 50,000 characters count, and of what it complains the last 500', async (t) => {
+test('the words of a command are cut to 50,000 characters, and its complaint to the last 500', async (t) => {
   const { program, file } = scene(t, 'head -c "$1" /dev/zero | tr "\\0" x; echo " end"; exit "$2"')
   const said = await transcriber({ by: 'command', command: `${program} 49996 0` })({ file, signal })
   assert.deepEqual([said.length, said.slice(-5)], [50_000, 'x end'])
@@ -81,7 +81,7 @@ test('of what a command says 50,000 characters count, and of what it complains t
   await assert.rejects(failed, { message: `it ended with 1: ${'y'.repeat(497)}end` })
 })
 
-test('a lone half of a character, as a program may print it, is replaced', async (t) => {
+test('invalid UTF-8 in the output of a command is replaced', async (t) => {
   const { program, file } = scene(t, 'printf "a\\355\\240\\200b"')
   const said = await transcriber({ by: 'command', command: program })({ file, signal })
   assert.ok(said.isWellFormed() && said.startsWith('a') && said.endsWith('b'), said)

@@ -263,7 +263,7 @@ test('no message makes a main group, shares a folder, or gives a host path', asy
 })
 
 test('main changes how a group is called and which model it has', async (t) => {
-  const { store, attach, ask } = office(t)
+  const { store, attach, ask, released } = office(t)
   const run = attach('main')
   const result = await ask('main', run, {
     type: 'update_group',
@@ -281,6 +281,9 @@ test('main changes how a group is called and which model it has', async (t) => {
   assert.equal((await change('nobody')).text, 'There is no group "nobody". list_groups shows them.')
   assert.equal((await change('family', attach('family'), 'family')).text, 'Only the main group changes groups.')
   assert.equal(store.groups.find('family')?.name, 'Home')
+  const before = released.length
+  assert.equal((await change('family')).status, 'done')
+  assert.equal(released.length, before, 'a name is none of its container’s business')
 })
 
 test('main is told which chats there are, and may have the list made anew', async (t) => {

@@ -359,3 +359,172 @@ test('a kill that the engine does not carry out is tried again until the contain
   clock.advance(30_000)
   assert.deepEqual([(await outcome).type, clock.waiting], ['failed', 0])
 })
+
+/** Each line counts as a MiB: its bytes, its end, and what reading it costs. */
+const MIB_LINE = `${'x'.repeat(2 ** 20 - 129)}\n`
+/** One and a half KiB less than may come at once. */
+const ALMOST_A_FLOOD = MIB_LINE.repeat(15) + '\n'.repeat(8_116)
+
+test('output is counted to the byte, and each line with what reading it costs', async (t) => {
+  const outcomeOf = async (...prints: string[]) => {
+    const { run, container } = start(t)
+    const outcome = ask(run, request)
+    for (const text of prints) container.print(text)
+    container.result({ result: 'ok', consumed: [UUID] })
+    return (await outcome).type
+  }
+  assert.equal(await outcomeOf(MIB_LINE.repeat(15)), 'answered')
+  assert.equal(await outcomeOf(MIB_LINE.repeat(16)), 'failed')
+  assert.equal(await outcomeOf(ALMOST_A_FLOOD), 'answered')
+  assert.equal(await outcomeOf(ALMOST_A_FLOOD, '\n'.repeat(12)), 'failed')
+})
+
+test('a quarter of a MiB may be printed each second', async (t) => {
+  const outcomeAfter = async (ms: number) => {
+    const { run, container, clock } = start(t)
+    const first = ask(run, request)
+    container.print(ALMOST_A_FLOOD)
+    container.result({ result: 'first', consumed: [UUID] })
+    await first
+    clock.advance(ms)
+    const next = ask(run, request)
+    container.print(MIB_LINE.slice(-(2 ** 18 - 128)))
+    container.result({ result: 'ok', consumed: [UUID] })
+    return (await next).type
+  }
+  assert.deepEqual([await outcomeAfter(1_000), await outcomeAfter(990)], ['answered', 'failed'])
+})
+
+test('a turn takes follow-ups up to 32 messages', (t) => {
+  const { run } = start(t)
+  const push = (n: number) => run.push({ ...request, uuid: `00000000-0000-4000-8000-${String(n).padStart(12, '0')}` })
+  assert.equal(run.takesFollowUps, false, 'without a turn there is nothing to follow')
+  for (let n = 0; n < 32; n++) {
+    assert.equal(run.takesFollowUps, n > 0, String(n))
+    push(n)
+  }
+  assert.equal(run.takesFollowUps, false)
+  assert.throws(() => push(32), /cannot take a turn now/)
+})
+
+test('a container takes no turn while there is an outcome of the last one that nobody fetched', async (t) => {
+  const { run, container } = start(t)
+  run.push(request)
+  container.result({ result: 'ok', consumed: [UUID] })
+  await until(() => run.turn === undefined, 'the turn is over')
+  assert.equal(run.usable, false)
+  assert.throws(() => run.push(request), /cannot take a turn now/)
+  await run.settled()
+  run.push(request)
+})
+
+test('a reply fits up to the longest line, and not beyond', async (t) => {
+  const { run, container } = start(t)
+  const frame = (result: string) => JSON.stringify({ type: 'reply', id: 'x', ok: true, result })
+  const longest = 'x'.repeat(MAX_FRAME_BYTES - 1 - frame('').length)
+  const oks: boolean[] = []
+  for (const result of [longest, `${longest}x`]) {
+    run.reply({ id: 'x', ok: true, result })
+    const reply = await container.next()
+    oks.push(reply?.type === 'reply' && reply.ok)
+  }
+  assert.deepEqual(oks, [true, false])
+})
+
+test('the time of a turn is over at its moment, and the container is killed five seconds later, not before', async (t) => {
+  const { run, container, clock } = start(t)
+  const outcome = ask(run, request)
+  await container.nextTurn()
+  clock.advance(59_999)
+  assert.equal(run.takesFollowUps, true)
+  clock.advance(1)
+  assert.equal(run.takesFollowUps, false)
+  assert.deepEqual(await container.next(), { type: 'interrupt' })
+  assert.equal(run.stop(), true)
+  clock.advance(4_999)
+  assert.equal(container.kills, 0)
+  clock.advance(1)
+  assert.equal(container.kills, 1)
+  const end = await outcome
+  assert.equal(end.type === 'failed' && end.reason, 'timeout', 'what ended it first is why')
+  assert.equal(run.stop(), false)
+})
+
+test('the time of a follow-up runs from the end of the turn before it, and none runs when nothing is asked', async (t) => {
+  const { run, container, clock } = start(t)
+  run.push(request)
+  run.push({ ...request, uuid: OTHER })
+  clock.advance(59_999)
+  container.result({ result: 'first', consumed: [UUID] })
+  await run.settled()
+  clock.advance(59_999)
+  assert.equal(container.kills, 0)
+  assert.equal(run.turn?.uuid, OTHER)
+  container.result({ result: 'second', consumed: [OTHER] })
+  await run.settled()
+  assert.equal(clock.waiting, 0)
+})
+
+test('closing waits for its grace to the millisecond, and leaves no timer when the container went', async (t) => {
+  const stubborn = start(t)
+  const killed = stubborn.run.close(5_000)
+  stubborn.clock.advance(4_999)
+  assert.equal(stubborn.container.kills, 0)
+  stubborn.clock.advance(1)
+  await killed
+  const polite = start(t)
+  const closed = polite.run.close(5_000)
+  polite.container.exit()
+  await closed
+  assert.deepEqual([polite.clock.waiting, stubborn.clock.waiting], [0, 0])
+})
+
+test('of what a container says of its end, the beginning is kept', async (t) => {
+  const reported = start(t)
+  const failed = ask(reported.run, request)
+  reported.container.result({ status: 'error', errorClass: 'login', error: 'x'.repeat(1_001), consumed: [UUID] })
+  const { detail = '' } = (await failed) as { detail?: string }
+  assert.equal(detail, 'x'.repeat(1_000))
+
+  const crashed = start(t)
+  const crash = ask(crashed.run, request)
+  crashed.container.stderr.write(`${'y'.repeat(501)}\n  \n`)
+  crashed.container.exit({ code: 1 })
+  assert.deepEqual(await crash, { type: 'failed', reason: 'crash', detail: 'y'.repeat(500) }, 'and no empty line after it')
+
+  const silent = start(t)
+  const end = ask(silent.run, request)
+  silent.container.exit({ code: 9 })
+  assert.deepEqual(await end, { type: 'failed', reason: 'crash', detail: 'the container ended with exit code 9' })
+})
+
+test('output that breaks off is why the turn failed', async (t) => {
+  for (const stream of ['stdout', 'stderr'] as const) {
+    const { run, container, logText } = start(t)
+    const outcome = ask(run, request)
+    container[stream].destroy(new Error('the connection broke'))
+    container.exit({ code: 1 })
+    const end = await outcome
+    assert.equal(end.type === 'failed' && end.detail, `${stream} broke: the connection broke`)
+    await run.ended
+    assert.match(logText(), new RegExp(`^${stream} broke: the connection broke$`, 'm'))
+  }
+})
+
+test('the log of a run has what is no frame, and how it ended', async (t) => {
+  const { run, container, logText } = start(t)
+  container.print('no frame\n')
+  container.frame({ type: 'activity', kind: 'tool', detail: 'Bash: ls' })
+  container.stderr.write(`${'x'.repeat(64 * 1024 + 1)}\n`)
+  container.exit({ code: 137, oomKilled: true })
+  await run.ended
+  assert.match(logText(), /^\[stdout\] no frame$/m)
+  assert.match(logText(), /^\[stderr\] \[a line of 65537 bytes was dropped/m)
+  assert.ok(!logText().includes('Bash: ls'), 'what it does right now is not written down')
+  assert.match(logText(), /ended: exit code 137, out of memory ===\n$/)
+
+  const lost = start(t)
+  lost.container.engineGone('the engine went away')
+  await lost.run.ended
+  assert.match(lost.logText(), /ended: the engine went away ===\n$/)
+})

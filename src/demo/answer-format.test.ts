@@ -81,6 +81,6 @@ test('a stream breaks after its first text, and blocks before it are whole', () 
   assert.deepEqual(failed, { type: 'error', error: { type: 'overloaded_error', message: 'Overloaded' } })
 })
 
-test('every id is another one', () => {
+test('ids are unique', () => {
   assert.equal(new Set(Array.from({ length: 100 }, () => newId('req'))).size, 100)
 })

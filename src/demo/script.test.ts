@@ -212,7 +212,7 @@ test('a command that lacks what it needs is explained', () => {
   assert.deepEqual(replyTo(['user', '!tool A']), { type: 'answer', blocks: [{ type: 'tool_use', name: 'A', input: {} }] })
 })
 
-test('what a tool brought is told as text, also where it is blocks or pictures', () => {
+test('the result of a tool is told as text, also if it consists of blocks or pictures', () => {
   const brought = (content: unknown) => {
     const result = { type: 'tool_result', tool_use_id: 't1', content }
     return textOf(replyTo(['user', '!tool Bash {}'], ['assistant', [{ type: 'tool_use' }]], ['user', [result]]))

@@ -77,7 +77,7 @@ test('a value that cannot be a key is named, not sent', async () => {
   assert.match(why(await credentials.current()), /^ANTHROPIC_API_KEY has spaces/)
 })
 
-test('a key consists of the visible characters of ASCII', async () => {
+test('a key with anything but visible ASCII characters is not used', async () => {
   const isUsable = async (apiKey: string) => (await new HostCredentials({ apiKey }).current()).kind !== 'none'
   assert.ok(await isUsable('!~'))
   for (const character of [' ', '\t', '\n', '\r', '\0', '\x7f', '\x80', 'ä', '€'])

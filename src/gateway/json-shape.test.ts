@@ -23,7 +23,7 @@ test('JSON of 100 levels and 100,000 parts is read, and no more of either', () =
   assert.equal(read(lists(50_001)), 'it has more than 100000 parts')
 })
 
-test('a level that was closed counts no more', () => {
+test('a closed level no longer counts', () => {
   assert.deepEqual(read(`[${Array(200).fill('[{"a":[]}]').join()}]`), Array(200).fill([{ a: [] }]))
 })
 

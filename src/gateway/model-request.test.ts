@@ -219,7 +219,7 @@ test('a source that is text is one of a search result alone, and a source has no
     )
 })
 
-test('of what a client wrote, a refusal repeats 100 characters', () => {
+test('a refusal repeats at most 100 characters of what the client wrote', () => {
   for (const length of [100, 101]) {
     const [word, shown] = ['N'.repeat(length), 'N'.repeat(100)]
     assert.equal(judged({ ...plain, [word]: 1 }), `${shown}: Extra inputs are not permitted`)

@@ -148,7 +148,7 @@ test('a message to a chat that is being removed is refused', async (t) => {
   assert.deepEqual([response.status, await response.json()], [400, { error: { code: 'input.chat-leaving', message } }])
 })
 
-test('whoever watches a chat sees what happens there from then on, until they leave', async (t) => {
+test('a watcher of a chat sees its events from then on, until they leave', async (t) => {
   const { app, post, feed } = api(t)
   await post('/api/chats/local:main/messages', { text: 'before' })
   const response = await app.request('/api/chats/local:main/events')

@@ -81,7 +81,7 @@ test('everything that a login tells comes in order, also after it was silent for
   assert.deepEqual(told, ['first', 'a0', 'b0', 'a1', 'b1', 'a2', 'b2', 'a3', 'b3', 'a4', 'b4'])
 })
 
-test('who leaves a login ends it', async () => {
+test('a client that leaves a login ends it', async () => {
   const left = Promise.withResolvers<void>()
   const { post, noted } = api({
     login: ({ tell, signal }) => {

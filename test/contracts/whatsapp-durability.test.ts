@@ -99,7 +99,7 @@ test('what cannot be stored is kept and told again until it can, and what came l
   assert.deepEqual(world.notebook.texts, ['elsewhere', 'kept', 'what came later'])
 })
 
-test('what cannot be written to the journal is not confirmed, and WhatsApp sends it again', async (t) => {
+test('a message that cannot be written to the journal is not confirmed, and WhatsApp sends it again', async (t) => {
   const clock = new ManualClock()
   const world = await World.linked(t, { clock })
   const { server, alice, olga } = world
@@ -115,6 +115,24 @@ test('what cannot be written to the journal is not confirmed, and WhatsApp sends
   await world.heard('kept by WhatsApp')
   await until(() => server.unconfirmed(olga).length === 0, 'it is confirmed')
   assert.equal(world.notebook.told, 1)
+})
+
+test('a message that is being stored when the connection is lost is told once, and confirmed by the next connection', async (t) => {
+  const clock = new ManualClock()
+  const world = await World.linked(t, { clock })
+  const { server, alice, olga, notebook } = world
+  const stored = Promise.withResolvers<void>()
+  notebook.held = stored.promise
+  await server.write(alice, olga, 'slow')
+  await until(() => notebook.told === 1, 'it is being stored')
+  server.endAll(503)
+  await until(() => world.channel.state.state === 'retrying', 'the connection is lost')
+  clock.advance(3_000)
+  await until(() => server.unconfirmed(olga).length === 0, 'it is confirmed')
+  stored.resolve()
+  await server.write(alice, olga, 'after that')
+  await world.heard('after that')
+  assert.deepEqual([notebook.texts, notebook.told, journalled(world)], [['slow', 'after that'], 2, 0])
 })
 
 test('what was confirmed but not yet told is told after a restart', async (t) => {

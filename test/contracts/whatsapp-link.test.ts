@@ -63,10 +63,13 @@ test('a login that is given up leaves nothing behind', async (t) => {
   const world = await World.create(t)
   await world.start()
   const given = new AbortController()
+  const told: string[] = []
   const tell = ({ type }: { type: string }) => {
+    told.push(type)
     if (type === 'code') given.abort()
   }
   await world.channel.login({ phone: world.olga.user, tell, signal: given.signal })
+  assert.deepEqual(told, ['code', 'failed'])
   await world.stop()
   assert.ok(!existsSync(path.join(world.folder, 'store', 'auth', 'whatsapp.db')))
   await world.restart()
@@ -125,7 +128,7 @@ test('a login that fails says why, and the next one works', async (t) => {
   assert.equal((await world.link()).at(-1)?.type, 'online')
 })
 
-test('while somebody is linking the account, nobody else can', async (t) => {
+test('a second login is refused while the first one is under way', async (t) => {
   const world = await World.create(t)
   await world.start()
   const given = new AbortController()
@@ -268,6 +271,29 @@ test('a log-out removes the device from the account and forgets it', async (t) =
   assert.equal(world.channel.state.state, 'needs-pairing')
   await world.stop()
   assert.ok(!existsSync(path.join(world.folder, 'store', 'auth', 'whatsapp.db')))
+})
+
+test('a log-out of a device that gave way to another one forgets it here', async (t) => {
+  const world = await World.linked(t)
+  world.server.replaceAll()
+  await until(() => world.channel.state.state === 'conflict', 'it gave way')
+  await world.channel.logout()
+  assert.equal(world.channel.state.state, 'needs-pairing')
+  assert.equal(world.server.linked(world.olga), 1)
+  await world.stop()
+  assert.ok(!existsSync(path.join(world.folder, 'store', 'auth', 'whatsapp.db')))
+})
+
+test('a channel that is not linked, or not connected, shows no typing and complains of none', async (t) => {
+  const world = await World.create(t)
+  await world.start()
+  world.channel.setTyping(world.alice.pn, true)
+  await world.link()
+  world.server.replaceAll()
+  await until(() => world.channel.state.state === 'conflict', 'it gave way')
+  world.channel.setTyping(world.alice.pn, true)
+  for (let round = 0; round < 20; round++) await new Promise(setImmediate)
+  assert.ok(!world.log.some((line) => line.includes('Typing')))
 })
 
 test('a stop ends the connection and leaves no listener', async (t) => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { BufferJSON, initAuthCreds, makeWASocket, type SocketConfig, useMultiFileAuthState } from 'baileys'
@@ -101,4 +101,7 @@ test('a state of v1 that cannot be read is named, and keeps nothing else from st
   writeFileSync(path.join(folder, 'creds.json'), '{ broken')
   await world.start()
   assert.match(JSON.stringify(world.channel.state), /creds\.json, of NanoClaw v1, cannot be read/)
+  await assert.rejects(world.link(), /Nothing was taken over/)
+  rmSync(path.join(folder, 'creds.json'))
+  assert.equal((await world.link()).at(-1)?.type, 'online')
 })

@@ -67,8 +67,9 @@ export function office(t: TestContext, groups: readonly string[] = ['main', 'fam
   let deliveries = 0
   const deliver = () => void deliveries++
   const questions = new QuestionDesk({ store, clock, speech, desk, deliver, log })
+  const released: string[] = []
   const registry = new GroupRegistry(
-    { store, now: clock.now, release: () => {}, changed: () => {} },
+    { store, now: clock.now, release: (folder) => void released.push(folder), changed: () => {} },
     { root, assistantName: 'Andy' },
   )
   const tasks = fakeBook(store)
@@ -117,7 +118,7 @@ export function office(t: TestContext, groups: readonly string[] = ['main', 'fam
   }
   const outbox = () => store.outbox.due(Number.MAX_SAFE_INTEGER)
   return {
-    ...{ store, root, clock, feed, logged, posted, tasks, ports, refreshes, watcher, ipcDesk, desk, questions, inbox },
+    ...{ store, root, clock, feed, logged, posted, tasks, ports, refreshes, released, watcher, ipcDesk, desk, questions, inbox },
     deliveries: () => deliveries,
     boxOf,
     drop,

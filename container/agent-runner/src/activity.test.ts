@@ -95,7 +95,7 @@ test('a tool is told with the part of its input that says most', () => {
   ])
 })
 
-test('a message tells each of its tools, and that the agent thought, but not what', () => {
+test('a message tells each of its tools, and thinking without its content', () => {
   const { seen, said } = activity()
   said(
     { type: 'thinking', thinking: 'secret' },

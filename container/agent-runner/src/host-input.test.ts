@@ -28,7 +28,7 @@ test('the first line is the input, every later one a frame, and the end of all m
   assert.deepEqual(complaints, [])
 })
 
-test('an input that is missing, too long or not JSON is none', async (t) => {
+test('a first line that is missing, too long or not JSON counts as no input', async (t) => {
   assert.deepEqual(await read(t), { first: undefined, frames: [{ type: 'close' }], complaints: [] })
   assert.equal((await read(t, '{"groupFolder":')).first, undefined)
   assert.equal((await read(t, '')).first, undefined)

@@ -124,7 +124,7 @@ test('a call that is given up waits no longer, and its request stays', async (t)
   assert.deepEqual([isError, written('tasks')], [undefined, 1])
 })
 
-test('an answer is in words, with its data below, and an error only where it failed', () => {
+test('a tool result has the words of the answer with the data below, and is an error only if the request failed', () => {
   const replied = (status: 'done' | 'refused' | 'malformed' | 'failed', data: object = {}) =>
     toolResult({ type: 'replied', result: { status, text: 'words', ...data } }, 1)
   const said = (text: string) => ({ content: [{ type: 'text', text }] })

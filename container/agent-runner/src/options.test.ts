@@ -51,7 +51,7 @@ test('an agent is told who it is, what all groups share, and the instructions of
   assert.equal(appended(optionsIn(t, { ...given, systemPrompt: '' })), who)
 })
 
-test('of the shared memory 64 Ki characters are sent', (t) => {
+test('the shared memory is cut to 64 Ki characters', (t) => {
   for (const length of [65_536, 65_537]) {
     const files = { 'global/CLAUDE.md': 'x'.repeat(length) }
     assert.equal(appended(optionsIn(t, { files })), `${WHO}\n\n${'x'.repeat(65_536)}`)

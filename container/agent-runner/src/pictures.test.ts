@@ -69,7 +69,7 @@ test('of many pictures the newest come along, as far as there is room', async (t
   )
 })
 
-test('pictures come along up to 6 MiB together, and to the byte', async (t) => {
+test('the pictures of a prompt have at most 6 MiB together', async (t) => {
   const MIB = 1024 * 1024
   const root = attachments(t, { 'M1/a.png': Buffer.alloc(3 * MIB, 'a'), 'M2/b.png': Buffer.alloc(3 * MIB, 'b') })
   const prompt = `${mark('M1/a.png')} ${mark('M2/b.png')}`
@@ -79,7 +79,7 @@ test('pictures come along up to 6 MiB together, and to the byte', async (t) => {
   assert.deepEqual(await pictures(), ['image/png bbb'], 'the newest goes first')
 })
 
-test('eight pictures come along, those that are named last', async (t) => {
+test('a prompt brings the last eight of its pictures', async (t) => {
   const names = Array.from({ length: 9 }, (_, n) => `M${n}/image.gif`)
   const root = attachments(t, Object.fromEntries(names.map((name, n) => [name, Buffer.from(`no${n}`)])))
   const pictures = async (count: number) => {

@@ -18,7 +18,7 @@ test('a frame never exceeds the limit: a longer answer is cut and says so', () =
   assert.ok(frame.type === 'result' && frame.result?.endsWith('longer than one message can be.]'))
 })
 
-test('a frame that fits the limit to the byte is cut no more than one that is empty', () => {
+test('a frame of exactly the limit is not cut, and a frame with one more byte is', () => {
   const lineOf = (result: string) => {
     const written: string[] = []
     emitter({ write: (line) => written.push(line), onlyResults: false })({

@@ -126,7 +126,7 @@ test('a script runs with its own environment and folder, and reads nothing', asy
   assert.deepEqual(end, { how: 'exited', code: 3, stdout: `x  ${folder} \n`, stderr: 'oops\n' })
 })
 
-test('of the complaints of a script the last 4 KiB are kept', async () => {
+test('the last 4 KiB of the stderr of a script are kept', async () => {
   const { stderr } = await run('head -c 5000 /dev/zero | tr "\\0" x >&2; printf end >&2')
   assert.equal(stderr, `${'x'.repeat(4_093)}end`)
 })
@@ -152,7 +152,7 @@ test('an agent is told why its script did not decide, and what it printed', () =
   assert.match(complaint({ how: 'not-started', code: null }), /: it could not be started\. It printed:/)
 })
 
-test('what a script printed cannot end its tag, and is told up to 4 KiB of each stream', () => {
+test('the output of a script cannot end its tag, and each stream is cut to 4 KiB', () => {
   assert.match(complaint({ stdout: '</script-error> & <b>' }), /\n&lt;\/script-error> &amp; &lt;b>\n<\/script-error>$/)
   const long = complaint({ stdout: `a${'x'.repeat(4_096)}`, stderr: `b${'y'.repeat(4_096)}` })
   assert.ok(long.includes(`:\n${'x'.repeat(4_096)}\n${'y'.repeat(4_096)}\n<`))

@@ -133,7 +133,7 @@ test('an archive leaves out subagents, notes and empty words, and tells when eac
   )
 })
 
-test('an archive holds 4 Mi characters, and of nothing none is made', async (t) => {
+test('an archive holds at most 4 Mi characters, and an empty conversation has none', async (t) => {
   const most = 4 * 1024 * 1024
   const archived = async (...texts: string[]) => {
     const { file, folder } = transcript(

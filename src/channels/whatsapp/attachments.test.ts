@@ -98,7 +98,7 @@ test('attachments that take exactly the room that there is all stay, and one byt
   assert.deepEqual(kept(), ['M2', 'M3', 'M4'])
 })
 
-test('a stop while a file is fetched is told to who wanted it, and leaves nothing of the file', async (t) => {
+test('a stop while a file is fetched rejects, and leaves nothing of the file', async (t) => {
   const { attachments, root } = cupboard(t)
   const stop = new AbortController()
   const slow = new PassThrough()
@@ -239,7 +239,7 @@ test('types are told by content', () => {
   for (const [head, type] of cases) assert.equal(fileTypeOf(head).mimeType, type, head.toString('latin1'))
 })
 
-test('what has only characters that a text may have is text', () => {
+test('a file that has only characters of a text is text', () => {
   const isText = (...bytes: number[]) => fileTypeOf(Buffer.from(bytes)).mimeType === 'text/plain'
   for (const byte of [0x09, 0x0a, 0x0d, 0x20, 0x7e]) assert.ok(isText(0x61, byte), `0x${byte.toString(16)}`)
   for (const byte of [0x00, 0x08, 0x0e, 0x1f, 0xff]) assert.ok(!isText(0x61, byte), `0x${byte.toString(16)}`)

@@ -14,7 +14,7 @@ function stateFor(t: TestContext) {
   return { auth: new AuthState(db), db, stored: (type: string) => ids.all(type) }
 }
 
-test('a key that was used up leaves nothing behind, and the others stay', async (t) => {
+test('a key that was used up leaves no row behind, and other keys stay', async (t) => {
   const { auth, db, stored } = stateFor(t)
   const pair = Curve.generateKeyPair()
   await auth.keys.set({ 'pre-key': { 1: pair, 2: pair }, session: { '4915.0': Buffer.from('a session') } })
@@ -46,7 +46,7 @@ test('the keys of one device are not known to the next', async (t) => {
   }
 })
 
-test('what is saved of a device is there after a restart: its account, who is who, and why its link ended', (t) => {
+test('the saved state of a device is there after a restart: its account, and why its link ended', (t) => {
   const { auth, db } = stateFor(t)
   assert.deepEqual([auth.linked, auth.account, auth.ended], [false, undefined, undefined])
   Object.assign(auth.creds, { me: { id: '4915:7@s.whatsapp.net', name: 'Olga' } })
@@ -62,7 +62,7 @@ test('what is saved of a device is there after a restart: its account, who is wh
   assert.equal(new AuthState(db).ended, undefined)
 })
 
-test('who is who is known both ways, as WhatsApp has told', async (t) => {
+test('a phone number and its LID are found by each other, once WhatsApp has told them', async (t) => {
   const { auth } = stateFor(t)
   await auth.keys.set({ 'lid-mapping': { '4915': '99', '99_reverse': '4915' } })
   assert.deepEqual(

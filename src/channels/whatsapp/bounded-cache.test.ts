@@ -11,7 +11,7 @@ test('a full cache forgets what was set longest ago, and nothing before it is fu
   assert.deepEqual([cache.get('k0'), cache.get('k1'), cache.get('k2'), cache.get('one more')], ['anew', undefined, 2, true])
 })
 
-test('what is deleted is forgotten, and a flush forgets all', () => {
+test('a deleted entry is forgotten, and a flush forgets all', () => {
   const cache = new BoundedCache()
   for (const key of ['a', 'b', 'c']) cache.set(key, key)
   cache.del('a')

@@ -41,7 +41,7 @@ async function connection(t: TestContext) {
   return { socket, endings }
 }
 
-test('a listener of the library that fails ends the connection, with its error', async (t) => {
+test('a library listener that fails ends the connection with its error', async (t) => {
   const { socket, endings } = await connection(t)
   socket.ev.on('presence.update', async () => {
     throw new Error('it failed')
@@ -52,7 +52,7 @@ test('a listener of the library that fails ends the connection, with its error',
 })
 
 for (const moment of ['at the moment when the connection ends', 'after the connection ended'])
-  test(`a listener of the library that fails ${moment} harms nobody`, async (t) => {
+  test(`a library listener that fails ${moment} harms nobody`, async (t) => {
     const { socket, endings } = await connection(t)
     const later = Promise.withResolvers<void>()
     socket.ev.on('connection.update', async ({ connection }) => {

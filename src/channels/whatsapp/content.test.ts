@@ -15,7 +15,7 @@ function textIn(message: proto.IMessage): string | undefined {
   return content.type === 'said' ? content.text : undefined
 }
 
-test('what is said is the text, the caption, or the answer that was chosen', () => {
+test('the text of a message is its words, its caption, or the answer that was chosen', () => {
   const cases: proto.IMessage[] = [
     { conversation: 'words' },
     { extendedTextMessage: { text: 'words' } },
@@ -53,7 +53,7 @@ test('places, contacts and polls are told in words', () => {
     assert.equal(textIn({ [kind]: poll }), '[Poll] When?\n- now\n- later')
 })
 
-test('what a message carries is told by its kind, with name, size and length', () => {
+test('the file of a message is told by its kind, with name, size and length', () => {
   const cases: [proto.IMessage, object][] = [
     [{ imageMessage: { fileLength: 5 } }, { kind: 'image', name: undefined, bytes: 5, seconds: undefined }],
     [{ videoMessage: { seconds: 3 } }, { kind: 'video', name: undefined, bytes: 0, seconds: 3 }],
@@ -72,7 +72,7 @@ test('what a message carries is told by its kind, with name, size and length', (
   assert.equal(travelled.type === 'said' && travelled.media?.bytes, 5_000_000_000)
 })
 
-test('edits, deletions and reactions are told from what is said, and what says nothing is nothing', () => {
+test('edits, deletions and reactions are told from words, and messages that say nothing from all of them', () => {
   const key = { id: 'M' }
   const cases: [proto.IMessage | null, Content][] = [
     [
@@ -99,7 +99,7 @@ test('a message is quoted on one line, up to three hundred characters', () => {
   assert.equal(quoted(`${'x'.repeat(299)}😀y`).at(-4), '\uFFFD')
 })
 
-test('what has no words is quoted by its kind', () => {
+test('a message without words is quoted by its kind', () => {
   const cases: [proto.IMessage | undefined, string][] = [
     [{ imageMessage: {} }, 'a photo'],
     [{ videoMessage: {} }, 'a video'],

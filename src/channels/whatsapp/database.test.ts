@@ -36,7 +36,7 @@ test('a database that cannot be opened holds no lock: it can be opened as soon a
   openDeviceDatabase(file).close({ keep: true })
 })
 
-test('who only looks is told of a link, of its end, of a state of v1, and of a file that cannot be read', (t) => {
+test('a look at the disk tells of a link, of its end, of a state of v1, and of a file that cannot be read', (t) => {
   const folder = authFolder(t)
   const file = databaseFile(folder)
   assert.deepEqual(linkOnDisk(folder), { linked: false })

@@ -65,7 +65,7 @@ test('who waits leaves when the signal aborts', async () => {
   assert.deepEqual([failure, clock.waiting], [stop.signal.reason, 0])
 })
 
-test('who has waited leaves no listener behind', async () => {
+test('a wait that is over leaves neither alarm nor listener behind', async () => {
   const clock = new ManualClock(0)
   const { signal } = new AbortController()
   const waiting = wait({ clock, at: 1, signal })

@@ -40,7 +40,7 @@ function letLibsignalPrint(): void {
   libsignal.curve.calculateAgreement(Buffer.from(key), Buffer.from(secret))
 }
 
-test('libsignal, which prints private keys, is heard no more once it is muted', (t) => {
+test('libsignal prints nothing once it is muted', (t) => {
   const { target, said } = consoleFor(t)
   letLibsignalPrint()
   assert.deepEqual(
@@ -55,7 +55,7 @@ test('libsignal, which prints private keys, is heard no more once it is muted', 
   }
 })
 
-test('everybody else is heard, word for word, also when libsignal is muted', (t) => {
+test("everybody else's words pass while libsignal is muted", (t) => {
   const { target, said } = consoleFor(t)
   for (let times = 0; times < 2; times++) muteLibsignal(target)
   for (const method of METHODS) console[method](method, 'and', { what: 'ever' })
@@ -65,7 +65,7 @@ test('everybody else is heard, word for word, also when libsignal is muted', (t)
   )
 })
 
-test('of what Baileys logs, its sentences reach the log, and the objects beside them do not', () => {
+test('sentences of Baileys reach the log, and the objects beside them do not', () => {
   const lines: string[] = []
   const note = (level: string) => (text: string) => lines.push(`${level} ${text}`)
   const log = libraryLog({ debug: note('debug'), info: note('info'), warn: note('warn'), error: note('error') })

@@ -83,7 +83,7 @@ test('the message that is edited or reacted to is named with its sender, in grou
   ])
 })
 
-test('what the library fails with is told apart by whether another try may help', async (t) => {
+test('failures of the library are told apart by whether another try may help', async (t) => {
   const failures: [Error, { fault: string; code: string }][] = [
     [new AppError({ code: 'x', fault: 'agent', message: 'ours' }), { fault: 'agent', code: 'x' }],
     [Object.assign(new Error('refused'), { data: 404 }), { fault: 'user', code: 'whatsapp.refused' }],
@@ -97,7 +97,7 @@ test('what the library fails with is told apart by whether another try may help'
     await assert.rejects(sendingWith(t, { failure: error }).sending.send(ALICE, { text: 'hi' }, options()), told)
 })
 
-test('what is refused without a reason that is known may be tried again', async (t) => {
+test('a message that is refused for an unknown reason may be tried again', async (t) => {
   const faultFor = async (error: string) => {
     const { sending } = sendingWith(t, { answer: { attrs: { error } } })
     return sending.send(ALICE, { text: 'hi' }, options()).then(

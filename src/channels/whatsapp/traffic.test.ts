@@ -14,7 +14,7 @@ function databaseFor(t: TestContext) {
   return db
 }
 
-test('what was sent is known for two weeks: begun, accepted, and with what was in it', (t) => {
+test('a sent message is known for two weeks, with its state and its content', (t) => {
   const sent = new SentMessages(databaseFor(t))
   assert.deepEqual([sent.stateOf('A'), sent.contentOf('A')], ['unknown', undefined])
   sent.begin({ id: 'A', jid: 'x', at: 0 })
@@ -31,7 +31,7 @@ test('what was sent is known for two weeks: begun, accepted, and with what was i
   )
 })
 
-test('how often a message was asked for is known for two weeks, also after a restart', (t) => {
+test('retry counts are kept for two weeks, also over a restart', (t) => {
   const db = databaseFor(t)
   let now = 0
   const counts = new RetryCounts(db, () => now)

@@ -170,6 +170,52 @@ for (const [what, finding, status, says = /./] of table)
     assert.ok(advised || status === 'ok' || status === 'skip', 'what is wrong says why, and what to do')
   })
 
+const free = (freeBytes: number) => judgeDisk({ freeBytes, totalBytes: 100 * GB })
+const ram = (totalBytes: number, availableBytes = GB) => judgeMemory({ totalBytes, availableBytes, containers: 4 })
+const docker = (version: string) => judgeEngine({ name: 'docker', version, enforcesLimits: true })
+const podman = (version: string) => judgeEngine({ name: 'podman', version, enforcesLimits: true })
+const aged = (days: number) => judgeImage({ ...image, now: days * DAY })
+const backup = (days: number) => judgeBackups({ folder: '/b', newest: 0, now: days * DAY })
+const mode = (bits: number) => judgeSecrets([{ file: '/.env', mode: bits }])
+
+/** Of two that are next to each other, how each is judged. */
+const borders: [what: string, one: Finding, status: Status, next: Finding, otherwise: Status][] = [
+  ['Node', judgeNode('22.18.0'), 'ok', judgeNode('22.17.9'), 'fail'],
+  ['a later Node', judgeNode('23.0.0'), 'ok', judgeNode('21.99.0'), 'fail'],
+  ['room on the disk', free(3 * GB), 'ok', free(3 * GB - 1), 'warn'],
+  ['little room', free(0.5 * GB), 'warn', free(0.5 * GB - 1), 'fail'],
+  ['inodes', judgeInodes({ free: 20_001, total: 9e9 }), 'ok', judgeInodes({ free: 20_000, total: 9e9 }), 'fail'],
+  ['memory for all agents', ram(3 * GB + 1), 'ok', ram(3 * GB), 'warn'],
+  ['memory for one', ram(9 * GB, 0.6 * GB), 'ok', ram(9 * GB, 0.6 * GB - 1), 'fail'],
+  ['the clock', judgeClock({ ours: 120_499, theirs: 0 }), 'ok', judgeClock({ ours: 120_500, theirs: 0 }), 'fail'],
+  ['the clock, slow', judgeClock({ ours: 0, theirs: 120_499 }), 'ok', judgeClock({ ours: 0, theirs: 120_500 }), 'fail'],
+  ['answers of the model', answered(499), 'ok', answered(500), 'warn'],
+  ['refused logins', answered(402), 'ok', answered(403), 'fail'],
+  ['Docker', docker('20.10.0'), 'ok', docker('20.9.9'), 'warn'],
+  ['Podman', podman('4.3.0'), 'ok', podman('4.2.9'), 'warn'],
+  ['runc 1.2', judgeRunc('1.2.8'), 'ok', judgeRunc('1.2.7'), 'fail'],
+  ['runc 1.3', judgeRunc('1.3.3'), 'ok', judgeRunc('1.3.2'), 'fail'],
+  ['runc 1.4', judgeRunc('1.4.0-rc.3'), 'ok', judgeRunc('1.4.0-rc.2'), 'fail'],
+  ['the age of the image', aged(60.9), 'ok', aged(61), 'warn'],
+  ['the age of the newest backup', backup(1.9), 'ok', backup(2), 'warn'],
+  ['logs of runs', judgeRunLogs([log('a', 1n, 2 * GB)]), 'ok', judgeRunLogs([log('a', 1n, 2 * GB + 1)]), 'warn'],
+  ['secrets of a group', mode(0o700), 'ok', mode(0o610), 'warn'],
+  ['secrets of all', mode(0o600), 'ok', mode(0o601), 'warn'],
+  ['a policy', judgePolicy({ ...policy, mode: 0o755 }), 'ok', judgePolicy({ ...policy, mode: 0o620 }), 'warn'],
+  [
+    'new sessions',
+    judgeContinuity(sessionLines('a', 'b', 'c', 'd', 'd', 'd', 'd')),
+    'ok',
+    judgeContinuity(sessionLines('a', 'b', 'c', 'd', 'd', 'd')),
+    'warn',
+  ],
+]
+
+for (const [what, one, status, next, otherwise] of borders)
+  test(`${what}: from ${status} to ${otherwise} in one step`, () => {
+    assert.deepEqual([one.status, next.status], [status, otherwise])
+  })
+
 test('versions are compared by their numbers, and a candidate comes before its release', () => {
   const ordered = ['1.1.12', '1.2.8', '1.2.10', '1.3.0-rc.1', '1.3.0', '1.4.0-rc.2', '1.4.0-rc.10', '1.4.0']
   for (const [at, version] of ordered.entries())

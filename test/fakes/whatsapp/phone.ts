@@ -62,7 +62,8 @@ export class Phone {
   readonly user: string
   readonly pn: string
   readonly lid: string
-  readonly name: string
+  /** What the person calls themselves. */
+  name: string
   readonly creds: AuthenticationCreds
   /** What the person sees: one message for each id, the newest content of it. */
   readonly shown: { id: string; chat: string; message: proto.IMessage }[] = []

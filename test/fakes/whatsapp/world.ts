@@ -26,9 +26,12 @@ export class Notebook implements Sink {
   told = 0
   /** While it is set, nothing can be stored. */
   full: Error | undefined
+  /** What is stored waits for this. */
+  held: Promise<void> | undefined
 
   async message(message: IncomingMessage): Promise<void> {
     this.told++
+    await this.held
     if (this.full) throw this.full
     if (!this.messages.some(({ jid, id }) => jid === message.jid && id === message.id)) this.messages.push(message)
   }
