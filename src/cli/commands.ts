@@ -76,7 +76,7 @@ export function commands(done: (code: ExitCode) => void): Command {
   benchCommand(program, { env, print, say, done })
   add('test', 'install what the tests need and run them all, or only the named files')
     .argument('[files...]')
-    .option('--fast', 'types, lint and the tests that need no container, in about a minute')
+    .option('--fast', 'types, lint and the tests that need no container')
     .option('--changed [ref]', 'the tests that import what differs from a commit (default: HEAD)')
     .option('--long', 'what finds more the longer it runs: simulation, fuzzers, chaos and soak, from new seeds')
     .option('--mutate <count>', 'break that many random places of the files, and tell which breaks no test sees', wholeNumber)

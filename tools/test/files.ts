@@ -28,7 +28,7 @@ const RULES: readonly Rule[] = [
   { start: 'test/attacks/mutation', kind: 'mutation', manner: 'background', depths: ['full', 'long'] },
   { start: 'test/sim/mutants', kind: 'mutation', manner: 'background', depths: ['full', 'long'] },
   { start: 'test/sim/', kind: 'simulation', manner: 'background' },
-  { start: 'test/power/', kind: 'simulation', manner: 'background' },
+  { start: 'test/power/', kind: 'simulation', manner: 'background', depths: ['full', 'long'] },
   { start: 'test/attacks/', kind: 'attack', manner: 'container' },
   { start: 'test/chaos/', kind: 'chaos', manner: 'container' },
   { start: 'test/long/', kind: 'long', manner: 'container', depths: ['long'] },
