@@ -378,7 +378,7 @@ suite('a host in a process of its own', { concurrency: 2 }, () => {
     const victim = await Victim.linked(t)
     const { server, alice, olga } = victim
     const said: string[] = []
-    for (const [round, isNow] of [undefined, sends, gaveUpOnCopy, hearsOfDelivery].entries()) {
+    for (const [round, isNow] of [undefined, gaveUpOnCopy, hearsOfDelivery].entries()) {
       const write = async (text: string) => {
         server.garbleNext = isNow === gaveUpOnCopy
         said.push(text)

@@ -128,6 +128,26 @@ test('a login that fails says why, and the next one works', async (t) => {
   assert.equal((await world.link()).at(-1)?.type, 'online')
 })
 
+test('a restart that WhatsApp asks for while an account is being linked brings a new code', async (t) => {
+  const clock = new ManualClock()
+  const world = await World.create(t, { clock })
+  await world.start()
+  const { server, olga, channel } = world
+  const told: string[] = []
+  const tell = (event: LoginEvent) => {
+    told.push(event.type)
+    if (event.type !== 'qr') return
+    if (told.length === 1) server.endAll(515)
+    else server.scan(event.data, olga)
+  }
+  const login = channel.login({ tell, signal: world.signal })
+  // Every new link begins with a restart, and this one comes too soon after the other to be followed at once.
+  await until(() => channel.state.state === 'retrying' || told.includes('failed'), 'it is linked, or the login is over')
+  clock.advance(3_000)
+  await login
+  assert.deepEqual(told, ['qr', 'qr', 'online'])
+})
+
 test('a second login is refused while the first one is under way', async (t) => {
   const world = await World.create(t)
   await world.start()

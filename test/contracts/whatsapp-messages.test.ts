@@ -39,6 +39,11 @@ for (const lidAddressing of [false, true]) {
     await world.server.writeToGroup(world.bob, FAMILY, { extendedTextMessage: mention })
     const { text } = await world.heard('what do you say')
     assert.equal(text, '@Andy what do you say, @Andy?')
+    const first = { text: `@${user} and you?`, contextInfo: { mentionedJid: [me] } }
+    await world.server.writeToGroup(world.bob, FAMILY, { extendedTextMessage: first })
+    assert.equal((await world.heard('and you?')).text, '@Andy and you?')
+    await world.server.write(world.bob, olga, { extendedTextMessage: { ...first, text: 'in no chat of ours' } })
+    assert.equal((await world.heard('in no chat')).text, '@Andy in no chat of ours')
     await world.server.writeToGroup(world.bob, FAMILY, 'just among us')
     assert.ok(!called((await world.heard('among us')).text))
   })
@@ -63,6 +68,24 @@ test('a chat that was registered by its LID stays found when the phone number be
     await world.restart()
     await world.online()
   }
+})
+
+test('a direct chat has the name of its person, and a person without a name is shown by number', async (t) => {
+  const world = await World.linked(t, { settings: { hasOwnNumber: false } })
+  const { server, alice, olga, notebook } = world
+  const hear = async (text: string) => {
+    await server.write(alice, olga, text)
+    const { senderName } = await world.heard(text)
+    return [senderName, notebook.names.get(alice.pn)]
+  }
+  assert.deepEqual(await hear('first'), ['Alice', 'Alice'])
+  await server.writeFromPhone(olga, 'from the owner', alice)
+  assert.equal((await world.heard('from the owner')).senderName, 'Olga')
+  assert.equal(notebook.names.get(alice.pn), 'Alice')
+  alice.name = 'Alicia'
+  assert.deepEqual(await hear('second'), ['Alicia', 'Alicia'])
+  alice.name = ''
+  assert.deepEqual(await hear('third'), ['+15550002222', 'Alicia'])
 })
 
 test('what came while the assistant was away is answered; what was said before the link is not', async (t) => {
@@ -252,7 +275,7 @@ test('groups are known by their names, and renamed ones are when the host asks',
   assert.equal(world.notebook.names.get(FAMILY), 'The family')
 })
 
-test('of a group that is made or renamed, the name is told at once', async (t) => {
+test('the name of a group that is made or renamed is told at once', async (t) => {
   const world = await World.linked(t)
   const { server, alice, notebook } = world
   await until(() => notebook.names.get(FAMILY) === 'Family', 'the name is there')
@@ -267,7 +290,7 @@ test('of a group that is made or renamed, the name is told at once', async (t) =
   await until(() => notebook.names.get('120363000000000002@g.us') === 'The club', 'its name is there')
 })
 
-test('who becomes the admin of a group is one from then on, and who was one is not', async (t) => {
+test('a new admin of a group is known at once, and the former one is an admin no more', async (t) => {
   const world = await World.linked(t)
   const { server, notebook, alice, bob, olga } = world
   await until(() => notebook.names.get(FAMILY) === 'Family', 'the group is known')

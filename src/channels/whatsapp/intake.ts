@@ -213,7 +213,7 @@ export class Intake {
   /** A direct chat is called by the person's name; those of groups are asked for. */
   async #nameChat({ jid, fromMe, message }: Said): Promise<void> {
     const isGroup = jid.endsWith('@g.us')
-    const name = isGroup || fromMe ? undefined : (message.pushName ?? undefined)
+    const name = isGroup || fromMe ? undefined : message.pushName || undefined
     const known = this.#names.get<string>(jid)
     if (known !== undefined && (name === undefined || name === known)) return
     this.#names.set(jid, name ?? '')
