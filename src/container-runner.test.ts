@@ -7,7 +7,13 @@ import { ManualClock } from '../test/fakes/clock.ts'
 import { FakeContainer } from '../test/fakes/container.ts'
 import { until } from '../test/fakes/patience.ts'
 import { type TestContext, temporaryFolder } from '../test/fakes/rooms.ts'
-import { ContainerRunner, type ContainerRunnerPorts, type ContainerSettings, mountsOf } from './container-runner.ts'
+import {
+  ContainerRunner,
+  type ContainerRunnerPorts,
+  type ContainerSettings,
+  mountsOf,
+  type StartRequest,
+} from './container-runner.ts'
 import type { ContainerConfig } from './domain/group.ts'
 import type { Outcome } from './gateway/model-exchange.ts'
 import type { ContainerSpec } from './runtimes/contract.ts'
@@ -107,15 +113,13 @@ function office(t: TestContext, ports: Partial<ContainerRunnerPorts> = {}, chang
     ...{ audit: (entry) => void audited.push(entry), log: { info: note, debug() {}, warn: note } },
     ...ports,
   })
-  const start = (config: ContainerConfig = {}, signal?: AbortSignal) =>
-    runner.start(
-      {
-        group: { folder: 'family', name: 'Family', isMain: false, config },
-        ...{ lane: 'chat', chatJid: 'x', sessionId: undefined, assistantName: 'Andy' },
-        listener: { onSession() {}, onActivity() {} },
-      },
-      signal,
-    )
+  const start = (config: ContainerConfig = {}, request: Partial<StartRequest> = {}) =>
+    runner.start({
+      group: { folder: 'family', name: 'Family', isMain: false, config },
+      ...{ lane: 'chat', chatJid: 'x', sessionId: undefined, assistantName: 'Andy' },
+      listener: { onSession() {}, onActivity() {} },
+      ...request,
+    })
   const logs = path.join(given.root, 'groups', 'family', 'logs')
   const logText = () => readFileSync(path.join(logs, readdirSync(logs)[0] ?? ''), 'utf8')
   return { given, container, started, audited, logged, clock, start, logs, logText }
@@ -226,6 +230,33 @@ test('a run has the placeholder of the login alone for itself, and what it had i
   container.exit()
   await run.ended
   assert.deepEqual(readdirSync(given.runs), [])
+})
+
+test('the first line tells a container its task, and the container starts with the settings of its group', async (t) => {
+  const snapshots: string[] = []
+  const { start, started, container, given, logText } = office(t, { writeSnapshots: (folder) => void snapshots.push(folder) })
+  await start({ isolation: 'runsc', model: 'opus', systemPrompt: 'Be brief.' }, { sessionId: 's1' })
+  await start({}, { lane: 'isolated' })
+  const common = { groupFolder: 'family', chatJid: 'x', isMain: false, assistantName: 'Andy', mounts: [] }
+  const chosen = { model: 'opus', systemPrompt: 'Be brief.' }
+  assert.deepEqual(await container.next(), { ...common, ...chosen, isScheduledTask: false, sessionId: 's1' })
+  assert.deepEqual(await container.next(), { ...common, isScheduledTask: true })
+  assert.deepEqual(
+    started.map(({ isolation, labels }) => [
+      isolation,
+      labels['nanoclaw.lane'],
+      labels['nanoclaw.group'],
+      labels['nanoclaw.install'],
+    ]),
+    [
+      ['runsc', 'chat', 'family', 'x'],
+      [undefined, 'isolated', 'family', 'x'],
+    ],
+  )
+  assert.deepEqual(snapshots, ['family', 'family'])
+  const modeOf = (...parts: string[]) => statSync(path.join(given.root, ...parts)).mode & 0o777
+  assert.deepEqual([modeOf('data', 'run'), modeOf('data', 'sessions', 'family', '.claude')], [0o711, 0o700])
+  assert.match(logText(), /^=== mounts ===\n\S+groups\/family -> \/workspace\/group$/m)
 })
 
 test('a start that fails says so in the log of the run, closes its gateway and leaves nothing', async (t) => {

@@ -9,6 +9,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   renameSync,
   rmSync,
   statSync,
@@ -20,6 +21,7 @@ import { createServer } from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
+import { noOpenFiles, openFilesIn } from '../test/fakes/open-files.ts'
 import type { TestContext } from '../test/fakes/rooms.ts'
 import { socketFolder } from '../test/fakes/socket-folder.ts'
 import { copyOut, type Entry, MAX_DEPTH, measure, readInPieces, readWhole, removeName, walk } from './hostile-tree.ts'
@@ -454,3 +456,27 @@ test('removing a name removes that, and not what it leads to', async (t) => {
   mkdirSync(at('folder'))
   await assert.rejects(removeName(base, 'folder'))
 })
+
+test('no operation on a tree leaves a file open, however it ended', { skip: noOpenFiles }, async (t) => {
+  const { root, base, at, read, copy } = tree(t)
+  mkdirSync(at('a', 'b'), { recursive: true })
+  for (const parts of [['file'], ['a', 'file'], ['a', 'b', 'file']]) writeFileSync(at(...parts), 'x')
+  writeFileSync(at('big'), 'x'.repeat(2_000))
+  symlinkSync('/etc/passwd', at('link'))
+  await copy('file')
+  for (const parts of [['file'], ['a', 'b', 'file'], ['big'], ['link'], ['a'], ['a', 'missing'], ['link', 'x'], []]) {
+    await read(...parts)
+    await copy(...parts)
+  }
+  for await (const _ of walk(base, { maxEntries: 100, deep: true })) break
+  await list(base, { deep: true })
+  await measure(base, { bytes: 1e9, entries: 100 })
+  await measure(base, { bytes: 1e9, entries: 3 })
+  await readInPieces({ base, parts: ['a', 'file'] }, async () => 'nothing of it')
+  await assert.rejects(readInPieces({ base, parts: ['file'] }, () => Promise.reject(new Error('x'))).then(refusalOf), /x/)
+  assert.deepEqual(openFilesIn(realpathSync(root)), [])
+})
+
+function refusalOf(read: Awaited<ReturnType<typeof readInPieces>>): never {
+  throw new Error(read.type === 'refused' ? read.why : 'it was read')
+}

@@ -1,19 +1,9 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { closeSync, mkdirSync, openSync, readFileSync, realpathSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { noOpenFiles, openFilesIn } from '../test/fakes/open-files.ts'
 import { temporaryFolder } from '../test/fakes/rooms.ts'
 import { type Config, loadConfig } from './config.ts'
 import { AppError } from './domain/errors.ts'
@@ -92,27 +82,12 @@ test('the logs are readable by their owner alone', (t) => {
     assert.equal(statSync(path.join(root, 'logs', name)).mode & 0o077, 0, name)
 })
 
-const noProc = !existsSync('/proc/self/fd') && 'this system does not show the open files of a process'
-
-test('a log that is closed holds no file open', { skip: noProc }, (t) => {
+test('a log that is closed holds no file open', { skip: noOpenFiles }, (t) => {
   const { root, log } = logIn(t)
-  const held = () =>
-    readdirSync('/proc/self/fd')
-      .map(linkOf)
-      .filter((file) => file.startsWith(path.join(root, 'logs')))
-  assert.equal(held().length, 2)
+  assert.equal(openFilesIn(realpathSync(root)).length, 2)
   log.close()
-  assert.deepEqual(held(), [])
+  assert.deepEqual(openFilesIn(realpathSync(root)), [])
 })
-
-/** The descriptor that lists the others is gone by then. */
-function linkOf(descriptor: string): string {
-  try {
-    return readlinkSync(`/proc/self/fd/${descriptor}`)
-  } catch {
-    return ''
-  }
-}
 
 /** The error of a log that cannot be opened. */
 function refusal(root: string): AppError {

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { chmodSync, chownSync, mkdirSync, realpathSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
+import { noOpenFiles, openFilesIn } from '../test/fakes/open-files.ts'
 import { type TestContext, temporaryFolder } from '../test/fakes/rooms.ts'
 import type { ExtraMount } from './domain/group.ts'
 import {
@@ -364,4 +365,16 @@ test('a stamp of the allowlist changes with it', (t) => {
   writeFileSync(rules.allowlistFile, '{}')
   assert.notEqual(allowlistStamp(rules.allowlistFile), before)
   assert.equal(allowlistStamp('/none'), 'none')
+})
+
+test('no folder stays open after it was judged', { skip: noOpenFiles }, async (t) => {
+  const { judgeAll, userHome } = home(t)
+  writeFileSync(path.join(userHome, 'projects', 'app', '.env'), '')
+  await judgeAll([
+    { hostPath: '~/projects' },
+    { hostPath: '~/projects/app' },
+    { hostPath: '~/nanoclaw' },
+    { hostPath: '~/projects/none' },
+  ])
+  assert.deepEqual(openFilesIn(realpathSync(userHome)), [])
 })

@@ -75,6 +75,7 @@ test('a result for another turn, and any other forged frame, changes nothing', a
   const outcome = ask(run, request)
   container.result({ result: 'forged', consumed: [OTHER] })
   container.result({ result: 'forged' })
+  container.result({ status: 'error', errorClass: 'login', error: 'forged', consumed: [OTHER] })
   container.print('{"type":"result","status":"success"}\n{"type":"owner"}\nnull\n[[[\n{"__proto__":{"a":1}}\n')
   container.result({ result: 'real', consumed: [UUID] })
   assert.deepEqual(await outcome, { type: 'answered', text: 'real', usage: undefined })
@@ -109,6 +110,7 @@ test('a container that ends takes the running turn and its follow-ups with it', 
   const { uuids, outcome } = await run.settled()
   assert.deepEqual(uuids, [UUID, OTHER])
   assert.equal(outcome.type === 'failed' && outcome.reason, 'crash')
+  assert.equal(run.usable, false)
 })
 
 test('a line longer than a frame may be is dropped and the next frame is understood', async (t) => {
@@ -171,6 +173,29 @@ test('stop interrupts; what was said so far is kept', async (t) => {
   assert.ok(run.usable)
 })
 
+test('an interrupted turn counts as stopped, whatever its agent reports', async (t) => {
+  const [asked, unasked] = [start(t), start(t)]
+  const stopped = ask(asked.run, request)
+  asked.run.stop()
+  asked.container.result({ status: 'error', errorClass: 'overload', error: 'odd', result: 'half', consumed: [UUID] })
+  const interrupted = ask(unasked.run, request)
+  unasked.container.result({ status: 'error', errorClass: 'interrupted', result: 'half', consumed: [UUID] })
+  assert.deepEqual(await Promise.all([stopped, interrupted]), [
+    { type: 'stopped', text: 'half' },
+    { type: 'stopped', text: 'half' },
+  ])
+})
+
+test('a container whose input broke gets no reply, and its output is still read', async (t) => {
+  const { run, container } = start(t)
+  const outcome = ask(run, request)
+  container.stdin.destroy(new Error('EPIPE'))
+  await until(() => container.stdin.closed, 'its input is closed')
+  assert.equal(run.reply({ id: 'x', ok: true, result: null }), false)
+  container.result({ result: 'ok', consumed: [UUID] })
+  assert.equal((await outcome).type, 'answered')
+})
+
 test('a turn that does not stop when interrupted is killed after five seconds', async (t) => {
   const { run, container, clock } = start(t)
   const outcome = ask(run, request)
@@ -198,9 +223,13 @@ test('the time of a turn stands still while it waits for a person, for each of t
   first()
   clock.advance(3_600_000)
   second()
+  assert.equal(run.takesFollowUps, true)
   clock.advance(9_999)
   assert.deepEqual(run.turn, request)
-  clock.advance(5_001)
+  assert.equal(run.takesFollowUps, true, 'its time is not over')
+  clock.advance(1)
+  assert.equal(run.takesFollowUps, false)
+  clock.advance(5_000)
   const end = await outcome
   assert.equal(end.type === 'failed' && end.reason, 'timeout')
   run.pauseTimer()()
@@ -217,9 +246,31 @@ test('a turn cannot wait for people for ever, and a pause of one turn is none of
   run.pauseTimer()
   clock.advance(24 * 3_600_000 + 59_999)
   assert.ok(run.turn)
-  clock.advance(5_001)
+  assert.equal(run.takesFollowUps, true, 'its time is not over')
+  clock.advance(1)
+  assert.equal(run.takesFollowUps, false)
+  clock.advance(5_000)
   const end = await outcome
   assert.equal(end.type === 'failed' && end.reason, 'timeout')
+})
+
+test('a pause that ends twice, ends late or belongs to a stopped turn extends no time limit', async (t) => {
+  const { run, container, clock } = start(t)
+  run.push(request)
+  const [first, second] = [run.pauseTimer(), run.pauseTimer()]
+  first()
+  first()
+  clock.advance(3_600_000)
+  assert.equal(run.takesFollowUps, true, 'it still waits for the second')
+  second()
+  clock.advance(59_999)
+  assert.equal(run.takesFollowUps, true)
+  const [late] = [run.pauseTimer(), run.stop()]
+  run.pauseTimer()
+  late()
+  clock.advance(5_000)
+  assert.equal(container.kills, 1, 'it was told to end, and did not')
+  assert.deepEqual((await run.settled()).outcome, { type: 'stopped', text: null })
 })
 
 test('a reply that is longer than a line may be is answered with that', async (t) => {
@@ -238,7 +289,7 @@ test('a reply goes in as a frame; a container that reads none, or is gone, gets 
   assert.deepEqual(await container.next(), { type: 'reply', id: 'x', ok: true, result: { status: 'done' } })
   let sent = 0
   while (sent < 100 && run.reply({ id: 'x', ok: true, result: 'x'.repeat(1_000_000) })) sent++
-  assert.ok(sent > 3 && sent < 10, String(sent))
+  assert.ok(sent > 3 && sent < 7, String(sent))
   container.exit()
   await run.ended
   assert.equal(run.reply({ id: 'x', ok: true, result: null }), false)
@@ -265,13 +316,13 @@ test('a crash is told with the last words of stderr, and memory and engine as wh
 
 test('what is wrong with the container is told also when its program finds it before a turn comes', async (t) => {
   const { run, container, wrong } = start(t)
-  for (const error of ['/workspace/extra/app is another', 'and once more'])
-    container.result({ status: 'error', errorClass: 'setup', error })
+  const why = '/workspace/extra/app is another'.padEnd(1_000, '.')
+  for (const error of [`${why}and more`, 'and once more']) container.result({ status: 'error', errorClass: 'setup', error })
   await until(() => wrong.length > 0, 'the host knows')
   const outcome = ask(run, request)
   container.exit({ code: 1 })
-  assert.deepEqual(await outcome, { type: 'failed', reason: 'setup', detail: '/workspace/extra/app is another' })
-  assert.deepEqual(wrong, ['/workspace/extra/app is another'])
+  assert.deepEqual(await outcome, { type: 'failed', reason: 'setup', detail: why })
+  assert.deepEqual(wrong, [why])
 })
 
 test('an API error ends the run: the next turn gets a fresh container', async (t) => {
@@ -328,6 +379,7 @@ test('closing lets the container go by itself, and kills it when it does not', a
   const polite = start(t)
   const closed = polite.run.close(5_000)
   assert.deepEqual(await polite.container.next(), { type: 'close' })
+  assert.equal(await polite.container.next(), undefined, 'the end of its input')
   polite.container.exit()
   await closed
   assert.equal(polite.container.kills, 0)
@@ -355,6 +407,8 @@ test('a kill that the engine does not carry out is tried again until the contain
     clock.advance(1)
   }
   await waitsToKill(4)
+  await run.kill()
+  await waitsToKill(5)
   silent.mock.mockImplementation(kill)
   clock.advance(30_000)
   assert.deepEqual([(await outcome).type, clock.waiting], ['failed', 0])
@@ -364,6 +418,35 @@ test('a kill that the engine does not carry out is tried again until the contain
 const MIB_LINE = `${'x'.repeat(2 ** 20 - 129)}\n`
 /** One and a half KiB less than may come at once. */
 const ALMOST_A_FLOOD = MIB_LINE.repeat(15) + '\n'.repeat(8_116)
+
+test('a kill that fails after the container has exited is not retried', async (t) => {
+  const { run, container, clock } = start(t)
+  const killing = Promise.withResolvers<void>()
+  t.mock.method(container, 'kill', () => killing.promise)
+  const killed = run.kill()
+  container.exit()
+  await run.ended
+  killing.reject(new Error('there is no such container'))
+  await killed
+  assert.equal(clock.waiting, 0)
+})
+
+test('a container that floods takes no follow-ups, even while it cannot be killed', async (t) => {
+  const { run, container } = start(t)
+  const kill = t.mock.method(container, 'kill', () => new Promise(() => {}))
+  run.push(request)
+  container.print(MIB_LINE.repeat(17))
+  await until(() => kill.mock.callCount() === 1, 'it is to be killed')
+  assert.equal(run.takesFollowUps, false)
+})
+
+test('a session that only a result names is named', async (t) => {
+  const { run, container, heard } = start(t)
+  const outcome = ask(run, request)
+  container.result({ result: 'ok', consumed: [UUID], newSessionId: 's2' })
+  await outcome
+  assert.deepEqual([heard, run.sessionId], [['session s2'], 's2'])
+})
 
 test('output is counted to the byte, and each line with what reading it costs', async (t) => {
   const outcomeOf = async (...prints: string[]) => {

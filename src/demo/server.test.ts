@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import http from 'node:http'
 import { type TestContext, test } from 'node:test'
 import { z } from 'zod'
 import { hasTheChance } from '../../test/fakes/chance.ts'
@@ -164,12 +166,12 @@ test('a request is recorded as it was sent, with what the script made of it', as
   assert.deepEqual([broken?.body, broken?.bytes, broken?.reply], ['{ä', 3, undefined])
 })
 
-test('a body of 32 MiB is read, and a longer one is refused', async (t) => {
+test('a body of more than 32 MiB is refused', async (t) => {
   const { model } = await startModel(t)
-  const ask = async (bytes: number) =>
-    (await fetch(`${model.url}/v1/messages`, { method: 'POST', body: Buffer.alloc(bytes, ' ') })).status
-  assert.equal(await ask(32 * 1024 * 1024), 400, 'blanks are no request')
-  assert.equal(await ask(32 * 1024 * 1024 + 1), 413)
+  const request = http.request(`${model.url}/v1/messages`, { method: 'POST', agent: false })
+  request.end(Buffer.alloc(32 * 1024 * 1024 + 1, ' '))
+  const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+  assert.equal(response.statusCode, 413)
 })
 
 test('an error has the type that the API gives its status, and 429 says when to try again', async (t) => {

@@ -164,6 +164,26 @@ test('one at a time is made; a host that stops breaks it off, and that is no fai
   assert.equal(begun, 2)
 })
 
+test('the host makes one backup per day, and its stop waits for a backup that is being aborted', async (t) => {
+  const breakingOff = Promise.withResolvers<void>()
+  let begun = 0
+  const save: Save = async () => {
+    if (++begun === 3) await breakingOff.promise
+  }
+  const { make, lookAt, clock } = daily(t, { save })
+  const backups = await lookAt(NOON, make())
+  await lookAt(NOON + 24 * HOUR, backups)
+  assert.equal(begun, 2)
+  clock.now = NOON + 48 * HOUR
+  backups.look()
+  let stopped = false
+  const stopping = backups.stop().then(() => (stopped = true))
+  for (let n = 0; n < 20; n++) await new Promise(setImmediate)
+  assert.equal(stopped, false)
+  breakingOff.resolve()
+  await stopping
+})
+
 test('what became of a backup and cannot be written down, for a full disk, is logged and known all the same', async (t) => {
   const { lookAt, logged, facts } = daily(t, { save: () => Promise.reject(new Error('the disk is full')) })
   t.mock.method(facts, 'set', () => {

@@ -158,6 +158,38 @@ test('what was sent long ago goes: parts before their first, and nothing that wa
   assert.equal(outbox.due(9)[0]?.key, 'not sent')
 })
 
+test('one prune removes at most a thousand sent entries', (t) => {
+  const store = open(t)
+  store.tx(() => {
+    for (let n = 0; n < 1_001; n++) {
+      store.outbox.add({ jid: 'tg:1', text: 'x', key: String(n), turnId: null, at: 0 })
+      store.outbox.markSent({ seq: n + 1, platformId: null, at: 1 })
+    }
+  })
+  assert.deepEqual([store.outbox.prune(2), store.outbox.prune(2), store.outbox.prune(2)], [1_000, 1, 0])
+})
+
+test('an agent is told of failed deliveries since its chat was registered, at most 200 characters of each', (t) => {
+  const store = open(t)
+  const { outbox } = store
+  store.groups.add({ folder: 'family', name: 'family', isMain: false, config: {} }, 0)
+  store.chats.see({ jid: 'tg:1' })
+  store.groups.register({ jid: 'tg:1', folder: 'family', trigger: null, requiresTrigger: false }, 10)
+  const lose = (text: string, at: number, byHost = false) => {
+    outbox.add({ jid: 'tg:1', text, key: `${text} ${at}`, turnId: null, byHost, at })
+    for (const { seq } of outbox.due(99)) outbox.close({ seq, state: 'failed', at: 50, platformId: null, why: 'gone' })
+  }
+  lose('before', 9)
+  lose('x'.repeat(201), 10)
+  lose('by the host', 11, true)
+  const id = store.turns.add({ folder: 'family', jid: 'tg:1', at: 60 })
+  const turn = (tries: number) => ({ state: 'running' as const, id, tries, failures: 0, told: false, startedAt: 60 })
+  const told = [{ jid: 'tg:1', text: 'x'.repeat(200), state: 'failed', why: 'gone', at: 50 }]
+  assert.deepEqual(outbox.tellIn(turn(1), 'tg:1'), told)
+  lose('later', 70)
+  assert.deepEqual(outbox.tellIn(turn(2), 'tg:1'), told, 'a further try hears the same')
+})
+
 test("a chat's later delivery waits for its earlier ones; a key is delivered once", (t) => {
   const { outbox } = open(t)
   const add = (jid: string, key: string, at = 0) => outbox.add({ jid, text: key, key, turnId: null, at })
