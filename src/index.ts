@@ -64,7 +64,7 @@ async function startServices(base: Base): Promise<Host> {
   const whatsapp = makeWhatsApp({ ...base, onState: (state) => tellOfChannel(whatsapp, state) })
   const channels: Channel[] = [new TerminalChannel(), whatsapp, ...base.channels]
   const channelOf = (jid: string) => channels.find((channel) => channel.owns(jid))
-  const showWork = (jid: string) => showTyping({ channel: channelOf(jid), jid, clock: systemClock })
+  const showWork = (jid: string) => showTyping({ channel: channelOf(jid), jid, clock: systemClock, log })
   const files = new OutgoingFiles(config.root)
   files.keepOnly(store.outbox.openFiles())
   const courier = makeCourier({ base, channelOf, files })
