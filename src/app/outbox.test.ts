@@ -483,3 +483,20 @@ test('the copy of a file is kept while it may be sent, and no longer', async (t)
   await until(() => states().pending === 0, 'it is refused')
   assert.deepEqual(forgotten, ['a.txt', 'b.txt'])
 })
+
+test('a channel that cannot be asked for its state holds no other up, and is asked again', async (t) => {
+  const { courier, post, clock, channel, states } = postOffice(t, async () => ({ platformId: null }))
+  let broken = true
+  const state = () => {
+    if (broken) throw new Error('the library broke')
+    return { state: 'online' }
+  }
+  Object.defineProperty(channel, 'state', { get: state })
+  post('tg:a', 'one')
+  post('ot:a', 'two')
+  courier.deliver()
+  await until(() => states().pending === 1, 'the other channel delivers')
+  broken = false
+  clock.advance(60_000)
+  await until(() => states().pending === 0, 'this one does, too')
+})

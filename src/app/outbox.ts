@@ -6,6 +6,7 @@ import { AppError, errorText } from '../domain/errors.ts'
 import { splitText } from '../domain/split-text.ts'
 import type { Delivery, DeliveryFile } from '../store/outbox.ts'
 import type { Store } from '../store/store.ts'
+import { attempt } from './attempt.ts'
 import { postNotice } from './notices.ts'
 
 export type CourierPorts = {
@@ -35,6 +36,8 @@ export class Courier {
   readonly #troubles = new Map<string, Trouble>()
   readonly #abort = new AbortController()
   #cancelTimer: () => void = () => {}
+  /** When what could not even begin is looked at again. */
+  #retryAt: Instant = Number.POSITIVE_INFINITY
   /** How often in a row the store could not be read. */
   #unread = 0
 
@@ -77,9 +80,11 @@ export class Courier {
   /** Returns when there will be more to do. */
   #deliverDue(now: Instant): Instant {
     const { outbox } = this.#ports.store
-    for (const delivery of outbox.due(now)) if (!this.#underWay.has(delivery.seq)) this.#begin(delivery)
+    this.#retryAt = Number.POSITIVE_INFINITY
+    for (const delivery of outbox.due(now)) if (!this.#underWay.has(delivery.seq)) this.#beginSafely(delivery)
+    const retryAt = this.#retryAt
     const held = [...this.#troubles.values()].map(({ notBefore }) => notBefore).filter((at) => at > now)
-    return Math.min(outbox.nextDueAfter(now) ?? Number.POSITIVE_INFINITY, ...held)
+    return Math.min(outbox.nextDueAfter(now) ?? Number.POSITIVE_INFINITY, retryAt, ...held)
   }
 
   #wakeAt(at: Instant): void {
@@ -92,6 +97,13 @@ export class Courier {
     this.#abort.abort()
     this.#cancelTimer()
     await Promise.all([...this.#underWay.values()].map(({ done }) => done))
+  }
+
+  /** A channel that cannot even be asked holds its own rows and nobody else's. */
+  #beginSafely(delivery: Delivery): void {
+    const { clock, random, log } = this.#ports
+    const begun = attempt({ what: `Delivery ${delivery.seq} to ${delivery.jid}`, log }, () => this.#begin(delivery))
+    if (!begun) this.#retryAt = Math.min(this.#retryAt, clock.now() + backOff(0, random))
   }
 
   #begin(delivery: Delivery): void {
