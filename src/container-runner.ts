@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, lstatSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import type { RunnerInput } from '@nanoclaw/protocol'
-import { AgentRun, type ModelLimit, type RunListener } from './container/agent-run.ts'
+import { AgentRun, type ModelLimit, type RunListener, type TurnRequest } from './container/agent-run.ts'
 import { type ContainerUser, ensureFolder } from './container/folders.ts'
 import { dockerRunLine, mountLine } from './container/run-line.ts'
 import { RunLog } from './container/run-log.ts'
@@ -103,7 +103,7 @@ export class ContainerRunner {
     this.#ports = ports
   }
 
-  async start(request: StartRequest, signal?: AbortSignal): Promise<AgentRun> {
+  async start<Request extends TurnRequest>(request: StartRequest, signal?: AbortSignal): Promise<AgentRun<Request>> {
     const runId = randomBytes(4).toString('hex')
     const run = path.join(this.#settings.runs, runId)
     const model = new ModelWitness()
@@ -121,7 +121,7 @@ export class ContainerRunner {
       log = this.#openLog({ request, spec })
       const container = await this.#run({ spec, log, signal })
       const { clock } = this.#ports
-      const agent = new AgentRun({
+      const agent = new AgentRun<Request>({
         name: spec.name,
         container,
         clock,

@@ -1,8 +1,9 @@
-import type { AgentRun } from '../container/agent-run.ts'
-import type { Clock, Instant } from '../domain/clock.ts'
+import { type Clock, type Instant, pause, unlessAborted } from '../domain/clock.ts'
 import { errorText } from '../domain/errors.ts'
+import { IllegalTransition } from '../domain/turn.ts'
 import type { TurnLane } from '../store/turns.ts'
-import { Lane, type LanePorts, type LaneRules } from './lane.ts'
+import { attempt, complain } from './attempt.ts'
+import { type Finished, Lane, type LanePorts, type LaneRules, type LaneRun } from './lane.ts'
 import type { ClaimedTurn, TurnDesk } from './turn-desk.ts'
 
 export type QueuePorts = {
@@ -21,14 +22,19 @@ export type QueueRules = LaneRules & { maxContainers: number; idleTimeoutMs: num
 
 /** A wait for a place that is shorter than this is not worth a word. */
 const SILENT_WAIT_MS = 30_000
-/** Between two tries to write something down, when the disk is full. */
-const WRITE_RETRY_MS = 5_000
+/** Between two tries of something that the host could not do, such as to write to a full disk. */
+const RETRY_MS = 5_000
+/** How long a shutdown waits for containers that were killed: an engine that hangs must not keep the host from ending. */
+const KILL_WAIT_MS = 10_000
 
 const LANES: readonly TurnLane[] = ['chat', 'isolated']
 
 /**
- * Who works when: a lane's turns one after another, lanes first come first served, no more containers than allowed
- * plus one that only main's chats may take. An idle container gives way at once when another group waits.
+ * Decides who works when. Whatever a port or the store throws, each turn that was claimed reaches its end: it is written
+ * down, or it is found by the next start.
+ *
+ * A lane's turns run one after another, and lanes are served first come, first served. There are no more containers than
+ * allowed plus one that only main's chats may take. An idle container gives way at once when another group waits.
  */
 export class GroupQueue {
   readonly #ports: QueuePorts
@@ -39,6 +45,9 @@ export class GroupQueue {
   readonly #waiting = new Set<Lane>()
   /** Being worked on, or with a container that is starting or leaving. */
   readonly #busy = new Map<Lane, Promise<void>>()
+  readonly #stop = new AbortController()
+  /** The host ends without its containers: nothing is written any more. */
+  #abandoned = false
   /** Containers that were asked to leave and are not gone yet. */
   #leaving = 0
   /** When a lane's next try falls due. */
@@ -47,7 +56,6 @@ export class GroupQueue {
   readonly #placeTimers = new Timers()
   /** When an idle container has waited long enough. */
   readonly #idleTimers = new Timers()
-  #stopping = false
 
   constructor(ports: QueuePorts, rules: QueueRules) {
     this.#ports = ports
@@ -56,37 +64,46 @@ export class GroupQueue {
 
   /** There may be work for this group. Called for every event; the store decides. */
   wake(folder: string): void {
-    for (const name of LANES) this.#attempt(folder, () => this.#wakeLane(folder, name))
+    for (const name of LANES) this.#wakeLane(folder, name)
   }
 
   #wakeLane(folder: string, name: TurnLane): void {
     if (this.#stopping) return
-    const known = this.#lanes.get(laneKey(folder, name))
-    if (known && this.#busy.has(known)) return this.#followUp(known)
+    const lane = this.#lanes.get(laneKey(folder, name))
+    const looked = this.#attempt(folder, () => {
+      if (lane && this.#busy.has(lane)) this.#followUp(lane)
+      else this.#enqueue(folder, name)
+    })
+    if (!looked && lane && !this.#busy.has(lane)) this.#wakeLaneAt(lane, this.#ports.clock.now() + RETRY_MS)
+  }
+
+  #enqueue(folder: string, name: TurnLane): void {
     const next = this.#ports.desk.look(folder, name)
     if (next.type === 'nothing') return
-    const lane = known ?? this.#addLane(folder, name)
+    const isMain = this.#ports.isMain(folder)
+    const lane = this.#lanes.get(laneKey(folder, name)) ?? this.#addLane(folder, name)
+    lane.isMain = isMain
     if (next.type === 'wait') return this.#wakeLaneAt(lane, next.at)
     this.#waiting.add(lane)
     this.#pump()
   }
 
   #wakeLaneAt(lane: Lane, at: Instant): void {
-    const wake = () => this.#attempt(lane.folder, () => this.#wakeLane(lane.folder, lane.name))
+    const wake = () => this.#wakeLane(lane.folder, lane.name)
     this.#dueTimers.set(lane, this.#ports.clock.wakeAt(at, wake))
   }
 
   /** Nobody waits for this, and what fails here is tried again: at the next event, or by the sweep. */
-  #attempt(folder: string, act: () => void): void {
-    try {
-      act()
-    } catch (error) {
-      this.#ports.log.error(`Group ${folder}: ${errorText(error)}`)
-    }
+  #attempt(folder: string, act: () => void): boolean {
+    return attempt({ what: `Group ${folder}`, log: this.#ports.log }, act)
+  }
+
+  get #stopping(): boolean {
+    return this.#stop.signal.aborted
   }
 
   #addLane(folder: string, name: TurnLane): Lane {
-    const ports = { ...this.#ports.lane, onLive: (lane: Lane) => this.#attempt(folder, () => this.#followUp(lane)) }
+    const ports = { ...this.#ports.lane, onLive: (lane: Lane) => this.#followUp(lane) }
     const lane = new Lane({ folder, name, ports, rules: this.#rules })
     this.#lanes.set(laneKey(folder, name), lane)
     return lane
@@ -128,25 +145,47 @@ export class GroupQueue {
     return this.#busy.size === 0 && this.#waiting.size === 0
   }
 
-  containers(): { folder: string; lane: TurnLane; run: AgentRun; working: boolean }[] {
+  containers(): { folder: string; lane: TurnLane; run: LaneRun; working: boolean }[] {
     return this.#allLanes().flatMap(({ folder, name, run, claimed }) =>
       run ? [{ folder, lane: name, run, working: claimed !== undefined }] : [],
     )
   }
 
-  /** Starts no more turns; lets running ones finish until `graceMs` is over or `now` says so; then ends every container. */
+  /**
+   * Starts no more turns; lets running ones finish until `graceMs` is over or `now` says so; then ends every container. What
+   * an engine does not end within ten seconds is left to the next start, which removes it.
+   */
   async shutdown({ graceMs, now }: { graceMs: number; now: AbortSignal }): Promise<void> {
-    this.#stopping = true
+    const { clock } = this.#ports
+    this.#stop.abort()
     this.#waiting.clear()
     for (const timers of [this.#dueTimers, this.#idleTimers, this.#placeTimers]) timers.clear()
-    const killAll = () => void Promise.all(this.#allLanes().map((lane) => lane.kill()))
-    const cancel = this.#ports.clock.wakeAt(this.#ports.clock.now() + graceMs, killAll)
+    const giveUp = new AbortController()
+    let cancel = clock.wakeAt(clock.now() + graceMs, killAll)
+    const lanes = this.#allLanes()
+    function killAll() {
+      cancel()
+      cancel = clock.wakeAt(clock.now() + KILL_WAIT_MS, () => giveUp.abort())
+      for (const lane of lanes) void lane.kill()
+    }
     now.addEventListener('abort', killAll, { once: true })
     if (now.aborted) killAll()
-    await Promise.all(this.#busy.values())
-    await Promise.all(this.#allLanes().map((lane) => lane.close()))
+    await unlessAborted(this.#settled(), giveUp.signal).catch(() => this.#abandon())
     now.removeEventListener('abort', killAll)
     cancel()
+  }
+
+  async #settled(): Promise<void> {
+    await Promise.all(this.#busy.values())
+    await Promise.all(this.#allLanes().map((lane) => lane.close()))
+  }
+
+  /** What is still in flight goes on at the next start, and this does not count as a failure. */
+  #abandon(): void {
+    const left = this.#allLanes().filter(({ run, claimed }) => run ?? claimed)
+    this.#abandoned = true
+    complain(this.#ports.log, `The engine did not end ${left.length} containers; the next start removes them`)
+    for (const { folder, inFlight } of left) this.#attempt(folder, () => this.#ports.desk.shelve(inFlight))
   }
 
   #allLanes(): Lane[] {
@@ -194,8 +233,8 @@ export class GroupQueue {
   }
 
   /** Main's chats have a place of their own; the others, and all tasks beside them, share `maxContainers`. */
-  #hasOwnPlace({ folder, name }: Lane): boolean {
-    return name === 'chat' && this.#ports.isMain(folder)
+  #hasOwnPlace({ isMain, name }: Lane): boolean {
+    return name === 'chat' && isMain
   }
 
   #hasPlace(lane: Lane): boolean {
@@ -224,24 +263,20 @@ export class GroupQueue {
     return gone
   }
 
-  /** Works off what the lane has, until there is no more or others wait for its place. */
+  /** Works off what the lane has, until there is no more or others wait for its place. Never rejects. */
   async #work(lane: Lane): Promise<void> {
-    const { desk, clock, log } = this.#ports
-    let restUntil: Instant | undefined
-    try {
-      while (!this.#stopping) {
-        const claimed = desk.claim(lane.folder, lane.name)
-        if (!claimed) break
-        await this.#turn(lane, claimed)
-        if (this.#waiting.size > 0) break
-      }
-      if (this.#waiting.size > 0 && !this.#mayStay(lane)) await lane.close()
-    } catch (error) {
-      restUntil = clock.now() + WRITE_RETRY_MS
-      log.error(`Group ${lane.folder}: ${errorText(error)}`)
-    } finally {
-      this.#free(lane, restUntil)
+    let mayClaim = true
+    while (mayClaim && !this.#stopping) {
+      let claimed: ClaimedTurn | undefined
+      mayClaim = this.#attempt(lane.folder, () => {
+        claimed = this.#ports.desk.claim(lane.folder, lane.name)
+      })
+      if (!claimed) break
+      await this.#turn(lane, claimed)
+      if (this.#waiting.size > 0) break
     }
+    if (this.#waiting.size > 0 && !this.#mayStay(lane)) await lane.close()
+    this.#free(lane, mayClaim ? undefined : this.#ports.clock.now() + RETRY_MS)
   }
 
   /** A warm container stays when those that wait have places without it. */
@@ -255,7 +290,7 @@ export class GroupQueue {
     this.#busy.delete(lane)
     lane.idleSince = this.#ports.clock.now()
     if (this.#stopping) return
-    if (restUntil === undefined) this.#attempt(folder, () => this.#wakeLane(folder, name))
+    if (restUntil === undefined) this.#wakeLane(folder, name)
     else this.#wakeLaneAt(lane, restUntil)
     if (lane.run && !this.#busy.has(lane)) this.#keepOrEnd(lane)
     this.#pump()
@@ -276,18 +311,25 @@ export class GroupQueue {
   }
 
   async #turn(lane: Lane, claimed: ClaimedTurn): Promise<void> {
-    const { desk, deliver, showWork } = this.#ports
-    const showNoMore = claimed.task ? () => {} : showWork(claimed.jid)
-    try {
-      for await (const { turns, outcome } of lane.work(claimed)) {
-        // What failed only because we are stopping is no failure: it goes on at the next start.
-        const shelve = this.#stopping && outcome.type !== 'answered'
-        await this.#commit(() => (shelve ? desk.shelve(turns) : desk.finish(turns, outcome)))
-        deliver()
-      }
-    } finally {
-      showNoMore()
-    }
+    const { folder } = lane
+    let showNoMore = () => {}
+    if (!claimed.task)
+      this.#attempt(folder, () => {
+        showNoMore = this.#ports.showWork(claimed.jid)
+      })
+    await lane.work(claimed, (finished) => this.#end(lane, finished))
+    this.#attempt(folder, showNoMore)
+  }
+
+  async #end(lane: Lane, { turns, outcome }: Finished): Promise<void> {
+    const { desk, deliver } = this.#ports
+    await this.#commit(() => {
+      this.#attempt(lane.folder, () => lane.nameSession())
+      // What failed only because we are stopping is no failure: it goes on at the next start.
+      if (this.#stopping && outcome.type !== 'answered') desk.shelve(turns)
+      else desk.finish(turns, outcome)
+    })
+    this.#attempt(lane.folder, deliver)
   }
 
   /** What the chat of the running turn says goes into it, unless another group waits for the place. */
@@ -299,15 +341,21 @@ export class GroupQueue {
     }
   }
 
-  /** An answer that cannot be stored is kept until it can: a full disk delays it, nothing else. */
+  /**
+   * An answer that cannot be stored is kept until it can: a full disk delays it, nothing else. While the host stops there is
+   * one try, and the next start finds the turn. Never rejects.
+   */
   async #commit(write: () => void): Promise<void> {
-    for (;;) {
+    const { clock, log } = this.#ports
+    while (!this.#abandoned) {
       try {
         return write()
       } catch (error) {
-        this.#ports.log.error(`An answer could not be stored, it is tried again: ${errorText(error)}`)
-        if (this.#stopping) throw error
-        await new Promise<void>((resolve) => this.#ports.clock.wakeAt(this.#ports.clock.now() + WRITE_RETRY_MS, resolve))
+        if (error instanceof IllegalTransition) return complain(log, `An answer has no turn any more: ${errorText(error)}`)
+        const next = this.#stopping ? 'the next start asks for it again' : 'it is tried again'
+        complain(log, `An answer could not be stored, ${next}: ${errorText(error)}`)
+        if (this.#stopping) return
+        await pause({ clock, until: clock.now() + RETRY_MS, signal: this.#stop.signal })
       }
     }
   }

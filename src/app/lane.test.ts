@@ -8,17 +8,18 @@ import { addRun, answersIn, queueOffice } from '../../test/fakes/queue-office.ts
 import { sessionsFolder } from '../container-runner.ts'
 import { AppError } from '../domain/errors.ts'
 
-test('a turn that is stopped while its container starts never goes into it, and what is said next does', async (t) => {
+test('a stop breaks off the start of a container, and what is said next gets another', async (t) => {
   const started = Promise.withResolvers<void>()
   const { store, order, queue, say } = queueOffice(t, { groups: ['a'], maxContainers: 1, started: started.promise })
   say('a', 'hang')
   await until(() => order.includes('start a'), 'a container of a is started')
   assert.ok(queue.stopTurn('local:a'))
-  started.resolve()
   await until(() => queue.idle, 'the turn is over')
+  started.resolve()
+  await until(() => order.includes('gone a'), 'the container that came too late is gone')
   say('a', 'hi')
   await until(() => answersIn(store, 'a') === 1, 'a is answered')
-  assert.deepEqual([order, queue.stopTurn('local:a')], [['start a', 'turn a'], false])
+  assert.deepEqual([order, queue.stopTurn('local:a')], [['start a', 'gone a', 'start a', 'turn a'], false])
 })
 
 test('what is said while a task runs in the conversation waits for its end', async (t) => {

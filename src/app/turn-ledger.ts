@@ -2,7 +2,7 @@ import type { TurnOutcome } from '../container/agent-run.ts'
 import { visibleAnswer } from '../domain/answer.ts'
 import type { Instant } from '../domain/clock.ts'
 import { failureText, taskFailureText } from '../domain/failure.ts'
-import { type Effect, isObstacle, nextTurn, type Step, type TurnEvent, type TurnId } from '../domain/turn.ts'
+import { type Effect, IllegalTransition, isObstacle, nextTurn, type Step, type TurnEvent, type TurnId } from '../domain/turn.ts'
 import type { Store } from '../store/store.ts'
 import type { StoredTurn } from '../store/turns.ts'
 import type { Feed } from './feed.ts'
@@ -35,7 +35,7 @@ export class TurnLedger {
   /** The one place where a turn changes its state. */
   step(id: TurnId, event: TurnEvent): Step {
     const stored = this.#store.turns.find(id)
-    if (!stored) throw new Error(`turn ${id} is not in the store`)
+    if (!stored) throw new IllegalTransition(`turn ${id} is not in the store`)
     const step = nextTurn(stored.turn, event, { maxRetries: this.#retries(stored), parks: stored.runId === null })
     this.#store.turns.save(step.turn)
     return step

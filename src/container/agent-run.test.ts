@@ -89,7 +89,10 @@ test('a follow-up joins the running turn, and ends with it or after it, as the r
   await container.nextTurn()
   assert.deepEqual(await container.next(), { type: 'followup', uuid: OTHER, prompt: 'more' })
   container.result({ result: 'both', consumed: [UUID, OTHER] })
-  assert.deepEqual((await run.settled()).uuids, [UUID, OTHER])
+  assert.deepEqual(
+    (await run.settled()).requests.map(({ uuid }) => uuid),
+    [UUID, OTHER],
+  )
 
   run.push(request)
   later(OTHER)
@@ -97,7 +100,8 @@ test('a follow-up joins the running turn, and ends with it or after it, as the r
   container.result({ result: 'first', consumed: [UUID] })
   container.result({ result: 'second', consumed: [OTHER] })
   const [first, second] = [await run.settled(), await run.settled()]
-  assert.deepEqual([first.uuids, second.uuids], [[UUID], [OTHER]])
+  const uuidsOf = ({ requests }: { requests: TurnRequest[] }) => requests.map(({ uuid }) => uuid)
+  assert.deepEqual([uuidsOf(first), uuidsOf(second)], [[UUID], [OTHER]])
   assert.deepEqual(second.outcome, { type: 'answered', text: 'second', usage: undefined })
   assert.ok(run.usable)
 })
@@ -107,8 +111,11 @@ test('a container that ends takes the running turn and its follow-ups with it', 
   run.push(request)
   run.push({ ...request, uuid: OTHER })
   container.exit({ code: 3 })
-  const { uuids, outcome } = await run.settled()
-  assert.deepEqual(uuids, [UUID, OTHER])
+  const { requests, outcome } = await run.settled()
+  assert.deepEqual(
+    requests.map(({ uuid }) => uuid),
+    [UUID, OTHER],
+  )
   assert.equal(outcome.type === 'failed' && outcome.reason, 'crash')
   assert.equal(run.usable, false)
 })

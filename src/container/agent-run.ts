@@ -81,10 +81,10 @@ type RunParts = {
 }
 
 /** Turns that ended together, oldest first: what came while the first ran may have gone into its answer. */
-export type Settled = { uuids: string[]; outcome: TurnOutcome }
+export type Settled<Request> = { requests: Request[]; outcome: TurnOutcome }
 
-type InFlight = {
-  request: TurnRequest
+type InFlight<Request> = {
+  request: Request
   /** When its time is over; while it is paused, that moment moves on, but never beyond `latest`. */
   deadline: number
   latest: number
@@ -99,7 +99,7 @@ type InFlight = {
  * A live container with an agent in it: a turn and its follow-ups go in, their outcomes come out. What the container
  * prints is bounded and never trusted: a result counts only for turns that are in flight, by their uuids.
  */
-export class AgentRun {
+export class AgentRun<Request extends TurnRequest = TurnRequest> {
   readonly name: string
   readonly id: string
   readonly startedAt: number
@@ -113,8 +113,8 @@ export class AgentRun {
   readonly #outdated: () => boolean
   readonly #onWrongSetup: (why: string) => void
   readonly #cleanUp: () => Promise<void>
-  readonly #inFlight: InFlight[] = []
-  readonly #settled: Settled[] = []
+  readonly #inFlight: InFlight<Request>[] = []
+  readonly #settled: Settled<Request>[] = []
   #wake: () => void = () => {}
   #cancelTimer: () => void = () => {}
   #sessionId: string | undefined
@@ -171,6 +171,16 @@ export class AgentRun {
     return this.#inFlight[0]?.request
   }
 
+  /** The turns that went in and have not ended, oldest first. */
+  get inFlight(): Request[] {
+    return this.#inFlight.map(({ request }) => request)
+  }
+
+  /** True while `settled` has something to come. */
+  get hasUnfinished(): boolean {
+    return this.#inFlight.length > 0 || this.#settled.length > 0
+  }
+
   /** Answers a request of the agent. False when nobody is there to read it. */
   reply({ id, ok, result }: { id: string; ok: boolean; result: unknown }): boolean {
     const { writable, writableLength } = this.#container.stdin
@@ -200,13 +210,13 @@ export class AgentRun {
     }
   }
 
-  /** A turn goes in, or a follow-up of the one that runs. Its end comes by `settled`. */
-  push(request: TurnRequest): void {
+  /** A turn goes in, or a follow-up of the one that runs. Its end comes by `settled`. Throws when the run cannot take it. */
+  push(request: Request): void {
     const { uuid, prompt, chatJid, earlier, siblings, script } = request
     const isFollowUp = this.#inFlight.length > 0
     if (isFollowUp ? !this.takesFollowUps : !this.usable) throw new Error(`run ${this.name} cannot take a turn now`)
     this.#inFlight.push({ request, deadline: 0, latest: 0, pauses: 0, pausedAt: 0 })
-    this.#log.section('input', prompt)
+    this.#attempt(() => this.#log.section('input', prompt))
     this.#send(
       isFollowUp ? { type: 'followup', uuid, prompt } : { type: 'turn', uuid, prompt, chatJid, earlier, siblings, script },
     )
@@ -214,7 +224,7 @@ export class AgentRun {
   }
 
   /** The next turns that ended, in order. Every turn that was pushed ends, whatever becomes of the container. */
-  async settled(): Promise<Settled> {
+  async settled(): Promise<Settled<Request>> {
     for (;;) {
       const next = this.#settled.shift()
       if (next) return next
@@ -248,7 +258,7 @@ export class AgentRun {
   /** Lets the container finish and go; after `graceMs` it is killed. Resolves when it is gone. */
   async close(graceMs: number): Promise<void> {
     this.#send({ type: 'close' })
-    this.#container.stdin.end()
+    this.#attempt(() => this.#container.stdin.end())
     const cancel = this.#clock.wakeAt(this.#clock.now() + graceMs, () => void this.kill())
     await this.ended
     cancel()
@@ -265,8 +275,29 @@ export class AgentRun {
     }
   }
 
+  /** A container that cannot be written to is of no use: what is in flight would wait for its whole time. */
   #send(frame: HostFrame): void {
-    if (this.#container.stdin.writable) this.#container.stdin.write(`${JSON.stringify(frame)}\n`)
+    try {
+      if (this.#container.stdin.writable) this.#container.stdin.write(`${JSON.stringify(frame)}\n`)
+    } catch (error) {
+      this.#giveUp(`its input broke: ${errorText(error)}`)
+    }
+  }
+
+  /** The container is ended, and with it all that is in flight. */
+  #giveUp(why: string): void {
+    this.#over = true
+    this.#note(why)
+    void this.kill()
+  }
+
+  /** A listener or a log that throws is no reason to stop reading frames. */
+  #attempt(act: () => void): void {
+    try {
+      act()
+    } catch (error) {
+      this.#logHost(`the host failed beside this run: ${errorText(error)}`)
+    }
   }
 
   #interrupt(ending: 'stopped' | 'timeout'): void {
@@ -284,8 +315,12 @@ export class AgentRun {
     this.#gone = true
     this.#cancelKill()
     this.#settle(this.#inFlight.length, this.#outcomeOfExit(exit))
-    await this.#cleanUp()
-    this.#log.close(exit instanceof Error ? exit.message : `exit code ${exit.code}${exit.oomKilled ? ', out of memory' : ''}`)
+    try {
+      await this.#cleanUp()
+      this.#log.close(exit instanceof Error ? exit.message : `exit code ${exit.code}${exit.oomKilled ? ', out of memory' : ''}`)
+    } catch (error) {
+      this.#note(`it could not be cleaned up: ${errorText(error)}`)
+    }
   }
 
   async #exit(): Promise<ContainerExit | Error> {
@@ -298,7 +333,7 @@ export class AgentRun {
 
   async #readFrames(): Promise<void> {
     try {
-      for await (const line of lines(this.#counted(this.#container.stdout), MAX_FRAME_BYTES)) this.#takeLine(line)
+      for await (const line of lines(this.#counted(this.#container.stdout), MAX_FRAME_BYTES)) this.#takeLineSafely(line)
     } catch (error) {
       this.#note(`stdout broke: ${errorText(error)}`)
     }
@@ -307,15 +342,28 @@ export class AgentRun {
   async #readErrors(): Promise<void> {
     try {
       for await (const line of lines(this.#counted(this.#container.stderr), MAX_LOG_LINE_BYTES)) {
-        this.#charge(LINE_COST)
-        if (this.#flooded) continue
-        const text = line.type === 'line' ? line.text : tooLong(line.bytes)
-        this.#log.line('stderr', text)
-        if (text.trim()) this.#lastError = this.#log.redact(text.trim().slice(0, 500))
+        this.#attempt(() => this.#takeErrorLine(line))
       }
     } catch (error) {
       this.#note(`stderr broke: ${errorText(error)}`)
     }
+  }
+
+  /** A frame that is lost may be the result that a turn waits for. */
+  #takeLineSafely(line: Line): void {
+    try {
+      this.#takeLine(line)
+    } catch (error) {
+      this.#giveUp(`the host failed to read its output: ${errorText(error)}`)
+    }
+  }
+
+  #takeErrorLine(line: Line): void {
+    this.#charge(LINE_COST)
+    if (this.#flooded) return
+    const text = line.type === 'line' ? line.text : tooLong(line.bytes)
+    this.#log.line('stderr', text)
+    if (text.trim()) this.#lastError = this.#log.redact(text.trim().slice(0, 500))
   }
 
   /** Counted as it comes: a flood may have no end of a line in it, or nothing but frames. */
@@ -333,27 +381,25 @@ export class AgentRun {
     this.#printedAt = now
     if (this.#printable >= 0 || this.#flooded) return
     this.#flooded = true
-    this.#over = true
-    this.#note('it printed more than any agent needs to, and was killed')
-    void this.kill()
+    this.#giveUp('it printed more than any agent needs to, and was killed')
   }
 
   #takeLine(line: Line): void {
     this.#charge(LINE_COST)
     if (this.#flooded) return
     const frame = line.type === 'line' ? parseFrame(this.#log.redact(line.text)) : undefined
-    if (!frame) return this.#log.line('stdout', line.type === 'line' ? line.text : tooLong(line.bytes))
-    if (frame.type !== 'activity') this.#log.line('stdout', JSON.stringify(frame))
-    if (frame.type === 'session') this.#named(frame.sessionId)
-    else if (frame.type === 'activity') this.#listener.onActivity(frame)
-    else if (frame.type === 'result') this.#takeResult(frame)
+    const shown = frame ? JSON.stringify(frame) : line.type === 'line' ? line.text : tooLong(line.bytes)
+    if (frame?.type !== 'activity') this.#attempt(() => this.#log.line('stdout', shown))
+    if (frame?.type === 'session') this.#named(frame.sessionId)
+    else if (frame?.type === 'activity') this.#attempt(() => this.#listener.onActivity(frame))
+    else if (frame?.type === 'result') this.#takeResult(frame)
   }
 
   #named(sessionId: string): void {
     if (sessionId === this.#sessionId || this.#names >= MAX_NAMES) return
     this.#names++
     this.#sessionId = sessionId
-    this.#listener.onSession(sessionId)
+    this.#attempt(() => this.#listener.onSession(sessionId))
   }
 
   #takeResult(frame: ResultFrame): void {
@@ -373,7 +419,8 @@ export class AgentRun {
   #takeWrongSetup({ error = '' }: ResultFrame): void {
     if (this.#wrongSetup) return
     this.#wrongSetup = { type: 'failed', reason: 'setup', detail: error.slice(0, 1_000) }
-    this.#onWrongSetup(this.#wrongSetup.detail)
+    const { detail } = this.#wrongSetup
+    this.#attempt(() => this.#onWrongSetup(detail))
   }
 
   /** How many of the oldest turns in flight a result names: a later one never ends before an earlier one. */
@@ -390,8 +437,8 @@ export class AgentRun {
 
   #settle(count: number, outcome: TurnOutcome): void {
     if (count === 0) return
-    const uuids = this.#inFlight.splice(0, count).map(({ request }) => request.uuid)
-    this.#settled.push({ uuids, outcome })
+    const requests = this.#inFlight.splice(0, count).map(({ request }) => request)
+    this.#settled.push({ requests, outcome })
     this.#timeHead()
     this.#wake()
   }
@@ -410,7 +457,15 @@ export class AgentRun {
 
   #note(text: string): void {
     this.#lastError = text
-    this.#log.section('host', text)
+    this.#logHost(text)
+  }
+
+  #logHost(text: string): void {
+    try {
+      this.#log.section('host', text)
+    } catch {
+      // The log of the run is broken, and nobody else can be told.
+    }
   }
 }
 
@@ -431,7 +486,7 @@ function parseFrame(text: string) {
   }
 }
 
-type Ended = { frame: ResultFrame; ending: InFlight['ending']; limit: ModelLimit | undefined }
+type Ended = { frame: ResultFrame; ending: InFlight<unknown>['ending']; limit: ModelLimit | undefined }
 
 function outcomeOf({ frame, ending, limit }: Ended): TurnOutcome {
   const { answerId } = frame

@@ -99,7 +99,7 @@ export function nextTurn(turn: Turn, event: TurnEvent, limits: Limits): Step {
         return afterFailure(turn, { type: 'failed', at: event.at, reason: 'crash', retryAt: event.at }, limits)
     }
   }
-  throw new IllegalTransition(turn, event)
+  throw new IllegalTransition(`turn ${turn.id} is ${turn.state} and cannot take "${event.type}"`)
 }
 
 type Failed = Extract<TurnEvent, { type: 'failed' }>
@@ -164,8 +164,5 @@ function again(
   }
 }
 
-export class IllegalTransition extends Error {
-  constructor(turn: Turn, event: TurnEvent) {
-    super(`turn ${turn.id} is ${turn.state} and cannot take "${event.type}"`)
-  }
-}
+/** The turn is not in a state that allows this: no retry will change that. */
+export class IllegalTransition extends Error {}

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import type { HostFrame } from '@nanoclaw/protocol'
 import { Feed } from '../../src/app/feed.ts'
-import { GroupQueue } from '../../src/app/group-queue.ts'
+import { GroupQueue, type QueuePorts } from '../../src/app/group-queue.ts'
+import type { LaneRun } from '../../src/app/lane.ts'
 import { TurnDesk } from '../../src/app/turn-desk.ts'
 import { AgentRun } from '../../src/container/agent-run.ts'
 import { RunLog } from '../../src/container/run-log.ts'
@@ -20,10 +21,14 @@ type QueueOptions = {
   started?: Promise<void>
   /** A fresh container would be given other things. */
   outdated?: () => boolean
+  /** Takes the place of what the office does itself. */
+  ports?: Partial<Omit<QueuePorts, 'lane'>>
+  onSession?: QueuePorts['lane']['onSession']
 }
 
 /** The real queue, desk, lanes and store; containers are played by the test. `order` is what happened, in order. */
-export function queueOffice(t: TestContext, { groups, maxContainers, started, outdated = () => false }: QueueOptions) {
+export function queueOffice(t: TestContext, options: QueueOptions) {
+  const { groups, maxContainers, started, outdated = () => false } = options
   const { store, folder } = storeWith(t, groups)
   const clock = new ManualClock()
   const desk = new TurnDesk(
@@ -32,15 +37,21 @@ export function queueOffice(t: TestContext, { groups, maxContainers, started, ou
   )
   const order: string[] = []
   const containers: FakeContainer[] = []
-  const containerOf = new Map<AgentRun, FakeContainer>()
+  const containerOf = new Map<LaneRun, FakeContainer>()
   const starts: StartRequest[] = []
+  const signals: AbortSignal[] = []
   const frames: HostFrame[] = []
   const lines: string[] = []
   /** What chats were shown: that they are worked for, and what the agent does. */
   const shown: string[] = []
   let deliveries = 0
-  const log = { info: (text: string) => void lines.push(text), warn() {}, error() {}, debug() {} }
-  const start = async (request: StartRequest) => {
+  const errors: string[] = []
+  const log = {
+    ...{ info: (text: string) => void lines.push(text), error: (text: string) => void errors.push(text) },
+    ...{ warn() {}, debug() {} },
+  }
+  const start = async (request: StartRequest, signal: AbortSignal) => {
+    signals.push(signal)
     const { group, listener } = request
     const container = new FakeContainer()
     starts.push(request)
@@ -48,7 +59,15 @@ export function queueOffice(t: TestContext, { groups, maxContainers, started, ou
     order.push(`start ${group.folder}`)
     await started
     const runLog = RunLog.create({ folder, at: new Date(containers.length * 1_000), redact: (text) => text })
-    const run = new AgentRun({ name: group.folder, container, clock, log: runLog, listener, limit: () => undefined, outdated })
+    const run: LaneRun = new AgentRun({
+      name: group.folder,
+      container,
+      clock,
+      log: runLog,
+      listener,
+      limit: () => undefined,
+      outdated,
+    })
     containerOf.set(run, container)
     void run.ended.then(() => order.push(`gone ${group.folder}`))
     void playAgent({ container, folder: group.folder, order, frames })
@@ -67,10 +86,11 @@ export function queueOffice(t: TestContext, { groups, maxContainers, started, ou
       log,
       lane: {
         start,
-        onSession: (claimed, id) => desk.sessionNamed(claimed, id),
+        onSession: options.onSession ?? ((claimed, id) => desk.sessionNamed(claimed, id)),
         onActivity: (jid, { kind }) => shown.push(`${kind} in ${jid}`),
         log,
       },
+      ...options.ports,
     },
     { root: folder, assistantName: 'Andy', timeoutMs: 60_000, maxContainers, idleTimeoutMs: 600_000 },
   )
@@ -86,7 +106,7 @@ export function queueOffice(t: TestContext, { groups, maxContainers, started, ou
     containerOf.get(run)?.result({ consumed: [uuid], result: 'done', ...result })
   }
   return {
-    ...{ store, folder, desk, queue, clock, order, containers, starts, frames, lines, shown, say, end },
+    ...{ store, folder, desk, queue, clock, order, containers, starts, signals, frames, lines, errors, shown, say, end },
     deliveries: () => deliveries,
   }
 }

@@ -49,9 +49,12 @@ export async function frames(random: Random): Promise<void> {
   const printed = Array.from({ length: 1 + random.below(4) }, () => line(random, uuid))
   for (const bytes of printed) container.stdout.write(bytes)
   container.exit({ code: 1 })
-  const { uuids, outcome } = await run.settled()
+  const { requests, outcome } = await run.settled()
   await run.ended
-  assert.deepEqual(uuids, [uuid])
+  assert.deepEqual(
+    requests.map((request) => request.uuid),
+    [uuid],
+  )
   if (outcome.type === 'answered') {
     assert.ok(outcome.text === null || typeof outcome.text === 'string')
     assert.ok(Buffer.concat(printed).includes(uuid), 'what ends a turn well names it')

@@ -22,6 +22,8 @@ export type AgentWorld = {
   loggedIn(): boolean
   newId(kind: string): string
   note(text: string): void
+  /** Throws now and then. */
+  mayFail(what: string): void
 }
 
 type Pushed = {
@@ -105,7 +107,10 @@ export class SimAgent implements RunningContainer {
       writable: true,
       writableLength: 0,
       on: () => input,
-      write: (text: string) => this.#read(text),
+      write: (text: string) => {
+        this.#world.mayFail('the input of a container')
+        return this.#read(text)
+      },
       end: () => this.#obey({ type: 'close' }),
     }
     this.stdin = input as unknown as RunningContainer['stdin']
@@ -148,6 +153,7 @@ export class SimAgent implements RunningContainer {
   }
 
   async kill(): Promise<void> {
+    this.#world.mayFail('a kill')
     this.die({ code: 137, oomKilled: false })
   }
 

@@ -2,6 +2,7 @@ import { Commands } from '../../src/app/commands.ts'
 import { Feed } from '../../src/app/feed.ts'
 import { GroupQueue } from '../../src/app/group-queue.ts'
 import { Inbox } from '../../src/app/inbox.ts'
+import type { LaneRun } from '../../src/app/lane.ts'
 import { LoginWatch } from '../../src/app/login-watch.ts'
 import { Courier } from '../../src/app/outbox.ts'
 import { Scheduler } from '../../src/app/scheduler.ts'
@@ -12,12 +13,12 @@ import type { StartRequest } from '../../src/container-runner.ts'
 import type { Clock } from '../../src/domain/clock.ts'
 import { AppError } from '../../src/domain/errors.ts'
 import { SimAgent } from './agent.ts'
-import { HostDied, type Sent, storeOfHost, type World } from './world.ts'
+import { Fault, HostDied, type Sent, storeOfHost, type World } from './world.ts'
 
 const QUIET = { debug() {}, info() {}, warn() {}, error() {} }
 const NO_LOG: RunTrail = { section() {}, line() {}, redact: (text) => text, close() {} }
 
-type Start = { request: StartRequest; end(run: AgentRun): void; fail(error: Error): void }
+type Start = { request: StartRequest; end(run: LaneRun): void; fail(error: Error): void }
 
 /** One life of the host: the real app on the world's store. What it is told to do after its death has no effect. */
 export class SimHost {
@@ -44,19 +45,30 @@ export class SimHost {
     const feed = new Feed()
     const rules = { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 3, installId: 'sim' }
     this.#desk = new TurnDesk({ store, feed, now: clock.now, loginChanges: () => this.#login.changes }, rules)
-    const channels = world.platforms.map((platform) => platform.seenBy(this.#life))
+    const channels = world.platforms.map((platform) => platform.seenBy(this.#life, this.#mayFail))
     const channelOf = (jid: string) => channels.find((channel) => channel.owns(jid))
     this.#courier = new Courier({ store, clock, channelOf, random: world.random.next, forget: () => {}, log: QUIET })
     const deliver = () => this.#courier.deliver()
     const lane = {
       start: (request: StartRequest) => this.#start(request),
       onSession: this.#desk.sessionNamed.bind(this.#desk),
-      onActivity: () => {},
+      onActivity: () => this.#mayFail('a listener of activities'),
       log: QUIET,
     }
     const limits = { root: '/nowhere', assistantName: 'Andy', timeoutMs: 120_000, maxContainers, idleTimeoutMs: 60_000 }
-    const isMain = (folder: string) => folder === 'main'
-    this.#queue = new GroupQueue({ desk: this.#desk, clock, lane, deliver, isMain, showWork: () => () => {}, log: QUIET }, limits)
+    const isMain = (folder: string) => {
+      this.#mayFail('the question for main')
+      return folder === 'main'
+    }
+    const showWork = () => {
+      this.#mayFail('the sign of work')
+      return () => this.#mayFail('the end of the sign of work')
+    }
+    const afterTurn = () => {
+      this.#mayFail('what follows a turn')
+      deliver()
+    }
+    this.#queue = new GroupQueue({ desk: this.#desk, clock, lane, deliver: afterTurn, isMain, showWork, log: QUIET }, limits)
     const commandRules = { root: '/nowhere', assistantName: 'Andy', timeZone: 'UTC' }
     const commands = new Commands(
       { store, desk: this.#desk, queue: this.#queue, deliver, troubles: () => [], now: clock.now, log: QUIET },
@@ -70,7 +82,10 @@ export class SimHost {
     const newId = () => world.newId('task')
     const changed = () => later(() => this.#scheduler.wake())
     this.#tasks = new TaskBook({ store, now: clock.now, newId, wake: (folder) => later(() => wake(folder)), changed }, zone)
-    const login = async () => ({ fingerprint: String(world.logins) })
+    const login = async () => {
+      this.#mayFail('the look at the login')
+      return { fingerprint: String(world.logins) }
+    }
     this.#login = new LoginWatch({ store, login, wakeAll: () => this.#begin(() => this.#wakeAll()) })
     this.#begin(() => {
       this.#desk.recover()
@@ -99,11 +114,9 @@ export class SimHost {
   }
 
   sweep(): void {
-    this.#begin(() => {
-      this.#wakeAll()
-      this.#scheduler.wake()
-      this.#courier.deliver()
-    })
+    this.#beginSafe(() => this.#wakeAll())
+    this.#beginSafe(() => this.#scheduler.wake())
+    this.#beginSafe(() => this.#courier.deliver())
     this.#login.check().catch((error: unknown) => this.#failed(error))
   }
 
@@ -133,7 +146,7 @@ export class SimHost {
   }
 
   stateChanged(): void {
-    this.#begin(() => this.#inbox.stateChanged())
+    this.#beginSafe(() => this.#inbox.stateChanged())
   }
 
   stop(): void {
@@ -151,6 +164,20 @@ export class SimHost {
     this.#life.dead = true
   }
 
+  #mayFail = (what: string): void => {
+    if (!this.#life.dead) this.#world.mayFail(what)
+  }
+
+  /** Nobody catches what this throws: it would end the process. */
+  #beginSafe(work: () => void): void {
+    if (this.#life.dead) return
+    try {
+      work()
+    } catch (error) {
+      if (!(error instanceof HostDied)) throw new Error(`nobody catches this: ${error}`, { cause: error })
+    }
+  }
+
   #begin(work: () => void): void {
     if (this.#life.dead) return
     try {
@@ -160,13 +187,13 @@ export class SimHost {
     }
   }
 
-  /** A death is one, and a full disk is told to whoever asked; anything else is a mistake of ours. */
+  /** A death is one, and a fault or a full disk is told to whoever asked; anything else is a mistake of ours. */
   #failed(error: unknown): void {
-    if (error instanceof HostDied || (error instanceof AppError && error.code === 'store.disk')) return
+    if (error instanceof HostDied || error instanceof Fault || (error instanceof AppError && error.code === 'store.disk')) return
     throw error
   }
 
-  #start(request: StartRequest): Promise<AgentRun> {
+  #start(request: StartRequest): Promise<LaneRun> {
     return new Promise((end, fail) => this.starts.push({ request, end, fail }))
   }
 
@@ -178,7 +205,7 @@ export class SimHost {
     const agent = new SimAgent({ world: this.#world, sessionId: request.sessionId })
     this.agents.push(agent)
     this.#world.agents.push(agent)
-    const run = new AgentRun({
+    const run: LaneRun = new AgentRun({
       name: `${request.group.folder}/${request.lane}`,
       container: agent,
       clock: this.#clock(),
@@ -192,6 +219,6 @@ export class SimHost {
   /** Time as this host sees it: its alarms end with it. */
   #clock(): Clock {
     const { clock } = this.#world
-    return { now: clock.now, wakeAt: (at, wake) => clock.wakeAt(at, () => this.#begin(wake)) }
+    return { now: clock.now, wakeAt: (at, wake) => clock.wakeAt(at, () => this.#beginSafe(wake)) }
   }
 }

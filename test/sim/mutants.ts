@@ -116,7 +116,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'an answer that the full disk refused is dropped',
     file: 'src/app/group-queue.ts',
-    from: 'if (this.#stopping) throw error\n        await',
+    from: 'if (this.#stopping) return\n        await',
     to: 'if (!this.#stopping) return\n        await',
   },
   {
@@ -127,9 +127,34 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a result ends whatever is in flight',
-    file: 'src/app/lane.ts',
-    from: 'this.#inFlight.splice(0, uuids.length), outcome',
-    to: 'this.#inFlight.splice(0), outcome',
+    file: 'src/container/agent-run.ts',
+    from: 'this.#inFlight.splice(0, count)',
+    to: 'this.#inFlight.splice(0)',
+  },
+  {
+    name: 'what fails after an answer was stored strands its follow-ups',
+    file: 'src/app/group-queue.ts',
+    from: 'this.#attempt(lane.folder, deliver)',
+    to: 'deliver()',
+  },
+  {
+    name: 'a sign of work that fails strands the turn',
+    file: 'src/app/group-queue.ts',
+    from: 'this.#attempt(folder, () => {\n        showNoMore = this.#ports.showWork(claimed.jid)\n      })',
+    to: 'showNoMore = this.#ports.showWork(claimed.jid)',
+  },
+  {
+    name: 'a read that fails when a place is free ends the host',
+    file: 'src/app/group-queue.ts',
+    from: 'const looked = this.#attempt(folder, () => {',
+    to: 'const looked = ((work: () => void) => (work(), true))(() => {',
+  },
+  {
+    name: 'a channel that cannot be asked ends the host',
+    file: 'src/app/attempt.ts',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is source text
+    from: 'complain(log, `${what}: ${errorText(error)}`)\n    return false',
+    to: 'throw error',
   },
   {
     name: 'a moment of a task is claimed outside a transaction',

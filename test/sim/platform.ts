@@ -26,19 +26,26 @@ export class SimPlatform {
   }
 
   /** The channel to it that one host has; what a dead host still does, comes to nothing. */
-  seenBy(life: { dead: boolean }): Channel {
+  seenBy(life: { dead: boolean }, mayFail: (what: string) => void): Channel {
     const never = new Promise<never>(() => {})
     const platform = this
     return {
       name: this.name,
       capabilities: this.capabilities,
       get state() {
+        mayFail('the state of a channel')
         return platform.state
       },
       start: async () => {},
       owns: (jid) => jid.startsWith(`${this.name}:`),
-      send: (jid, message, how) => (life.dead ? never : this.#send(jid, message, how)),
-      findSent: async (_jid, { idempotencyKey }) => (life.dead ? never : this.#find(idempotencyKey)),
+      send: (jid, message, how) => {
+        mayFail('a send')
+        return life.dead ? never : this.#send(jid, message, how)
+      },
+      findSent: async (_jid, { idempotencyKey }) => {
+        mayFail('a look back')
+        return life.dead ? never : this.#find(idempotencyKey)
+      },
     }
   }
 

@@ -9,6 +9,7 @@ export type Outcome = {
   trace: string[]
   commits: number
   crashes: number
+  faults: number
   messages: number
   answers: number
 }
@@ -41,6 +42,7 @@ class Simulation {
     const upTo = (most: number) => (calm ? 0 : this.#random.next() * most)
     this.#world.mood = { fail: upTo(0.6), silent: upTo(0.3), tool: upTo(2), crash: upTo(0.4) }
     this.#world.deadly = upTo(0.08)
+    this.#world.faulty = this.#random.chance(0.4) ? upTo(0.03) : 0
   }
 
   async run(): Promise<Outcome> {
@@ -56,8 +58,17 @@ class Simulation {
     } catch (error) {
       problems.push(error instanceof Error ? (error.stack ?? error.message) : String(error))
     }
-    const { trace, commits, crashes, sent, answers } = this.#world
-    return { seed: this.#seed, violations: problems, trace, commits, crashes, messages: sent.length, answers: answers.length }
+    const { trace, commits, crashes, faults, sent, answers } = this.#world
+    return {
+      seed: this.#seed,
+      violations: problems,
+      trace,
+      commits,
+      crashes,
+      faults,
+      messages: sent.length,
+      answers: answers.length,
+    }
   }
 
   #live(): SimHost | undefined {
@@ -248,6 +259,7 @@ class Simulation {
     Object.assign(world, {
       mood: { fail: 0, silent: 0, tool: 0, crash: 0 },
       deadly: 0,
+      faulty: 0,
       diskFull: 0,
       fullUntil: 0,
       login: true,

@@ -13,6 +13,9 @@ import { SimPlatform } from './platform.ts'
 /** The host is dead: nothing that it still tries has any effect. */
 export class HostDied extends Error {}
 
+/** Something that the host called failed for a reason of its own: a read of the store, a channel, an engine, a listener. */
+export class Fault extends Error {}
+
 export const CHATS = [
   { jid: 'keyed:main', folder: 'main' },
   { jid: 'uncertain:a', folder: 'a' },
@@ -96,6 +99,9 @@ export class World implements AgentWorld {
   #refused = { at: -1, times: 0 }
   /** How likely a host dies at a write. */
   deadly = 0
+  /** How likely a read, a write or a call of a port throws. */
+  faulty = 0
+  faults = 0
   commits = 0
   crashes = 0
   #ids = 0
@@ -147,6 +153,14 @@ export class World implements AgentWorld {
     this.mayDie('after a write')
   }
 
+  /** Called before every read and every call of a port. */
+  mayFail(what: string): void {
+    if (this.faulty === 0 || !this.random.chance(this.faulty)) return
+    this.faults++
+    this.note(`${what} fails`)
+    throw new Fault(what)
+  }
+
   mayDie(when: string): void {
     if (!this.random.chance(this.deadly)) return
     this.note(`the host dies ${when}`)
@@ -158,8 +172,8 @@ const WRITES =
   /^(add|save|take|release|mark|park|unpark|set|clear|advance|note|start|end|postpone|close|split|tell|see|register|remove|answer|extend|prune|forget|change|make|unregister|delete|edit)/
 
 /**
- * The store as one host has it: it may die before or after each transaction and each single write, and when it is dead,
- * nothing it does has an effect any more.
+ * The store as one host has it: it may die before or after each transaction and each single write, each read and write may
+ * throw, and when it is dead, nothing it does has an effect any more.
  */
 export function storeOfHost(world: World, life: { dead: boolean; die(): void }): Store {
   let inside = false
@@ -198,9 +212,15 @@ export function storeOfHost(world: World, life: { dead: boolean; die(): void }):
         const value = Reflect.get(target, name, target)
         if (typeof value !== 'function' || typeof name !== 'string') return value
         const call = value.bind(target)
-        if (WRITES.test(name)) return (...args: unknown[]) => write(() => call(...args))
+        if (WRITES.test(name))
+          return (...args: unknown[]) =>
+            write(() => {
+              world.mayFail(`a write (${name})`)
+              return call(...args)
+            })
         return (...args: unknown[]) => {
           if (life.dead) throw new HostDied('already')
+          world.mayFail(`a read (${name})`)
           return call(...args)
         }
       },
