@@ -59,7 +59,7 @@ const LANES: readonly Lane[] = [
   { manners: ['shared', 'own'], width: CORES, waits: false },
   // What runs containers waits for the engine at times, so there is one more than there are cores.
   { manners: ['container'], width: CORES + 1, waits: true },
-  { manners: ['background'], width: 1, waits: false },
+  { manners: ['background'], width: CORES, waits: false },
 ]
 
 async function inLane({ lane, options, work }: LaneWork): Promise<void> {

@@ -4,46 +4,16 @@ import path from 'node:path'
 import { type TestContext, test } from 'node:test'
 import SQLite from 'better-sqlite3'
 import { PROJECT } from '../../src/config.ts'
-import { openDatabase } from '../../src/store/database.ts'
-import { Store } from '../../src/store/store.ts'
 import { temporaryFolder } from '../fakes/rooms.ts'
 import { at, V1Database } from '../fakes/v1-root.ts'
 import { digestOf } from './digest.ts'
 import { databaseIn } from './life.ts'
 import type { Recording } from './operations.ts'
-import { isSharedMemory, record } from './record.ts'
-import { type Found, type Search, searchImages } from './survival.ts'
+import { isSharedMemory } from './record.ts'
+import { holdsEveryCommit, inodesCalled, recordLife, survives, withoutSyncs } from './store-search.ts'
+import { type Search, searchImages } from './survival.ts'
 
-const PROGRAM = path.join(import.meta.dirname, 'life-program.ts')
 const FIRST_MIGRATION = path.join(PROJECT, 'src', 'store', 'migrations', '0001-first.sql')
-
-function recordLife(root: string, { rounds, synchronous = 'FULL' }: { rounds: number; synchronous?: string }): Recording {
-  return record({ root, program: PROGRAM, args: [root, String(rounds), synchronous] })
-}
-
-/**
- * Opens what is found with the real store: it must be sound, hold exactly what the last told commit or the one under way
- * made of it, and go on.
- */
-function holdsEveryCommit({ operations }: Recording): Search['check'] {
-  const states = operations.flatMap((operation) => (operation.type === 'told' ? [operation.text.trim()] : []))
-  return ({ root, told }: Found) => {
-    const db = openDatabase(databaseIn(root))
-    try {
-      assert.equal(db.pragma('quick_check', { simple: true }), 'ok')
-      assert.deepEqual(db.pragma('foreign_key_check'), [])
-      const found = digestOf(db)
-      const possible = states.slice(Math.max(told.length - 1, 0), told.length + 1)
-      const position = states.lastIndexOf(found)
-      const what = position < 0 ? 'what no commit ever made' : `commit ${position + 1}`
-      assert.ok(possible.includes(found), `${told.length} commits were told, found is ${what}`)
-      const store = new Store(db)
-      store.tx(() => store.facts.set('after', 'the power cut'))
-    } finally {
-      db.close()
-    }
-  }
-}
 
 /**
  * That, and a copy of the old database beside it, as it was, whether the cut came before, within or after the change. What
@@ -67,13 +37,6 @@ function digestOfFile(file: string): string {
   } finally {
     db.close()
   }
-}
-
-function survives(t: TestContext, search: Search): void {
-  const { failures, images, moments } = searchImages(search)
-  t.diagnostic(`${images} images at ${moments} moments`)
-  assert.deepEqual(failures, [])
-  assert.ok(images > 100 || process.env.POWER_CASE, 'there were images to check')
 }
 
 /** A root whose database an earlier version of ours made; it was killed, so that some of it is only in the log. */
@@ -108,11 +71,6 @@ function v1Root(t: TestContext): { root: string; old: string } {
   return { root, old }
 }
 
-test('a power cut at any moment of a life leaves every commit that was told, and the next one whole or not at all', (t) => {
-  const recording = recordLife(temporaryFolder(t), { rounds: 30 })
-  survives(t, { recording, check: holdsEveryCommit(recording), perMoment: 6 })
-})
-
 test('a power cut while a database of an earlier version is migrated leaves it old or new, with a backup of the old one', (t) => {
   const { root, old } = earlierRoot(t)
   const recording = recordLife(root, { rounds: 2 })
@@ -125,23 +83,6 @@ test('a power cut while a database of v1 is taken over leaves it v1 or ours, wit
   survives(t, { recording, check: holdsTheOldOneToo(recording, { backup: '.v1-backup', old }), perMoment: 20 })
 })
 
-for (const synchronous of ['OFF', 'NORMAL'])
-  test(`the search finds what synchronous=${synchronous} would lose`, (t) => {
-    const recording = recordLife(temporaryFolder(t), { rounds: 3, synchronous })
-    const { failures } = searchImages({ recording, check: holdsEveryCommit(recording), perMoment: 4 })
-    assert.ok(failures.length > 0)
-  })
-
-test('the search finds what is lost when the log, or the names in folders, are not synced', (t) => {
-  const recording = recordLife(temporaryFolder(t), { rounds: 2 })
-  const check = holdsEveryCommit(recording)
-  const folders = new Set(recording.operations.flatMap((operation) => ('folder' in operation ? [operation.folder] : [])))
-  for (const [what, inodes] of Object.entries({ folders, log: inodesCalled(recording, 'messages.db-wal') })) {
-    const { failures } = searchImages({ recording: withoutSyncs(recording, inodes), check, perMoment: 4 })
-    assert.ok(failures.length > 0, what)
-  }
-})
-
 test('the search finds a backup that was not synced', (t) => {
   const { root, old } = earlierRoot(t)
   const recording = recordLife(root, { rounds: 2 })
@@ -149,13 +90,3 @@ test('the search finds a backup that was not synced', (t) => {
   const check = holdsTheOldOneToo(recording, { backup: '.before-2', old })
   assert.ok(searchImages({ recording: missing, check, perMoment: 20 }).failures.length > 0)
 })
-
-function withoutSyncs({ start, operations }: Recording, inodes: Set<number>): Recording {
-  return { start, operations: operations.filter((operation) => operation.type !== 'sync' || !inodes.has(operation.inode)) }
-}
-
-function inodesCalled({ operations }: Recording, name: string): Set<number> {
-  return new Set(
-    operations.flatMap((operation) => (operation.type === 'link' && operation.name === name ? [operation.inode] : [])),
-  )
-}
