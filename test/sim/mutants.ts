@@ -116,8 +116,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'an answer that the full disk refused is dropped',
     file: 'src/app/group-queue.ts',
-    from: 'if (this.#stopping) return\n        await',
-    to: 'if (!this.#stopping) return\n        await',
+    from: 'await pause({ clock, until: clock.now() + RETRY_MS, signal: this.#stop.signal })',
+    to: 'return',
   },
   {
     name: 'what the full disk refused is tried again without a pause',

@@ -98,7 +98,7 @@ class Simulation {
       [agents.length > 0 ? 0.5 : 0, () => this.#random.pick(agents).die({ code: 137, oomKilled: this.#random.chance(0.3) })],
       [0.3, () => this.#turnChannel()],
       [0.2, () => this.#turnLogin()],
-      [host ? 0.2 : 0, () => this.#fillDisk()],
+      [host ? 0.5 : 0, () => this.#fillDisk()],
       [0.1, () => this.#loseSession()],
       [host ? 0.5 : 0, () => host?.sweep()],
     ])
