@@ -55,10 +55,11 @@ export async function openBase({ config, log, runtime, secrets, channels = [] }:
     await removeOrphans({ runtime, installId: install, root, log })
     rmSync(paths.runs, { recursive: true, force: true })
     const notes: string[] = []
-    const store = Store.open(paths.database, (text) => {
+    const note = (text: string) => {
       log.info(text)
       notes.push(text)
-    })
+    }
+    const store = Store.open(paths.database, note, log.error)
     keepMigrationNotes(store, notes, systemClock.now())
     secrets.include(() => store.groups.all().flatMap(secretsOfGroup))
     const audit = new AuditBook({ store, now: systemClock.now, redact: secrets.redact })

@@ -14,6 +14,7 @@ import { Outbox } from './outbox.ts'
 import { Questions } from './questions.ts'
 import { Sessions } from './sessions.ts'
 import { Tasks } from './tasks.ts'
+import { TransactionEnds } from './transaction-ends.ts'
 import { Turns } from './turns.ts'
 import { Usage } from './usage.ts'
 
@@ -35,10 +36,19 @@ export class Store {
   readonly figures: Figures
   readonly #db: SQLite.Database
   readonly #note: (text: string) => void
+  readonly #ends: TransactionEnds
+  /**
+   * Runs `step` when the outermost transaction has committed; at once where none is open; never after a rollback. A step that
+   * throws is reported to `onStepFailed`, and never makes the committed act look like a failed one. `what` names the step.
+   */
+  readonly afterCommit = (what: string, step: () => void): void => this.#ends.afterCommit({ what, run: step })
+  /** Runs `undo` if the transaction around this call rolls back: for memory that is changed together with rows. */
+  readonly onRollback = (what: string, undo: () => void): void => this.#ends.onRollback({ what, run: undo })
 
-  constructor(db: SQLite.Database, note: (text: string) => void = () => {}) {
+  constructor(db: SQLite.Database, note: (text: string) => void = () => {}, onStepFailed = note) {
     this.#db = db
     this.#note = note
+    this.#ends = new TransactionEnds(onStepFailed)
     this.audit = new Audit(db)
     this.chats = new Chats(db)
     this.groups = new Groups(db)
@@ -55,9 +65,12 @@ export class Store {
     this.figures = new Figures(db)
   }
 
-  /** `note` hears what a person should know: of a migration, of settings that cannot be used, of what was repaired. */
-  static open(file: string, note: (text: string) => void = () => {}): Store {
-    const store = new Store(openDatabase(file, note), note)
+  /**
+   * `note` hears what a person should know: of a migration, of settings that cannot be used, of what was repaired.
+   * `onStepFailed` hears of each step after a commit that failed.
+   */
+  static open(file: string, note: (text: string) => void = () => {}, onStepFailed = note): Store {
+    const store = new Store(openDatabase(file, note), note, onStepFailed)
     for (const text of store.groups.problems()) note(text)
     return store
   }
@@ -67,7 +80,7 @@ export class Store {
    * damaged text index, that is made anew and `work` begins again: messages can be stored, whatever became of their index.
    */
   tx<T>(work: () => T extends Promise<unknown> ? never : T): T {
-    const transaction = () => this.#db.transaction(work).immediate() as T
+    const transaction = () => this.#ends.around(() => this.#db.transaction(work).immediate() as T)
     try {
       return this.#withTextIndex(transaction)
     } catch (error) {
