@@ -59,7 +59,7 @@ export async function startHost(parts: HostParts): Promise<Host> {
 async function startServices(base: Base): Promise<Host> {
   const { config, log, store, audit, secrets } = base
   ensureMain(store, systemClock.now())
-  const feed = new Feed()
+  const feed = new Feed(log)
   const gateway = makeGateway(base)
   const whatsapp = makeWhatsApp({ ...base, onState: (state) => tellOfChannel(whatsapp, state) })
   const channels: Channel[] = [new TerminalChannel(), whatsapp, ...base.channels]
@@ -88,7 +88,7 @@ async function startServices(base: Base): Promise<Host> {
   const desk = makeDesk({ base, feed, loginChanges: () => login.changes })
   const snapshots = new Snapshots({ store, root: config.root, now: systemClock.now, log })
   const changed = () => {
-    snapshots.writeAll()
+    store.afterCommit('Writing the snapshots', () => snapshots.writeAll())
     secrets.refresh()
   }
   const registry = makeRegistry({ base, queue: () => queue, changed })

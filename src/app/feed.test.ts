@@ -20,6 +20,19 @@ test('each watcher of a chat hears what happens there until it leaves, and nobod
   assert.equal(feed.watched, false)
 })
 
+test('a watcher that throws is logged, keeps nobody else from hearing, and does not reach who publishes', () => {
+  const logged: string[] = []
+  const feed = new Feed({ error: (text) => void logged.push(text) })
+  const heard: string[] = []
+  feed.subscribe('a', () => {
+    throw new Error('broken')
+  })
+  feed.subscribe('a', ({ type }) => heard.push(type))
+  feed.publish('a', activity('1'))
+  assert.deepEqual(heard, ['activity'])
+  assert.deepEqual(logged, ['A watcher of a could not be told what happened there (activity): broken'])
+})
+
 test('who watches gets the events from the call on, in order, until it ends', async () => {
   const feed = new Feed()
   const end = new AbortController()

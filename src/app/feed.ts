@@ -1,4 +1,5 @@
 import type { ActivityFrame } from '@nanoclaw/protocol'
+import { errorText } from '../domain/errors.ts'
 import type { Message } from '../domain/message.ts'
 
 /** What happens in a chat, for whoever watches it now. What must not be missed is in the store. */
@@ -10,12 +11,26 @@ export type FeedEvent =
 
 type Listener = (event: FeedEvent) => void
 
+type FeedLog = { error(text: string): void }
+
 /** Passes the events of each chat on to its watchers. */
 export class Feed {
   readonly #listeners = new Map<string, Set<Listener>>()
+  readonly #log: FeedLog
 
+  constructor(log: FeedLog = { error() {} }) {
+    this.#log = log
+  }
+
+  /** Never throws: what is published has been committed, and a watcher that fails must not make it look like a failure. */
   publish(jid: string, event: FeedEvent): void {
-    for (const listener of this.#listeners.get(jid) ?? []) listener(event)
+    for (const listener of this.#listeners.get(jid) ?? []) {
+      try {
+        listener(event)
+      } catch (error) {
+        this.#log.error(`A watcher of ${jid} could not be told what happened there (${event.type}): ${errorText(error)}`)
+      }
+    }
   }
 
   /** Returns the function that ends the subscription. */

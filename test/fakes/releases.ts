@@ -74,8 +74,8 @@ export class Releases {
     const text = readFileSync(path.join(PROJECT, 'src/index.ts'), 'utf8')
     return {
       'src/index.ts': text.replace(
-        '  const feed = new Feed()\n',
-        "  if (store) throw new Error('broken')\n  const feed = new Feed()\n",
+        '  const feed = new Feed(log)\n',
+        "  if (store) throw new Error('broken')\n  const feed = new Feed(log)\n",
       ),
     }
   }
