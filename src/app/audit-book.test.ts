@@ -112,3 +112,55 @@ test('what is written cannot be changed or removed, also not by SQL, until it is
   store.audit.prune(Date.now())
   assert.equal(store.audit.latest({ limit: 9 }).length, 2)
 })
+
+const rollBack = () => {
+  throw new Error('rolled back')
+}
+
+test('a refusal whose transaction rolled back is written the next time, and counts from there', (t) => {
+  const { store, audit, counts } = book(t)
+  const lost = () => {
+    for (let n = 0; n < 40; n++) audit.note({ ...refusal, subject: `tg:${n}` })
+    rollBack()
+  }
+  assert.throws(() => store.tx(lost), /rolled back/)
+  assert.deepEqual(counts(), [])
+  for (let n = 0; n < 40; n++) store.tx(() => audit.note({ ...refusal, subject: `tg:${n}` }))
+  audit.settle({ all: true })
+  assert.deepEqual(counts(), [...Array(30).fill(['message', 1]), ['message', 10]])
+})
+
+test('what a rolled back transaction counted, or closed an hour with, is as it was before', (t) => {
+  const { store, clock, audit, counts } = book(t)
+  for (let n = 0; n < 3; n++) audit.note(refusal)
+  assert.throws(() => store.tx(() => [audit.note(refusal), rollBack()]), /rolled back/)
+  clock.advance(HOUR_MS)
+  assert.throws(() => store.tx(() => [audit.note(refusal), rollBack()]), /rolled back/)
+  assert.throws(() => store.tx(() => [audit.settle(), rollBack()]), /rolled back/)
+  assert.deepEqual(counts(), [['message', 1]])
+  audit.note(refusal)
+  assert.deepEqual(counts(), [
+    ['message', 1],
+    ['message', 2],
+    ['message', 1],
+  ])
+})
+
+test('an entry that could not be written, without any transaction around it, is written the next time', (t) => {
+  const { store, clock, audit, counts } = book(t)
+  const { mock } = t.mock.method(store.audit, 'add', rollBack)
+  assert.throws(() => audit.note(refusal), /rolled back/)
+  mock.restore()
+  audit.note(refusal)
+  audit.note(refusal)
+  assert.deepEqual(counts(), [['message', 1]])
+  clock.advance(HOUR_MS)
+  const { mock: again } = t.mock.method(store.audit, 'add', rollBack)
+  assert.throws(() => audit.settle(), /rolled back/)
+  again.restore()
+  audit.settle()
+  assert.deepEqual(counts(), [
+    ['message', 1],
+    ['message', 1],
+  ])
+})

@@ -2,7 +2,7 @@ import type { AuditNote } from '../domain/audit.ts'
 import type { Instant } from '../domain/clock.ts'
 import type { Store } from '../store/store.ts'
 
-export type AuditPorts = { store: Pick<Store, 'audit'>; now(): Instant; redact(text: string): string }
+export type AuditPorts = { store: Pick<Store, 'audit' | 'tx' | 'onRollback'>; now(): Instant; redact(text: string): string }
 
 const HOUR_MS = 60 * 60_000
 /** So many different refusals of one act of one group are written one by one in an hour; of the rest, the number. */
@@ -26,27 +26,37 @@ export class AuditBook {
     this.#ports = ports
   }
 
-  /** In the transaction of what it is about, where there is one. */
+  /**
+   * In the transaction of what it is about, where there is one. If that rolls back, the entry counts as never made, so the next
+   * one of its kind is written.
+   */
   note(note: AuditNote): void {
     if (note.by === 'owner') return this.#write(note, 1)
     const words = JSON.stringify(note)
     const key = note.outcome === 'refused' ? JSON.stringify([note.by, note.folder, note.act]) : words
-    const { written, more } = this.#window(key)
-    if (written.size < REFUSALS_PER_HOUR && !written.has(words)) {
-      written.add(words)
-      return this.#write(note, 1)
-    }
-    const { count } = more.get(note.act) ?? { count: 0 }
-    more.set(note.act, { note, count: count + 1 })
+    const window = this.#window(key)
+    if (window.written.size >= REFUSALS_PER_HOUR || window.written.has(words)) return this.#count(window, note)
+    this.#together(() => {
+      window.written.add(words)
+      this.#ifUndone(() => window.written.delete(words))
+      this.#write(note, 1)
+    })
+  }
+
+  #count({ more }: Window, note: AuditNote): void {
+    const before = more.get(note.act)
+    more.set(note.act, { note, count: (before?.count ?? 0) + 1 })
+    this.#ifUndone(() => (before ? more.set(note.act, before) : more.delete(note.act)))
   }
 
   #window(key: string): Window {
     const now = this.#ports.now()
     const open = this.#windows.get(key)
     if (open && open.until > now) return open
-    if (open) this.#close(open)
+    if (open) this.#end(key, open)
     const window = { until: now + HOUR_MS, written: new Set<string>(), more: new Map() }
     this.#windows.set(key, window)
+    this.#ifUndone(() => this.#windows.delete(key))
     return window
   }
 
@@ -54,15 +64,27 @@ export class AuditBook {
   settle({ all = false }: { all?: boolean } = {}): void {
     const now = this.#ports.now()
     for (const [key, window] of this.#windows) {
-      if (!all && window.until > now) continue
-      this.#windows.delete(key)
-      this.#close(window)
+      if (all || window.until <= now) this.#end(key, window)
     }
     this.#ports.store.audit.prune(now - KEPT_MS)
   }
 
-  #close({ more }: Window): void {
-    for (const { note, count } of more.values()) this.#write(note, count)
+  /** The counts are written and forgotten together, or neither. */
+  #end(key: string, window: Window): void {
+    this.#together(() => {
+      this.#windows.delete(key)
+      this.#ifUndone(() => this.#windows.set(key, window))
+      for (const { note, count } of window.more.values()) this.#write(note, count)
+    })
+  }
+
+  #together(work: () => void): void {
+    this.#ports.store.tx(work)
+  }
+
+  /** What is remembered follows what is stored. */
+  #ifUndone(undo: () => void): void {
+    this.#ports.store.onRollback('Forgetting an entry of the audit that was not stored', undo)
   }
 
   #write(note: AuditNote, count: number): void {

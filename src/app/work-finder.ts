@@ -104,6 +104,7 @@ export class WorkFinder {
     const edited = this.#store.messages.unansweredEdited(jid, from)
     if (this.#nextBatch({ group, chat, messages: [...edited, ...fresh] }).length > 0) return false
     this.#quiet.set(jid, { rule, through: fresh.at(-1)?.seq ?? through })
+    this.#store.onRollback('Forgetting which messages call nobody', () => this.#quiet.delete(jid))
     return true
   }
 
