@@ -47,6 +47,8 @@ export class FolderLimits {
     try {
       const limits = limitsOf(group)
       const size = await measure(path.join(root, 'groups', folder), limits)
+      // That says nothing about the folder, so what was known of it stays.
+      if (size !== 'over' && 'why' in size) throw size.error
       this.#note(group, size === 'over' ? 'over' : 'within')
     } catch (error) {
       log.error(`Group ${folder}: its folder could not be measured: ${errorText(error)}`)

@@ -23,6 +23,14 @@ export class Allowance {
     return true
   }
 
+  /** What was taken for something that was not done after all. */
+  giveBack({ requests, bytes }: { requests: number; bytes: number }): void {
+    this.#left = {
+      requests: Math.min(this.#left.requests + requests, BURST.requests),
+      bytes: Math.min(this.#left.bytes + bytes, BURST.bytes),
+    }
+  }
+
   #refill(): void {
     const minutes = Math.max(this.#clock.now() - this.#at, 0) / 60_000
     this.#at = this.#clock.now()

@@ -2,8 +2,9 @@ import { type IpcRequest, type IpcResult, ipcRequest } from '@nanoclaw/protocol'
 import type { AgentRun } from '../container/agent-run.ts'
 import type { AuditNote } from '../domain/audit.ts'
 import { may } from '../domain/authority.ts'
-import { AppError, errorText } from '../domain/errors.ts'
+import { errorText } from '../domain/errors.ts'
 import type { RegisteredChat } from '../domain/group.ts'
+import { isHostError } from '../domain/host-failure.ts'
 import { localTime } from '../domain/prompt.ts'
 import type { Refusal } from '../hostile-tree.ts'
 import type { Store } from '../store/store.ts'
@@ -58,31 +59,41 @@ export class IpcDesk {
 
   /**
    * Carries a request out, unless that was done already, and answers it. When this resolves, its file is not needed any
-   * more. Rejects only when nothing could be stored: then the request is still to be carried out.
+   * more. Rejects only when the host failed: then nothing was done or said, and the request is still to be carried out.
    */
   async take(found: Found, bytes: Buffer): Promise<void> {
     const { folder, id } = found
     if (this.#ports.store.ipcRequests.isDone({ folder, id, at: this.#ports.now() })) return
     const read = readRequest(this.#ports.redact(bytes.toString('utf8')))
     if (read.type === 'malformed') return this.answer(found, { status: 'malformed', text: read.why })
-    try {
-      const deed = await this.#carryOut(found, read.request)
-      deed.after?.()
-      if (deed.result) this.answer(found, deed.result)
-    } catch (error) {
-      if (error instanceof AppError && error.code === 'store.disk') throw error
-      this.#ports.log.error(`Group ${folder}: the request ${read.request.type} failed: ${errorText(error)}`)
-      this.answer(found, { status: 'failed', text: `It could not be done: ${errorText(error)}` })
-    }
+    const deed = await this.#carryOut(found, read.request).catch((error) => this.#failed(found, { read, error }))
+    const { result, after } = deed
+    // It is committed: whatever fails from here on, the agent must not take for a failure of what it asked for.
+    if (after) this.#ports.store.afterCommit(`Group ${folder}: what follows the request ${read.request.type}`, after)
+    if (result) this.answer(found, result)
   }
 
-  /** The agent that waits hears it; of a request that nobody waits for, the log does. */
+  #failed({ folder }: Found, { read: { request }, error }: { read: { request: IpcRequest }; error: unknown }): Deed {
+    if (isHostError(error)) throw error
+    this.#ports.log.error(`Group ${folder}: the request ${request.type} failed: ${errorText(error)}`)
+    return { result: { status: 'failed', text: `It could not be done: ${errorText(error)}` } }
+  }
+
+  /** The agent that waits hears it; of a request that nobody waits for, the log does. Never throws. */
   answer({ folder, id, byHand, runs }: Found, result: IpcResult): void {
-    const ok = result.status === 'done'
-    const heard = !byHand && runs.filter((run) => run.reply({ id, ok, result })).length > 0
+    const heard = !byHand && runs.filter((run) => this.#hears(run, { folder, id, result })).length > 0
     const line = `Group ${folder}: request ${JSON.stringify(id)}: ${result.status}: ${oneLine(result.text)}`
     if (heard) this.#ports.log.debug(line)
     else this.#ports.log.info(line)
+  }
+
+  #hears(run: Runs[number], { folder, id, result }: { folder: string; id: string; result: IpcResult }): boolean {
+    try {
+      return run.reply({ id, ok: result.status === 'done', result })
+    } catch (error) {
+      this.#ports.log.error(`Group ${folder}: an agent did not hear what became of its request: ${errorText(error)}`)
+      return false
+    }
   }
 
   async #carryOut(found: Found, request: IpcRequest): Promise<Deed> {
@@ -106,8 +117,13 @@ export class IpcDesk {
       sent = deed.result?.status === 'done'
       return deed
     } finally {
-      if (file?.type === 'taken' && !sent) this.#ports.files.remove(file.file)
+      if (file?.type === 'taken' && !sent) this.#forget(file)
     }
+  }
+
+  #forget({ file }: TakenFile): void {
+    const { store, files } = this.#ports
+    store.afterCommit('Removing the copy of a file that is not sent', () => files.remove(file))
   }
 
   /** What was refused, and what was done that only main may do. */
@@ -154,11 +170,12 @@ export class IpcDesk {
     const found = chatFor(this.#ports.store, { who, chatJid, targetJid })
     if (found.type === 'refused') return { result: refused(found.why) }
     const { result, after } = act(found.chat)
+    const { store, deliver } = this.#ports
     return {
       ...(result ? { result } : {}),
       after: () => {
-        after?.()
-        this.#ports.deliver()
+        if (after) store.afterCommit('What follows something said', after)
+        store.afterCommit('The delivery of something said', deliver)
       },
     }
   }
@@ -172,15 +189,16 @@ export class IpcDesk {
     })
   }
 
-  /** A copy of the file, if the agent may send it; or why not. Nothing is copied for who may not speak. */
+  /** A copy of the file, if the agent may send it; or why not. Nothing is copied for who may not speak. Rejects when the host fails. */
   async #fileOf({ who, chatJid, request }: Asked<RequestOf<'file'>>, { spend }: Found): Promise<TakenFile | Refusal> {
     const { store, files } = this.#ports
     const found = chatFor(store, { who, chatJid, targetJid: request.targetJid })
     if (found.type === 'refused') return found
     const taken = await files.take({ folder: who.folder, path: request.path })
+    if (taken.type === 'host-failure') throw taken.error
     if (taken.type === 'refused') return { ...taken, why: `${request.path} is not sent: ${taken.why}.` }
     if (spend(taken.bytes)) return taken
-    files.remove(taken.file)
+    this.#forget(taken)
     return { type: 'refused', why: 'It is not sent: this group sent too much in the last minutes.' }
   }
 
@@ -198,7 +216,7 @@ export class IpcDesk {
     const { refreshGroups, store } = this.#ports
     const known = () => done(`${store.chats.all().length} chats are known; list_groups shows them.`)
     const failed = (error: unknown): IpcResult => ({ status: 'failed', text: `Not every channel answered: ${errorText(error)}` })
-    return { after: () => void refreshGroups().then(known, failed).then(reply) }
+    return { after: () => void refreshGroups().then(known).catch(failed).then(reply) }
   }
 
   #search({ who, request: { query, limit } }: Asked<RequestOf<'search_history'>>): IpcResult {

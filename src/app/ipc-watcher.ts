@@ -25,12 +25,17 @@ const MAX_ENTRIES = 5_000
 const REST = 2
 /** A file that a person writes may be seen half written: it is taken when it was the same for so long. */
 const SETTLE_MS = 500
+/** Between two tries to read what the host could not read: from the first to the longest, each twice the one before. */
+const RETRY_MS = { first: 1_000, longest: 60_000 }
+/** A request that the host could not carry out so often lets the others of its group go first. */
+const SET_ASIDE_AFTER = 3
 const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i
 
 /**
  * Brings agents' requests from their folders to the desk: by event while a container of the group runs, and by sweep. The
  * host never writes there. It removes a request when it has been answered, also one that makes no sense: what was wrong
- * with it is in the answer, or else in the log.
+ * with it is in the answer, or else in the log. While the host fails (descriptors, memory or disk are used up or broken), a
+ * request stays where it is and nothing is said about it; the failure is logged once, and reading is retried with backoff.
  */
 export class IpcWatcher {
   readonly #ports: WatcherPorts
@@ -90,6 +95,13 @@ class Mailbox {
   #oddNames = 0
   /** Files with names of people, as they were first seen. */
   readonly #fresh = new Map<string, { changedAt: bigint; bytes: number; at: Instant }>()
+  /** How often in a row the host could not read or carry out something here. */
+  #failures = 0
+  #cancelRetry: () => void = () => {}
+  /** The same for each file of a request. */
+  readonly #failuresOf = new Map<string, number>()
+  /** Folders without a watch, of which the log knows. */
+  readonly #unwatched = new Set<string>()
 
   constructor({ folder, root, ports }: { folder: string; root: string; ports: WatcherPorts }) {
     this.#folder = folder
@@ -106,6 +118,7 @@ class Mailbox {
 
   async stop(): Promise<void> {
     this.#stopped = true
+    this.#cancelRetry()
     this.#unwatch()
     this.#endRest()
     await this.#working
@@ -120,17 +133,39 @@ class Mailbox {
         // Watched first: what comes while we read is noticed.
         if (this.runs.size > 0) this.#watch()
         else this.#unwatch()
-        let taken = 0
-        for (const place of this.#places) taken += await this.#empty(place)
+        const taken = await this.#emptyAll()
         if (taken === 0) await this.#rest((performance.now() - before) * REST)
       }
-    } catch (error) {
-      this.#ports.log.error(
-        `Group ${this.#folder}: its requests could not be read, and stay until the next sweep: ${errorText(error)}`,
-      )
     } finally {
       this.#working = undefined
     }
+  }
+
+  /** Returns how many were carried out. What fails in one folder does not hold up the other one. */
+  async #emptyAll(): Promise<number> {
+    const done = { taken: 0 }
+    const failures: unknown[] = []
+    for (const place of this.#places) await this.#empty(place, done).catch((error) => failures.push(error))
+    if (failures.length > 0) this.#retryLater(failures[0])
+    else if (!this.#stopped) this.#noteRecovery()
+    return done.taken
+  }
+
+  /** The first failure is logged; the sweep and the next event try again as well, so no time is lost. */
+  #retryLater(error: unknown): void {
+    const { clock, log } = this.#ports
+    if (this.#failures === 0)
+      log.error(`Group ${this.#folder}: its requests could not be read or carried out, and are tried again: ${errorText(error)}`)
+    const delay = Math.min(RETRY_MS.first * 2 ** this.#failures++, RETRY_MS.longest)
+    this.#cancelRetry()
+    if (!this.#stopped) this.#cancelRetry = clock.wakeAt(clock.now() + delay, () => this.ring())
+  }
+
+  #noteRecovery(): void {
+    this.#cancelRetry()
+    this.#failuresOf.clear()
+    if (this.#failures > 0) this.#ports.log.info(`Group ${this.#folder}: its requests are read again.`)
+    this.#failures = 0
   }
 
   #rest(ms: number): Promise<void> {
@@ -148,7 +183,10 @@ class Mailbox {
         const watcher = watch(place, () => this.#heard(place))
         watcher.on('error', () => this.#heard(place))
         this.#watchers.set(place, watcher)
+        this.#unwatched.delete(place)
       } catch (error) {
+        if (this.#unwatched.has(place)) continue
+        this.#unwatched.add(place)
         this.#ports.log.warn(
           `Group ${this.#folder}: ${place} cannot be watched, so requests wait for the sweep: ${errorText(error)}`,
         )
@@ -167,31 +205,53 @@ class Mailbox {
     this.#watchers.clear()
   }
 
-  /** Takes slice after slice until nothing is left, each oldest first. Returns how many were carried out. */
-  async #empty(place: string): Promise<number> {
-    let [taken, dropped] = [0, 0]
-    for (let more = true; more; ) {
-      const files = await this.#slice(place)
-      more = files.length >= SLICE
-      for (const file of files) {
-        if (this.#stopped) return taken
-        if (await this.#take(place, file)) taken++
-        else dropped++
+  /** Takes slice after slice until nothing is left, each oldest first, and counts those that were carried out. Rejects when the host fails. */
+  async #empty(place: string, done: { taken: number }): Promise<void> {
+    let dropped = 0
+    try {
+      for (let more = true; more; ) {
+        const { files, failure } = await this.#slice(place)
+        more = files.length >= SLICE
+        for (const file of files) {
+          if (this.#stopped) return
+          if (await this.#tryToTake(place, file)) done.taken++
+          else dropped++
+        }
+        if (failure) throw failure
       }
+    } finally {
+      if (dropped > 0) this.#ports.log.warn(`Group ${this.#folder}: ${dropped} requests too many were dropped unread.`)
     }
-    if (dropped > 0) this.#ports.log.warn(`Group ${this.#folder}: ${dropped} requests too many were dropped unread.`)
-    return taken
   }
 
-  async #slice(place: string): Promise<File[]> {
+  /** The next files, and the first failure of the host, which may have hidden others. */
+  async #slice(place: string): Promise<{ files: File[]; failure: Error | undefined }> {
     const files: File[] = []
+    let failure: Error | undefined
     for await (const entry of walk(place, { maxEntries: MAX_ENTRIES })) {
-      if (!entry.name.endsWith('.json')) continue
-      if (entry.type === 'file' && this.#isWhole(place, entry)) files.push(entry)
-      if (entry.type !== 'file') await this.#refuse(place, entry)
+      if (entry.type === 'host-failure') failure ??= entry.error
+      else if (entry.type === 'refused' && entry.parts.length === 0) failure ??= new Error(`${place}: ${entry.why}`)
+      else if (!entry.name.endsWith('.json')) continue
+      else if (entry.type !== 'file') await this.#refuse(place, entry)
+      else if (this.#isWhole(place, entry)) files.push(entry)
       if (files.length >= SLICE) break
     }
-    return files.sort((a, b) => Number(a.changedAt - b.changedAt))
+    const rank = ({ name }: File) => (this.#timesFailed(place, name) < SET_ASIDE_AFTER ? 0 : 1)
+    return { files: files.sort((a, b) => rank(a) - rank(b) || Number(a.changedAt - b.changedAt)), failure }
+  }
+
+  /** The order of requests is kept while the host fails, but one that fails again and again does not hold up the others for ever. */
+  async #tryToTake(place: string, file: File): Promise<boolean> {
+    try {
+      return await this.#take(place, file)
+    } catch (error) {
+      this.#failuresOf.set(path.join(place, file.name), this.#timesFailed(place, file.name) + 1)
+      throw error
+    }
+  }
+
+  #timesFailed(place: string, name: string): number {
+    return this.#failuresOf.get(path.join(place, name)) ?? 0
   }
 
   /** Agents rename what they wrote; of other names it is not known, so they are looked at again a little later. */
@@ -211,37 +271,70 @@ class Mailbox {
 
   /** Links, pipes and the like are removed unread; a folder, or a name that cannot be shown, is left alone. */
   async #refuse(place: string, entry: Entry): Promise<void> {
-    const removed = await removeName(place, entry.name).then(
-      () => 'removed',
-      () => 'left alone',
-    )
+    const { type } = await removeName(place, entry.name)
+    // It is still there, and is looked at again.
+    if (type === 'host-failure') return
     // An agent could make any number of them; the first ones say enough.
     if (this.#oddNames++ >= MAX_ODD_NAMES) return
     const why = entry.type === 'refused' ? entry.why : 'it is a folder'
-    this.#ports.log.warn(`Group ${this.#folder}: ${JSON.stringify(entry.name)} is no request, and was ${removed}: ${why}.`)
+    const what = type === 'refused' ? 'left alone' : 'removed'
+    this.#ports.log.warn(`Group ${this.#folder}: ${JSON.stringify(entry.name)} is no request, and was ${what}: ${why}.`)
   }
 
-  /** False when it was one too many. */
+  /** False when it was one too many. Rejects when the host failed: then it stays, and nothing is charged for it. */
   async #take(place: string, { name, bytes }: File): Promise<boolean> {
     const id = path.basename(name, '.json')
-    const allowed = this.#allowance.take({ requests: 1, bytes: Math.min(bytes, MAX_IPC_BYTES) })
-    if (allowed) await this.#read(place, { name, id })
+    const cost = { requests: 1, bytes: Math.min(bytes, MAX_IPC_BYTES) }
+    const allowed = this.#allowance.take(cost)
+    if (allowed) await this.#read(place, { name, id, cost })
     else for (const run of this.runs) run.reply({ id, ok: false, result: TOO_MANY })
-    await removeName(place, name)
+    await this.#remove(place, name)
     return allowed
   }
 
-  async #read(place: string, { name, id }: { name: string; id: string }): Promise<void> {
-    const { desk } = this.#ports
+  /** What cannot be removed would be found again at once, so it counts as a failure, whosever fault it is. */
+  async #remove(place: string, name: string): Promise<void> {
+    const removed = await removeName(place, name)
+    if (removed.type === 'host-failure') throw removed.error
+    if (removed.type === 'refused') throw new Error(`${path.join(place, name)} could not be removed: ${removed.why}`)
+  }
+
+  async #read(place: string, { name, id, cost }: { name: string; id: string; cost: Cost }): Promise<void> {
     const byHand = !isUuid(name)
-    const spend = (bytes: number) => this.#allowance.take({ requests: 0, bytes })
-    const found: Found = { folder: this.#folder, id, byHand, runs: [...this.runs], spend }
+    const charged = [cost]
+    const spend = (bytes: number) => {
+      const more = { requests: 0, bytes }
+      const allowed = this.#allowance.take(more)
+      if (allowed) charged.push(more)
+      return allowed
+    }
+    try {
+      await this.#carryOut(place, { name, found: { folder: this.#folder, id, byHand, runs: [...this.runs], spend } })
+    } catch (error) {
+      for (const one of charged) this.#allowance.giveBack(one)
+      throw error
+    }
+  }
+
+  async #carryOut(place: string, { name, found }: { name: string; found: Found }): Promise<void> {
+    const { desk } = this.#ports
     const contents = await readWhole({ base: place, parts: [name] }, MAX_IPC_BYTES)
-    if (contents.type === 'refused') return desk.answer(found, { status: 'malformed', text: `It was not read: ${contents.why}.` })
-    // A person may use a name again: then it is another request.
-    await desk.take(byHand ? { ...found, id: `${id} ${contents.version}` } : found, contents.bytes)
+    switch (contents.type) {
+      case 'host-failure':
+        throw contents.error
+      // Who asked took it back.
+      case 'gone':
+        return
+      case 'refused':
+        return desk.answer(found, { status: 'malformed', text: `It was not read: ${contents.why}.` })
+      case 'read':
+        // A person may use a name again: then it is another request.
+        return desk.take(found.byHand ? { ...found, id: `${found.id} ${contents.version}` } : found, contents.bytes)
+    }
   }
 }
+
+type Cost = { requests: number; bytes: number }
 
 function isUuid(name: string): boolean {
   return UUID.test(path.basename(name, '.json'))

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import type { OutboundFile } from '../channels/contract.ts'
-import { copyOut, type Refusal } from '../hostile-tree.ts'
+import { type HostFailure, hostFailure } from '../domain/host-failure.ts'
+import { copyOut, type Place, type Refusal, type Unread } from '../hostile-tree.ts'
 
 export type TakenFile = { type: 'taken'; file: OutboundFile; bytes: number }
 
@@ -38,23 +39,36 @@ export class OutgoingFiles {
     this.#root = root
   }
 
-  /** Copies a file that an agent names by its own path. */
-  async take({ folder, path: named }: { folder: string; path: string }): Promise<TakenFile | Refusal> {
+  /** Copies a file that an agent names by its own path. What is not taken leaves no copy. */
+  async take({ folder, path: named }: { folder: string; path: string }): Promise<TakenFile | Refusal | HostFailure> {
     const from = this.#place(folder, path.posix.resolve(GROUP, named))
     const name = from?.parts.at(-1)
     if (!from || name === undefined)
       return { type: 'refused', why: `only files in ${GROUP} and ${FILES} can be sent; copy it there` }
-    const of = path.join(this.#root, 'data', 'outgoing', randomUUID())
-    mkdirSync(of, { recursive: true, mode: 0o700 })
-    const to = path.join(of, name)
-    const copied = await copyOut(from, { to, maxBytes: MAX_FILE_BYTES }).catch((error) => {
-      this.remove({ path: to })
-      throw error
-    })
+    const to = path.join(this.#root, 'data', 'outgoing', randomUUID(), name)
+    const copied = await this.#copy(from, to)
     if (copied.type === 'copied')
       return { type: 'taken', file: { path: to, name, mimeType: mimeTypeOf(name) }, bytes: copied.bytes }
-    this.remove({ path: to })
-    return copied
+    this.#discard(to)
+    return copied.type === 'gone' ? { type: 'refused', why: 'there is no such file' } : copied
+  }
+
+  /** Every problem with a folder of ours is the host's. */
+  async #copy(from: Place, to: string): Promise<{ type: 'copied'; bytes: number } | Unread> {
+    try {
+      mkdirSync(path.dirname(to), { recursive: true, mode: 0o700 })
+    } catch (error) {
+      return hostFailure(error)
+    }
+    return copyOut(from, { to, maxBytes: MAX_FILE_BYTES })
+  }
+
+  #discard(copy: string): void {
+    try {
+      this.remove({ path: copy })
+    } catch {
+      // No delivery names it, so the next start removes it.
+    }
   }
 
   /** At start: copies that no delivery names, because a crash came between the two, go away. */

@@ -49,7 +49,10 @@ export class RunLogPruning {
     const { keep = KEEP, now } = this.#parts
     const base = path.join(group, 'logs')
     if (![group, base].every(isFolder)) return
-    for (const name of surplus(await runLogsIn(base), { keep, now: now() })) await removeName(base, name)
+    for (const name of surplus(await runLogsIn(base), { keep, now: now() })) {
+      const removed = await removeName(base, name)
+      if (removed.type === 'host-failure' || removed.type === 'refused') throw new Error(`${name}: ${removed.why}`)
+    }
   }
 }
 
@@ -58,11 +61,13 @@ function isFolder(place: string): boolean {
   return lstatSync(place, { throwIfNoEntry: false })?.isDirectory() ?? false
 }
 
-/** Agents cannot write there now, but in a root of v1 they could. */
+/** Agents cannot write there now, but in a root of v1 they could. Rejects when the host cannot look: what is too much is not known then. */
 async function runLogsIn(base: string): Promise<KeptFile[]> {
   const found: KeptFile[] = []
-  for await (const entry of walk(base, { maxEntries: MOST_ENTRIES }))
+  for await (const entry of walk(base, { maxEntries: MOST_ENTRIES })) {
+    if (entry.type === 'host-failure') throw entry.error
     if (entry.type === 'file' && /^container-.*\.log$/.test(entry.name))
       found.push({ name: entry.name, bytes: entry.allocated, changedAt: Number(entry.changedAt / 1_000_000n) })
+  }
   return found
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import {
   existsSync,
   linkSync,
@@ -334,4 +334,24 @@ test('a file that is there already is not replaced, and a failed backup leaves n
   writeFileSync(config.paths.database, 'no database')
   await assert.rejects(save(), { code: 'backup.failed' })
   assert.deepEqual(readdirSync(place).sort(), ['home', 'root'])
+})
+
+test('a process without enough descriptors makes no backup, rather than one that lacks files', (t) => {
+  const { root, home, at, file } = installation(t)
+  const deep = at('groups', 'main', ...Array.from({ length: 30 }, () => 'd'))
+  mkdirSync(deep, { recursive: true })
+  writeFileSync(path.join(deep, 'deepest'), 'text')
+  const cli = path.join(PROJECT, 'src', 'cli', 'main.ts')
+  const save = (descriptors: number) =>
+    spawnSync('sh', ['-c', `ulimit -n ${descriptors} && exec "$0" "$@"`, process.execPath, cli, 'backup', file], {
+      encoding: 'utf8',
+      env: { ...process.env, NANOCLAW_HOME: root, HOME: home },
+    })
+  const failed = save(70)
+  assert.notEqual(failed.status, 0, failed.stdout)
+  assert.match(failed.stderr, /No backup was made: .*EMFILE/)
+  assert.deepEqual(readdirSync(path.dirname(file)).sort(), ['home', 'root'])
+  const saved = save(500)
+  assert.equal(saved.status, 0, saved.stderr)
+  assert.doesNotMatch(saved.stdout, /left out/i)
 })

@@ -1,6 +1,7 @@
 import { lstatSync, readdirSync } from 'node:fs'
 import path from 'node:path'
 import { type Config, policyFile } from '../../config.ts'
+import type { HostFailure } from '../../domain/host-failure.ts'
 import { type Entry, MAX_DEPTH, type Place, walk } from '../../hostile-tree.ts'
 import { copyWhileInUse } from '../../store/backup.ts'
 
@@ -87,10 +88,12 @@ async function* tree({ at, base, of }: { at: string; base: string; of: string | 
 type Found = { at: string; base: string; entry: Entry; room: { holes: number } }
 
 function itemOf({ at, base, entry, room }: Found): Item {
-  const name = `${at}/${entry.parts.join('/')}`
+  const name = [at, ...entry.parts].join('/')
   switch (entry.type) {
     case 'refused':
       return { path: name, type: 'left-out', why: entry.why }
+    case 'host-failure':
+      return { path: name, type: 'left-out', why: damageOf(entry) }
     case 'link':
       return { path: name, type: 'link', target: entry.target }
     case 'folder':
@@ -104,6 +107,19 @@ function itemOf({ at, base, entry, room }: Found): Item {
       return { path: name, type: 'file', from: { base, parts: entry.parts } }
     }
   }
+}
+
+/** One place of the disk, or of its file system, that cannot be read any more. */
+const DAMAGED = ['EIO', 'EUCLEAN', 'EBADMSG']
+
+/**
+ * What damaged a file, for the report: every backup to come would meet it. Any other failure of the host passes, and throws:
+ * a backup that lacks files because of it must not count as one.
+ */
+export function damageOf({ why, error }: HostFailure): string {
+  const { code } = (error.cause ?? {}) as { code?: unknown }
+  if (typeof code === 'string' && DAMAGED.includes(code)) return why
+  throw error
 }
 
 function placeOf(file: string): Place {

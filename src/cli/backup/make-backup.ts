@@ -8,10 +8,11 @@ import { Header, Pack, ReadEntry } from 'tar'
 import packageJson from '../../../package.json' with { type: 'json' }
 import type { Config } from '../../config.ts'
 import { AppError, errorText } from '../../domain/errors.ts'
+import { HostError } from '../../domain/host-failure.ts'
 import { syncToDisk } from '../../files.ts'
-import { type Opened, readInPieces } from '../../hostile-tree.ts'
+import { type Opened, readInPieces, type Unread } from '../../hostile-tree.ts'
 import { seal } from './cipher.ts'
-import { contents, type Item } from './contents.ts'
+import { contents, damageOf, type Item } from './contents.ts'
 import { HEAD_NAME, type Head, type LeftOut, MANIFEST_NAME, type Manifest } from './manifest.ts'
 
 export type BackupReport = { file: string; bytes: number; files: number; leftOut: LeftOut[] }
@@ -31,7 +32,7 @@ export async function makeBackup({ config, file, passphrase }: BackupOrder): Pro
     syncToDisk(folder)
     return { file, bytes: statSync(file).size, files: manifest.files.length, leftOut: manifest.leftOut }
   } catch (error) {
-    throw error instanceof AppError ? error : failed(error)
+    throw error instanceof AppError && !(error instanceof HostError) ? error : failed(error)
   } finally {
     rmSync(scratch, { recursive: true, force: true })
   }
@@ -83,9 +84,14 @@ async function packItem({ pack, item, manifest }: { pack: Pack; item: Item; mani
     case 'file': {
       const read = await readInPieces(item.from, (opened, pieces) => packFile({ pack, name, opened, pieces }))
       if (read.type === 'used') manifest.files.push(read.result)
-      else manifest.leftOut.push({ path: name, why: read.why })
+      else manifest.leftOut.push({ path: name, why: whyUnread(read) })
     }
   }
+}
+
+function whyUnread(unread: Unread): string {
+  if (unread.type === 'gone') return 'it was removed meanwhile'
+  return unread.type === 'refused' ? unread.why : damageOf(unread)
 }
 
 type Packing = { pack: Pack; name: string; opened: Opened; pieces: AsyncIterable<Buffer> }

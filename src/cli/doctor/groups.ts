@@ -89,15 +89,23 @@ async function storedSessions(patient: Patient): Promise<Session[]> {
   return stored
 }
 
-/** An agent can write there, so it is walked like everything that it can write. */
+/**
+ * An agent can write there, so it is walked like everything that it can write. Rejects when the folder cannot be looked
+ * through: a transcript that was not found then may be there.
+ */
 async function hasTranscript(
   { config }: Patient,
   { folder, sessionId }: { folder: string; sessionId: string },
 ): Promise<boolean> {
   const base = path.join(config.root, 'data', 'sessions', folder, '.claude', 'projects')
   if (!statOf(base)?.isDirectory()) return false
-  for await (const entry of walk(base, { maxEntries: MOST_ENTRIES, deep: true }))
+  let failure: Error | undefined
+  for await (const entry of walk(base, { maxEntries: MOST_ENTRIES, deep: true })) {
     if (entry.type === 'file' && entry.name === `${sessionId}.jsonl`) return true
+    if (entry.type === 'host-failure') failure ??= entry.error
+    if (entry.type === 'refused' && entry.parts.length === 0) failure ??= new Error(`${base}: ${entry.why}`)
+  }
+  if (failure) throw failure
   return false
 }
 
@@ -120,9 +128,11 @@ export const runLogs: Check = {
     for (const { folder } of knownGroups(patient)) {
       const base = path.join(patient.config.root, 'groups', folder, 'logs')
       if (!statOf(base)?.isDirectory()) continue
-      for await (const entry of walk(base, { maxEntries: MOST_ENTRIES }))
+      for await (const entry of walk(base, { maxEntries: MOST_ENTRIES })) {
+        if (entry.type === 'host-failure') throw entry.error
         if (entry.type === 'file' && entry.name.startsWith('container-'))
           logs.push({ ...entry, name: `groups/${folder}/logs/${entry.name}` })
+      }
     }
     return judgeRunLogs(logs)
   },
