@@ -173,3 +173,12 @@ test('a hard reset takes along what another chat of the group began while the co
   await until(() => errors.length === 1, 'there was no folder')
   assert.match(errors[0] ?? '', /^Group main: its Claude folder could not be reset: ENOENT/)
 })
+
+test('a command is answered and delivered, and its message counts as stored, whoever watches', (t) => {
+  const { feed, say, lastReply, deliveries } = room(t)
+  feed.subscribe(JID, () => {
+    throw new Error('broken')
+  })
+  assert.equal(say('/status'), 1)
+  assert.deepEqual([lastReply(), deliveries()], ['I am idle.', 1])
+})

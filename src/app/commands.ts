@@ -53,11 +53,12 @@ export class Commands {
       ? this.#deed(command, { chat, isOwner: standing.type === 'heard' && standing.role === 'owner' })
       : this.#refuse(command, { message, folder: chat.folder })
     const publish = this.#ports.desk.answerCommand({ chat, message, reply })
+    const { store, deliver, log } = this.#ports
     return () => {
       publish()
-      after?.()
-      this.#ports.deliver()
-      this.#ports.log.info(`Group ${chat.folder}: /${command.name} in ${chat.jid}`)
+      if (after) store.afterCommit(`Group ${chat.folder}: what follows /${command.name}`, after)
+      store.afterCommit('The delivery of an answer', deliver)
+      log.info(`Group ${chat.folder}: /${command.name} in ${chat.jid}`)
     }
   }
 

@@ -133,7 +133,7 @@ export class GroupRegistry {
     store.groups.save(changed)
     if (settings.config?.budget !== undefined)
       store.turns.hasten({ reason: 'budget', folder: group.folder, at: this.#ports.now() })
-    if (settings.config) this.#ports.release(group.folder)
+    if (settings.config) this.#release(group.folder)
     const notes = settings.main ? this.#makeMain(group) : []
     const isMain = group.isMain || settings.main === true
     if (!chat) return done(`The group "${changed.name}" (folder ${group.folder}) is changed.`, notes)
@@ -169,12 +169,12 @@ export class GroupRegistry {
   }
 
   #makeMain(group: Group): string[] {
-    const { store, release } = this.#ports
+    const { store } = this.#ports
     const former = store.groups.all().find(({ isMain }) => isMain)
     if (former?.folder === group.folder) return []
     store.groups.makeMain(group.folder)
     this.#openTerminal(group.folder)
-    for (const folder of [group.folder, former?.folder ?? []].flat()) release(folder)
+    for (const folder of [group.folder, former?.folder ?? []].flat()) this.#release(folder)
     const now = `"${group.name}" is main now: it answers to every message, reads the project and manages the other groups.`
     return former ? [now, `"${former.name}" was main; it is a group like the others now.`] : [now]
   }
@@ -224,7 +224,7 @@ export class GroupRegistry {
     if (leavingChats(store).length === 0) return
     const before = store.groups.chats().length
     store.tx(() => this.#settleAll())
-    if (store.groups.chats().length !== before) this.#ports.changed()
+    if (store.groups.chats().length !== before) this.#tellChange()
   }
 
   #settleAll(): void {
@@ -252,7 +252,7 @@ export class GroupRegistry {
     const active = store.tasks.ofGroup(folder).filter(({ status }) => status === 'active')
     for (const task of active) pauseTask(store, task, { reason: 'its group was removed', at: this.#ports.now() })
     store.groups.remove(folder)
-    this.#ports.release(folder)
+    this.#release(folder)
   }
 
   /** A turn that is not over, or messages that will make one. What is parked was told why. */
@@ -267,7 +267,7 @@ export class GroupRegistry {
 
   /** Makes the terminal a chat of this group, if it is not yet: its owner asked for it. */
   openTerminal(folder: string): { type: 'open'; jid: string } | Problem {
-    const { store, changed } = this.#ports
+    const { store } = this.#ports
     const opened = store.tx(() => {
       const found = this.#find(folder)
       if (found.type === 'refused') return found
@@ -275,7 +275,7 @@ export class GroupRegistry {
       if (isLeaving(store, jid)) return refused(`The group "${folder}" is being removed.`)
       return { type: 'open' as const, jid, isNew: this.#openTerminal(found.group.folder) }
     })
-    if (opened.type === 'open' && opened.isNew) changed()
+    if (opened.type === 'open' && opened.isNew) this.#tellChange()
     return opened
   }
 
@@ -300,8 +300,17 @@ export class GroupRegistry {
 
   #change(decide: () => GroupChange): GroupChange {
     const change = this.#ports.store.tx(decide)
-    if (change.type === 'done') this.#ports.changed()
+    if (change.type === 'done') this.#tellChange()
     return change
+  }
+
+  /** Both follow the commit, also where this is part of a larger transaction: nobody acts on what may still be rolled back. */
+  #tellChange(): void {
+    this.#ports.store.afterCommit('Telling of changed groups', () => this.#ports.changed())
+  }
+
+  #release(folder: string): void {
+    this.#ports.store.afterCommit(`Group ${folder}: letting its container leave`, () => this.#ports.release(folder))
   }
 }
 

@@ -105,3 +105,17 @@ test('a chat that a channel names is known by that name, and one that comes back
   i.stateChanged()
   assert.equal(deliveries(), 1)
 })
+
+test('a message that is stored is accepted, changed or taken back, whatever fails behind it', async (t) => {
+  const { store, inbox: i, woken } = inbox(t)
+  woken.push = () => {
+    throw new Error('broken')
+  }
+  assert.equal(i.receive(message('tg:1', 'one')), 1)
+  await i.edited({ jid: 'tg:1', id: 'one', sender: 'ann@example', text: 'two' })
+  assert.deepEqual(
+    store.messages.latest('tg:1', 9).map(({ text }) => text),
+    ['two'],
+  )
+  await i.deleted({ jid: 'tg:1', id: 'one', sender: 'ann@example', asAdmin: false })
+})

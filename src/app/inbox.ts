@@ -47,7 +47,7 @@ export class Inbox implements Sink {
       if (turn !== undefined) store.turns.noteChanged(turn)
       return seq === undefined ? undefined : store.groups.chat(change.jid)?.folder
     })
-    if (folder !== undefined) wake(folder)
+    if (folder !== undefined) store.afterCommit(WAKING, () => wake(folder))
   }
 
   /**
@@ -62,7 +62,7 @@ export class Inbox implements Sink {
       store.messages.takeBack(message.seq)
       return store.groups.chat(jid)?.folder
     })
-    if (folder !== undefined) wake(folder)
+    if (folder !== undefined) store.afterCommit(WAKING, () => wake(folder))
   }
 
   /** Nobody has answered it yet; what a turn is about is another thing from now on. */
@@ -85,9 +85,10 @@ export class Inbox implements Sink {
     const stored = store.tx(() => this.#store(message))
     if (!stored) return undefined
     const { chat, isNew, command, ...said } = stored
+    // It is stored: were a failure from here on thrown, its sender would send it again.
     if (isNew) feed.publish(message.jid, { type: 'message', message: said.message })
-    if (command) command()
-    else wake(chat.folder)
+    if (command) store.afterCommit('Carrying out a command', command)
+    else store.afterCommit(WAKING, () => wake(chat.folder))
     return said.message.seq
   }
 
@@ -110,6 +111,7 @@ export class Inbox implements Sink {
   }
 }
 
+const WAKING = 'Waking the group'
 const CUT = '\n[cut: it was too long]'
 
 function bounded(text: string): string {

@@ -48,7 +48,8 @@ export class LoginWatch {
   #tellOfEnd(at: Instant): void {
     const { store, onExpiring = () => {}, now = Date.now } = this.#ports
     if (at - now() > NOTICE_MS || store.facts.get(TOLD) === String(at)) return
-    store.facts.set(TOLD, String(at))
+    // Noted when it was told: where telling fails, the next look tells it.
     onExpiring(at)
+    store.facts.set(TOLD, String(at))
   }
 }

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import type { Group } from '../domain/group.ts'
 import { writeFileDurably } from '../files.ts'
@@ -41,6 +41,20 @@ export class MountAdmin {
     return done(`Nothing below ${wished} is mounted any more, unless another root allows it.`, [
       'A container that has it keeps it until it ends; the next message of its group gets a fresh one.',
     ])
+  }
+
+  /** Keeps the allowlist as it is now. Returns the function that puts it back. */
+  keep(): () => void {
+    const { allowlistFile } = this.#rules
+    // What cannot be read is not changed either.
+    if (this.#read().type === 'refused') return () => {}
+    const textNow = () => (existsSync(allowlistFile) ? readFileSync(allowlistFile, 'utf8') : undefined)
+    const before = textNow()
+    return () => {
+      if (textNow() === before) return
+      if (before === undefined) rmSync(allowlistFile)
+      else writeFileDurably(allowlistFile, { text: before, mode: 0o600 })
+    }
   }
 
   #read(): { type: 'read'; list: Allowlist } | { type: 'refused'; why: string } {

@@ -8,7 +8,7 @@ import type { MountAdmin, RootWish } from './mount-admin.ts'
 import { changeTask, type TaskBook } from './tasks.ts'
 
 export type OwnerPorts = {
-  store: Pick<Store, 'tx' | 'tasks'>
+  store: Pick<Store, 'tx' | 'tasks' | 'onRollback'>
   registry: GroupRegistry
   mounts: MountAdmin
   tasks: TaskBook
@@ -45,11 +45,18 @@ export class OwnerDesk {
   }
 
   allowMount(wish: RootWish): GroupChange {
-    return this.#noted({ act: 'allow-mount', subject: wish.path }, () => this.#ports.mounts.allow(wish))
+    return this.#noted({ act: 'allow-mount', subject: wish.path }, () => this.#changeMounts((mounts) => mounts.allow(wish)))
   }
 
   removeMount(path: string): GroupChange {
-    return this.#noted({ act: 'remove-mount', subject: path }, () => this.#ports.mounts.remove(path))
+    return this.#noted({ act: 'remove-mount', subject: path }, () => this.#changeMounts((mounts) => mounts.remove(path)))
+  }
+
+  /** A file takes part in no transaction: where the change cannot be recorded, the file gets its old text back. */
+  #changeMounts(change: (mounts: MountAdmin) => GroupChange): GroupChange {
+    const { store, mounts } = this.#ports
+    store.onRollback('Taking back a change of the mount allowlist', mounts.keep())
+    return change(mounts)
   }
 
   changeTask({ id, deed }: { id: string; deed: TaskDeed }): GroupChange {

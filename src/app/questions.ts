@@ -102,9 +102,10 @@ export class QuestionDesk {
   #answered({ question, answer, message, waiting, publish }: Answered): void {
     const { store, deliver, log } = this.#ports
     publish()
-    for (const one of waiting) one.end(chosen(answer, message.senderName))
-    store.questions.noteTold(question.id)
-    deliver()
+    for (const one of waiting) store.afterCommit('Telling an agent the answer', () => one.end(chosen(answer, message.senderName)))
+    // Where this fails, the group's next turn hears of the answer once more.
+    store.afterCommit('Noting that an agent heard the answer', () => store.questions.noteTold(question.id))
+    store.afterCommit('The delivery of an answer', deliver)
     log.info(`Group ${question.folder}: the question ${question.id} was answered in ${question.jid}`)
   }
 

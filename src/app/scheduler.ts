@@ -82,17 +82,19 @@ export class Scheduler {
   /** Returns whether one of them could not be claimed. */
   #actOn(due: readonly Task[], now: Instant): boolean {
     const failed = !this.#claimed(due, now) && due.filter((task) => !this.#claimed([task], now)).length > 0
+    const { store, wake, deliver } = this.#ports
     for (const folder of new Set(due.map((task) => task.folder))) {
       this.#changed.add(folder)
-      this.#ports.wake(folder)
+      store.afterCommit('Waking the group', () => wake(folder))
     }
-    if (due.length > 0) this.#ports.deliver()
+    if (due.length > 0) store.afterCommit('The delivery of a notice', deliver)
     return failed
   }
 
   /** Once for all batches of a moment: whoever is told looks at all tasks of the group. */
   #tellChanges(): void {
-    for (const folder of this.#changed) this.#ports.changed(folder)
+    const { store, changed } = this.#ports
+    for (const folder of this.#changed) store.afterCommit('Telling of changed tasks', () => changed(folder))
     this.#changed.clear()
   }
 
@@ -140,7 +142,7 @@ export class Scheduler {
   #pause(task: Task, why: string): void {
     const { store, clock, log } = this.#ports
     const { id, jid, folder, prompt } = pauseTask(store, task, { reason: why, at: clock.now() })
-    log.warn(`Task ${id} of group ${folder} is paused: ${why}`)
+    store.afterCommit('A line of the log', () => log.warn(`Task ${id} of group ${folder} is paused: ${why}`))
     const main = store.groups.all().find(({ isMain }) => isMain)
     const places = [...(main ? store.groups.chatsOf(main.folder) : [])]
     const reader = [store.groups.chat(jid) ?? [], store.groups.chatsOf(folder), places].flat()[0]

@@ -26,9 +26,9 @@ export type TaskPorts = {
   store: Store
   now(): Instant
   newId(): string
-  /** A run waits for this group's agent. */
+  /** A run waits for this group's agent. Called after the commit. */
   wake(folder: string): void
-  /** Tasks of this group are not what they were. */
+  /** Tasks of this group are not what they were. Called after the commit. */
   changed(folder: string): void
 }
 
@@ -149,7 +149,7 @@ export class TaskBook {
       beginRun(store, { task, at: now(), dueAt: null, note: 'somebody asked for it' })
       return done(task, `Task ${id} runs now, besides its schedule. ${this.#next(task)}`)
     })
-    if (change.type === 'done') wake(change.task.folder)
+    if (change.type === 'done') store.afterCommit('Waking the group', () => wake(change.task.folder))
     return change
   }
 
@@ -161,8 +161,9 @@ export class TaskBook {
   }
 
   #change(decide: () => TaskChange): TaskChange {
-    const change = this.#ports.store.tx(decide)
-    if (change.type === 'done') this.#ports.changed(change.task.folder)
+    const { store, changed } = this.#ports
+    const change = store.tx(decide)
+    if (change.type === 'done') store.afterCommit('Telling of changed tasks', () => changed(change.task.folder))
     return change
   }
 

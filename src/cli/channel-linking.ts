@@ -53,7 +53,7 @@ async function withoutHost({ config, say }: Where, use: (linking: Linking) => Pr
   const life = new AbortController()
   const log = { debug() {}, info: say, warn: say, error: say }
   const book = new AuditBook({ store, now: Date.now, redact: new Secrets(config).redact })
-  const audit = (note: AuditNote) => book.note(note)
+  const audit = (note: AuditNote) => store.afterCommit('Writing the audit', () => book.note(note))
   const senders = new SenderAllowlist({ file: policyFile(config.userHome, 'sender-allowlist.json'), onBroken: say })
   const whatsapp = makeWhatsApp({ config, store, senders, log })
   try {

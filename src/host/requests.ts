@@ -117,17 +117,9 @@ export function makeTasks({ base: { config, log, store }, queue, courier, snapsh
   const deliver = () => courier.deliver()
   const scheduler = new Scheduler({ store, clock: systemClock, log, wake, deliver, changed: written }, config)
   const changed = (folder: string) => {
-    written(folder)
+    store.afterCommit('Writing the snapshots', () => written(folder))
     scheduler.wake()
   }
-  const tasks = new TaskBook(
-    { store, now: systemClock.now, newId: newTaskId, wake: later(wake), changed: later(changed) },
-    config,
-  )
+  const tasks = new TaskBook({ store, now: systemClock.now, newId: newTaskId, wake, changed }, config)
   return { scheduler, tasks }
-}
-
-/** After the transaction that asks for it: a request of an agent is carried out and recorded in one. */
-function later(work: (folder: string) => void): (folder: string) => void {
-  return (folder) => queueMicrotask(() => work(folder))
 }

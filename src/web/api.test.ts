@@ -208,3 +208,18 @@ test('what goes wrong is told without the secrets in it', async (t) => {
     [500, { error: { code: 'bug', message: 'not asked for, with [redacted]' } }],
   )
 })
+
+test('a channel that was linked or unlinked is told so, also where the audit cannot be written', async (t) => {
+  const audit = () => {
+    throw new Error('the disk is full')
+  }
+  const channel = {
+    name: 'whatsapp',
+    login: async ({ tell }: { tell(event: { type: 'online'; account: string }): void }) =>
+      tell({ type: 'online', account: 'me' }),
+    logout: async () => {},
+  }
+  const { post } = api(t, { channels: [channel], audit })
+  assert.deepEqual(await linesOf(await post('/api/channels/whatsapp/login', {})), [{ type: 'online', account: 'me' }])
+  assert.equal((await post('/api/channels/whatsapp/logout', {})).status, 200)
+})

@@ -39,7 +39,10 @@ export function controlApi(ports: ApiPorts): Hono {
     .onError((error, c) => failure({ c, error, redact: ports.redact }))
     .notFound((c) => c.json({ error: { code: 'api.unknown', message: `There is no ${c.req.method} ${c.req.path}.` } }, 404))
     .route('/', groupsApi(ports))
-    .route('/', channelsApi(ports.channels, ports.audit))
+    .route(
+      '/',
+      channelsApi(ports.channels, (note) => store.afterCommit('Writing the audit', () => ports.audit(note))),
+    )
     .route('/', tasksApi(ports))
     .get('/api/status', (c) => c.body(ports.redact(JSON.stringify(ports.status())), 200, { 'content-type': 'application/json' }))
     .get('/api/chats/:jid/messages', (c) => {

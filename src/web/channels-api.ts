@@ -9,7 +9,10 @@ type LoginRequest = { phone?: string | undefined; tell(event: LoginEvent): void;
 /** What can be linked to an account; channels without an account have neither function. */
 export type Linkable = { name: string; login?(request: LoginRequest): Promise<void>; logout?(): Promise<void> }
 
-/** Linking and unlinking of channels (protocol/control.ts), to be mounted into the local API. */
+/**
+ * Linking and unlinking of channels (protocol/control.ts), to be mounted into the local API. `audit` must not throw: what it
+ * notes has been done, on the platform too.
+ */
 export function channelsApi(channels: readonly Linkable[], audit: (note: AuditNote) => void): Hono {
   return new Hono()
     .post('/api/channels/:name/login', async (c) => {
