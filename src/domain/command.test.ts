@@ -53,3 +53,18 @@ test('a command stands behind a marker, or set off from the trigger, too', () =>
   const signs = ['? ', ' — ', '、', '، ', '\u200b ', '… ', ' 👋 ']
   for (const sign of signs) assert.equal(name(`@Andy${sign}/stop`), 'stop', sign)
 })
+
+test('a command is read as a trigger is: characters that nobody sees, wide letters and markers do not matter', () => {
+  const said = [
+    '\u2068/stop\u2069',
+    '/st\u200bop',
+    '／ｓｔｏｐ',
+    '\ufeff/stop',
+    '[Photo] /stop',
+    '[In reply to Andy: "Working"] /stop',
+  ]
+  for (const text of said) assert.equal(name(text), 'stop', JSON.stringify(text))
+  assert.equal(name('@\u2068Andy\u2069 \u2068/stop\u2069'), 'stop')
+  assert.equal(agentCommandOf('\u2068/compact\u2069', '@Andy'), '/compact')
+  assert.equal(name('[Photo] see /stop'), undefined)
+})

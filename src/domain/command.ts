@@ -1,4 +1,4 @@
-import { LOOKED_AT, wordsBehind } from './routing.ts'
+import { behindMarkers, compared, LOOKED_AT, wordsBehind } from './routing.ts'
 
 /** What a person tells the host itself, not the agent: it works also when the agent hangs. */
 export type Command = { name: 'stop' | 'status' | 'help' | 'new' | 'new hard' }
@@ -30,10 +30,10 @@ export function agentCommandOf(text: string, trigger: string): string | undefine
   return bareText(text, trigger) === '/compact' ? '/compact' : undefined
 }
 
-/** All that a message says, without the trigger in front: a command in the middle of a sentence is not meant as one. */
+/** All that a message says, without the markers of its channel and the trigger in front: a command in the middle of a sentence is not meant as one. */
 function bareText(text: string, trigger: string): string {
   const bare = text.trim()
   if (bare.length > LOOKED_AT) return ''
-  const called = wordsBehind(trigger)(bare)?.replace(/^[^\p{L}\p{N}/]+/u, '') ?? bare
-  return called.toLowerCase().replaceAll(/\s+/g, ' ').trim()
+  const called = wordsBehind(trigger)(bare)?.replace(/^[^\p{L}\p{N}/]+/u, '') ?? behindMarkers(bare)
+  return compared(called)
 }

@@ -31,7 +31,7 @@ const LONGEST_TRIGGER = 100
 
 /** Why these words cannot call the assistant, or undefined when they can. */
 export function triggerProblem(trigger: string): string | undefined {
-  const words = nameOf(trigger)
+  const words = compared(trigger)
   if (!/[\p{L}\p{N}\p{P}\p{S}]/u.test(words)) return 'a trigger needs at least one character that can be seen'
   if (words.length > LONGEST_TRIGGER) return `a trigger has at most ${LONGEST_TRIGGER} characters`
   return undefined
@@ -55,7 +55,7 @@ export function triggerOf(trigger: string): (text: string) => boolean {
 
 /** What stands behind the trigger, as it is compared; undefined where a text does not start with it. */
 export function wordsBehind(trigger: string): (text: string) => string | undefined {
-  const name = nameOf(trigger)
+  const name = compared(trigger)
   if (name === '') return () => undefined
   const pattern = new RegExp(`^${[...name].map(escaped).join(`${ZERO_WIDTH_SPACE}*`)}`, 'u')
   return (text) => {
@@ -70,8 +70,16 @@ export function wordsBehind(trigger: string): (text: string) => string | undefin
   }
 }
 
-function nameOf(trigger: string): string {
-  return comparable(trigger).replaceAll(ZERO_WIDTH_SPACE, '').trim()
+/** What a text says behind the blanks and markers in front, as it is compared. */
+export function behindMarkers(text: string): string {
+  let rest = comparable(text).replace(BLANKS, '')
+  for (let marker = MARKER.exec(rest); marker; marker = MARKER.exec(rest)) rest = rest.slice(marker[0].length).replace(BLANKS, '')
+  return rest
+}
+
+/** A few words as they are compared with others: what looks the same is the same, and nothing unseen is left. */
+export function compared(words: string): string {
+  return comparable(words).replaceAll(ZERO_WIDTH_SPACE, '').trim()
 }
 
 function escaped(character: string): string {

@@ -1,6 +1,7 @@
 import { type BinaryNode, decodeMessageNode, proto, unpadRandomMax16, type WAMessage } from 'baileys'
 import { AppError, errorText } from '../../domain/errors.ts'
 import type { IncomingMessage } from '../../domain/message.ts'
+import { triggerOf } from '../../domain/routing.ts'
 import type { Sink } from '../contract.ts'
 import { type Addresses, userOf } from './addresses.ts'
 import { type Attachments, labelOf } from './attachments.ts'
@@ -252,7 +253,7 @@ export class Intake {
     if (mine.length === 0) return text
     const trigger = ports.registration(jid)?.trigger ?? `@${settings.assistantName}`
     const named = mine.reduce((words, name) => words.replaceAll(`@${userOf(name)}`, trigger), text)
-    return named.startsWith(trigger) ? named : `${trigger} ${named}`
+    return triggerOf(trigger)(named) ? named : `${trigger} ${named}`
   }
 }
 
