@@ -500,3 +500,52 @@ test('a channel that cannot be asked for its state holds no other up, and is ask
   clock.advance(60_000)
   await until(() => states().pending === 0, 'this one does, too')
 })
+
+test('a text of which one piece is left is sent as that piece, at each try, and nothing blank is sent', async (t) => {
+  const tries: string[] = []
+  const { courier, post, clock, states } = postOffice(t, async (_jid, { text }) => {
+    tries.push(text)
+    if (tries.length === 1) throw new Error('the platform is down')
+    return { platformId: null }
+  })
+  post('tg:a', `${' '.repeat(9_000)}b`)
+  post('tg:a', ' \n\u200b')
+  post('tg:a', `c${'\n'.repeat(9_000)}d`)
+  courier.deliver()
+  await until(() => {
+    clock.advance(1_000)
+    return states().pending === 0
+  }, 'all are sent')
+  assert.deepEqual(tries, ['b', 'b', 'c', 'd'])
+  assert.deepEqual(states(), { pending: 0, failed: 0, uncertain: 0 })
+})
+
+test('a file with a blank caption is sent without words', async (t) => {
+  const sent: [string, string | undefined][] = []
+  const { store, courier, clock, states } = postOffice(t, async (_jid, { text, file }) => {
+    sent.push([text, file?.name])
+    return { platformId: null }
+  })
+  const file = { path: '/nowhere/a.txt', name: 'a.txt', mimeType: 'text/plain' }
+  store.outbox.add({ jid: 'tg:a', text: ' '.repeat(9_000), file, key: 'k', turnId: null, at: clock.now() })
+  courier.deliver()
+  await until(() => states().pending === 0, 'it is sent')
+  assert.deepEqual(sent, [['', 'a.txt']])
+})
+
+test('a copy that cannot be removed after its file was sent does not hold up the channel', async (t) => {
+  const sent: string[] = []
+  const { store, courier, clock, post, states, forgotten } = postOffice(t, async (_jid, { text }) => {
+    sent.push(text)
+    return { platformId: null }
+  })
+  forgotten.push = () => {
+    throw new Error('EIO')
+  }
+  const file = { path: '/nowhere/a.txt', name: 'a.txt', mimeType: 'text/plain' }
+  store.outbox.add({ jid: 'tg:a', text: 'first', file, key: 'k', turnId: null, at: clock.now() })
+  post('tg:a', 'second')
+  courier.deliver()
+  await until(() => states().pending === 0, 'both are sent, and no time passed')
+  assert.deepEqual(sent, ['first', 'second'])
+})

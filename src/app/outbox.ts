@@ -3,7 +3,7 @@ import { NotSent } from '../channels/contract.ts'
 import { type Clock, type Instant, pause } from '../domain/clock.ts'
 import { type AttemptEnd, afterAttempt, backOff, lossText, type NextStep } from '../domain/delivery.ts'
 import { AppError, errorText } from '../domain/errors.ts'
-import { splitText } from '../domain/split-text.ts'
+import { isBlank, splitText } from '../domain/split-text.ts'
 import type { Delivery, DeliveryFile } from '../store/outbox.ts'
 import type { Store } from '../store/store.ts'
 import { attempt } from './attempt.ts'
@@ -133,17 +133,21 @@ export class Courier {
   /** Rejects only when the host stops while the store fails. Else the row has a next step, or an end. */
   async #send(delivery: Delivery, channel: Channel | undefined): Promise<void> {
     const { store } = this.#ports
-    const { seq, jid, text } = delivery
+    const { seq, jid, text, file } = delivery
     if (!channel) return this.#record(delivery, { type: 'failed', why: `no channel serves ${jid}` })
+    // There is nothing in it that somebody could read, and platforms refuse such a message.
+    if (!file && isBlank(text)) return this.#record(delivery, { type: 'sent', platformId: null })
     const parts = delivery.attempts === 0 ? splitText(text, channel.capabilities.maxText) : [text]
-    if (parts.length > 1) return this.#persist(() => store.tx(() => store.outbox.split(delivery, parts)))
+    // One piece may be another text, too: blanks at a cut are gone. Every try must send the same, so it is written down first.
+    if (parts.length > 1 || text !== (parts[0] ?? ''))
+      return this.#persist(() => store.tx(() => store.outbox.split(delivery, parts)))
     await this.#persist(() => store.outbox.markSending(seq))
     const end = await this.#attempt(delivery, channel)
     this.#noteTrouble(channel, end)
     const { delivery: guarantee } = channel.capabilities
     const step = afterAttempt(end, { guarantee, unsure: delivery.unsure })
     await this.#record(delivery, step)
-    if (delivery.file && step.type !== 'again') this.#ports.forget(delivery.file)
+    if (file && step.type !== 'again') store.afterCommit('Removing the copy of a sent file', () => this.#ports.forget(file))
   }
 
   /** Never rejects: whatever is thrown tells how the attempt ended. */

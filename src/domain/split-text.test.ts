@@ -74,3 +74,98 @@ test('whatever the text, the pieces fit, are whole characters, and hold every vi
     if (text.isWellFormed()) assert.ok(pieces.every((piece) => piece.isWellFormed()))
   }
 })
+
+test('no piece is blank, however the blanks lie, and a blank text has no piece', () => {
+  assert.deepEqual(splitText(`${' '.repeat(9_000)}b`, 4_096), ['b'])
+  assert.deepEqual(splitText(`a${' '.repeat(9_000)}`, 4_096), ['a'])
+  assert.deepEqual(splitText(`a${'\n'.repeat(9_000)}b`, 4_096), ['a', 'b'])
+  for (const blank of [' ', '\n\n', '\u200b', '\u2060\u00ad', '\u3000'])
+    for (const times of [1, 100, 9_000]) assert.deepEqual(splitText(blank.repeat(times), 100), [], JSON.stringify(blank))
+})
+
+test('a block of code that is cut leaves no piece without any of it', () => {
+  const line = 'x'.repeat(60)
+  assert.deepEqual(splitText(`\`\`\`js\n${line}\n\`\`\``, 80), [`\`\`\`js\n${line}\n\`\`\``])
+  for (const end of [`\n\`\`\`${' '.repeat(20)}`, `${'\n'.repeat(300)}\`\`\``, '\n'.repeat(300)]) {
+    const pieces = splitText(`\`\`\`js\n${line}${end}`, 75)
+    assert.deepEqual(pieces, [`\`\`\`js\n${line}\n\`\`\``], JSON.stringify(end))
+  }
+})
+
+test('a seam does not part a blank from the mark that belongs to it', () => {
+  const accent = '\u0301'
+  const pieces = splitText(`${'a'.repeat(30)} ${'b'.repeat(8)} ${accent}${'c'.repeat(40)}`, 50)
+  assert.deepEqual(pieces, ['a'.repeat(30), `${'b'.repeat(8)} ${accent}${'c'.repeat(40)}`])
+})
+
+test('a limit that is too small for a block of code, or for a character, is kept all the same', () => {
+  assert.deepEqual(splitText('ab c', 1), ['a', 'b', 'c'])
+  assert.deepEqual(splitText('a😀b', 2), ['a', '😀', 'b'])
+  assert.deepEqual(splitText('😀', 1).join(''), '😀')
+  assert.deepEqual(splitText('```\nx\n```', 3), ['```', 'x\n`', '``'])
+  for (const limit of [0, -1, Number.NaN]) assert.throws(() => splitText('a', limit), RangeError)
+})
+
+test('whatever the text and the limit, no piece is blank or too long, and every visible character comes in order', () => {
+  const alphabet = [
+    'a',
+    'b ',
+    ' ',
+    '    ',
+    '\n',
+    '\n\n',
+    '. ',
+    '```',
+    '```js\n',
+    '~~~~\n',
+    '😀',
+    '👩‍👩‍👧',
+    'e\u0301',
+    ' \u0301',
+    '漢',
+    '。',
+  ]
+  const unusual = [
+    '\u200b',
+    '\u00a0',
+    '\u2060',
+    '\ud800',
+    '\udc00',
+    '\t',
+    '\r\n',
+    ' '.repeat(150),
+    '\n'.repeat(90),
+    'x'.repeat(130),
+  ]
+  const all = [...alphabet, ...unusual]
+  let state = 29
+  const next = (n: number) => {
+    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648
+    return state % n
+  }
+  for (let round = 0; round < 4_000; round++) {
+    const text = Array.from({ length: next(60) }, () => all[next(all.length)]).join('')
+    const limit = 1 + next(120)
+    const pieces = splitText(text, limit)
+    const seen = JSON.stringify({ text, limit, pieces })
+    for (const piece of pieces) assert.ok(piece.length <= limit && !/^[\s\p{DI}]*$/u.test(piece), seen)
+    assert.ok(holds(pieces.join(''), visible(text)), seen)
+    if (limit > 1 && text.isWellFormed())
+      assert.ok(
+        pieces.every((piece) => piece.isWellFormed()),
+        seen,
+      )
+  }
+})
+
+/** Marks of direction and the like may be lost with the blanks around them. */
+function visible(text: string): string {
+  return text.replaceAll(/[\s\p{DI}]/gu, '')
+}
+
+/** Is every character of `wanted` in `text`, in order? A block of code that is opened again adds some between them. */
+function holds(text: string, wanted: string): boolean {
+  let found = 0
+  for (let at = 0; at < text.length && found < wanted.length; at++) if (text[at] === wanted[found]) found++
+  return found === wanted.length
+}
