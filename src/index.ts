@@ -173,6 +173,7 @@ async function startServices(base: Base): Promise<Host> {
     () => audit.settle(),
     () => runLogs.check(),
     () => backups.look(),
+    () => registry.settle(),
   ]
   const stopSweep = startSweep(chores, log)
   ready = true

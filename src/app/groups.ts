@@ -4,10 +4,10 @@ import type { Instant } from '../domain/clock.ts'
 import { AppError } from '../domain/errors.ts'
 import { type ContainerConfig, folderProblem, type Group, localJid, type RegisteredChat } from '../domain/group.ts'
 import { isFolder, isTerminal, type Registration, registrationProblem } from '../domain/registration.ts'
-import { nextBatch } from '../domain/routing.ts'
 import { everybody, type SenderJudge } from '../domain/senders.ts'
 import { howToMend } from '../store/groups.ts'
 import type { Store } from '../store/store.ts'
+import { CallSearch } from './call-search.ts'
 import {
   done,
   type GroupChange,
@@ -34,6 +34,9 @@ export type GroupPorts = {
 
 export type GroupRules = { root: string; assistantName: string }
 
+/** Of a chat that is removed, so much of what waits is read without a pause. */
+const PAGES_AT_ONCE = 20
+
 /** Without one of these, an agent may do more than it was meant to. */
 const LIMITING: ReadonlySet<string> = new Set(['network', 'egress', 'budget', 'limits', 'isolation', 'timeout'])
 
@@ -41,10 +44,13 @@ const LIMITING: ReadonlySet<string> = new Set(['network', 'egress', 'budget', 'l
 export class GroupRegistry {
   readonly #ports: GroupPorts
   readonly #rules: GroupRules
+  readonly #calls: CallSearch
 
   constructor(ports: GroupPorts, rules: GroupRules) {
     this.#ports = ports
     this.#rules = rules
+    const { store, judge = everybody } = ports
+    this.#calls = new CallSearch({ store, judge, assistantName: rules.assistantName })
   }
 
   /** Has a group answer in a chat; the group is made if there is none with this folder. It never becomes main by this. */
@@ -218,7 +224,7 @@ export class GroupRegistry {
     return done(text, [...(target ? [`With its last chat, the group "${name}" goes.`] : []), files])
   }
 
-  /** Takes away those leaving chats that wait for nothing any more. Called at start and after each end of a turn. */
+  /** Takes away those leaving chats that wait for nothing any more. Called at start, after each end of a turn, and every minute. */
   settle(): void {
     const { store } = this.#ports
     if (leavingChats(store).length === 0) return
@@ -255,14 +261,20 @@ export class GroupRegistry {
     this.#release(folder)
   }
 
-  /** A turn that is not over, or messages that will make one. What is parked was told why. */
-  #hasWork({ isMain }: Group, chat: RegisteredChat): boolean {
-    const { turns, chats, messages } = this.#ports.store
+  /**
+   * A turn that is not over, or messages that will make one. What is parked was told why. Where more waits than is read at once,
+   * it is not known yet: the chat stays until a later look.
+   */
+  #hasWork(group: Group, chat: RegisteredChat): boolean {
+    const { turns, chats } = this.#ports.store
     if (turns.hasOpen(chat.jid)) return true
-    const { answeredSeq, parkedSeq } = chats.cursors(chat.jid)
-    const waiting = messages.unanswered(chat.jid, Math.max(answeredSeq, parkedSeq))
-    const { assistantName } = this.#rules
-    return nextBatch({ messages: waiting, chat, isMain, assistantName, judge: this.#ports.judge ?? everybody }).length > 0
+    const { answeredSeq, passedSeq, parkedSeq } = chats.cursors(chat.jid)
+    const after = Math.max(answeredSeq, passedSeq, parkedSeq)
+    for (let page = 0; page < PAGES_AT_ONCE; page++) {
+      const call = this.#calls.newestCall({ group, chat }, after)
+      if (call.type !== 'looking') return call.type === 'found'
+    }
+    return true
   }
 
   /** Makes the terminal a chat of this group, if it is not yet: its owner asked for it. */

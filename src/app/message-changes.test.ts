@@ -239,11 +239,11 @@ test('what called nobody is not read again, until how the chat calls the assista
   for (let n = 0; n < 50; n++) say(String(n), `Bob, ${n}`)
   desk.look('family', 'chat')
   const read: number[] = []
-  const unanswered = store.messages.unanswered.bind(store.messages)
-  t.mock.method(store.messages, 'unanswered', (jid: string, seq: number) => {
-    const found = unanswered(jid, seq)
-    if (jid === JID) read.push(found.length)
-    return found
+  const newest = store.messages.newestUnanswered.bind(store.messages)
+  t.mock.method(store.messages, 'newestUnanswered', (stretch: Parameters<typeof newest>[0]) => {
+    const page = newest(stretch)
+    if (stretch.jid === JID) read.push(page.messages.length)
+    return page
   })
   say('new', 'Bob, hi')
   assert.equal(desk.look('family', 'chat').type, 'nothing')

@@ -3,7 +3,7 @@ import type { TurnOutcome } from '../container/agent-run.ts'
 import type { Instant } from '../domain/clock.ts'
 import { agentCommandOf } from '../domain/command.ts'
 import type { Group, RegisteredChat } from '../domain/group.ts'
-import type { Message } from '../domain/message.ts'
+import type { Batch, Message } from '../domain/message.ts'
 import { promptOf, taskPrompt } from '../domain/prompt.ts'
 import { everybody, mayDo, type SenderJudge } from '../domain/senders.ts'
 import type { RunningTurn, TurnId } from '../domain/turn.ts'
@@ -65,6 +65,7 @@ export class TurnDesk {
     const claimed = this.#ports.store.tx(() => {
       for (;;) {
         const next = this.look(folder, lane)
+        if (next.type === 'wait' && next.isLooking) continue
         const group = this.#ports.store.groups.find(folder)
         if (next.type !== 'work' || !group) return undefined
         const started = this.#start(group, next.work)
@@ -116,13 +117,13 @@ export class TurnDesk {
       }
       case 'messages': {
         const { jid, messages } = work
-        const id = work.turn ?? this.#add({ group, jid, messages })
+        const id = work.turn ?? this.#add(group, work)
         // It is tried again: what it waited for is looked at anew.
         this.#ports.store.chats.unpark(jid)
         const started = this.#started({ group, jid, id, lane: 'chat', runId: undefined })
         return {
           ...started,
-          prompt: this.#prompt(started.turn, { messages, group }),
+          prompt: this.#prompt(started.turn, { ...work, group }),
           throughSeq: messages.at(-1)?.seq ?? 0,
           task: undefined,
         }
@@ -130,9 +131,10 @@ export class TurnDesk {
     }
   }
 
-  #add({ group, jid, messages }: { group: Group; jid: string; messages: Message[] }): TurnId {
+  #add(group: Group, { jid, messages, leftOut }: Batch & { jid: string }): TurnId {
     const { store, now } = this.#ports
     const id = store.turns.add({ folder: group.folder, jid, at: now() })
+    if (leftOut) store.turns.notePassed(id, leftOut)
     store.messages.take(messages, id)
     return id
   }
@@ -165,19 +167,20 @@ export class TurnDesk {
   }
 
   /** What the agent reads; a command to its own program reaches that as it is. */
-  #prompt(turn: RunningTurn, { messages, group }: { messages: readonly Message[]; group: Group }): string {
+  #prompt(turn: RunningTurn, { messages, leftOut, group }: Batch & { group: Group }): string {
     const { judge = everybody, store } = this.#ports
     const { groups, questions, outbox } = store
     const [first] = messages
     const chat = first && groups.chat(first.jid)
     if (!chat) return ''
     const { timeZone, assistantName } = this.#rules
-    const may = messages.length === 1 && mayDo(judge(first, group), 'compact')
+    const may = messages.length === 1 && !leftOut && mayDo(judge(first, group), 'compact')
     const command = may ? agentCommandOf(first.text, chat.trigger ?? `@${assistantName}`) : undefined
     if (command !== undefined) return command
     const severalChats = groups.chatsOf(chat.folder).length > 1
     return promptOf({
       messages,
+      leftOut,
       timeZone,
       chat: severalChats ? chat.jid : undefined,
       answers: questions.tellIn({ folder: chat.folder, jid: chat.jid, turn: turn.id }),
@@ -262,7 +265,7 @@ export class TurnDesk {
     const { store } = this.#ports
     const group = store.groups.find(folder)
     if (turn.state !== 'running' || !group) return undefined
-    const throughSeq = store.messages.ofTurn(turn.id).at(-1)?.seq ?? 0
+    const throughSeq = store.messages.ofTurn(turn.id).messages.at(-1)?.seq ?? 0
     const task = runId === null ? undefined : store.tasks.taskOfRun(runId)
     const run = runId !== null && task ? { runId, id: task.id, title: titleOf(task), script: task.script } : undefined
     return {

@@ -176,7 +176,8 @@ export class TurnLedger {
   /** The newest thing that was said in a chat and is not answered. */
   #newest({ jid, throughSeq }: ClaimedTurn): number {
     const { chats, messages } = this.#store
-    return Math.max(throughSeq, messages.unanswered(jid, chats.cursors(jid).answeredSeq).at(-1)?.seq ?? 0)
+    const { answeredSeq, passedSeq } = chats.cursors(jid)
+    return Math.max(throughSeq, messages.newestUnansweredSeq(jid, Math.max(answeredSeq, passedSeq)))
   }
 
   /** A task that fails in the same way each time is told once. */

@@ -1,41 +1,39 @@
 import type { Instant } from '../domain/clock.ts'
-import { agentCommandOf } from '../domain/command.ts'
 import type { Group, RegisteredChat } from '../domain/group.ts'
-import type { Message } from '../domain/message.ts'
-import { nextBatch } from '../domain/routing.ts'
-import { everybody, mayDo, type SenderJudge } from '../domain/senders.ts'
+import type { Batch } from '../domain/message.ts'
+import { everybody, type SenderJudge } from '../domain/senders.ts'
 import type { TurnId } from '../domain/turn.ts'
 import type { Store } from '../store/store.ts'
 import type { Task } from '../store/tasks.ts'
 import type { StoredTurn, TurnLane } from '../store/turns.ts'
+import { CallSearch } from './call-search.ts'
 
 /** What could be made a running turn from `at` on. `turn` is there where the turn is, and only waits. */
 export type Work = { jid: string; at: Instant } & (
-  | { type: 'messages'; turn: TurnId | undefined; messages: Message[] }
+  | ({ type: 'messages'; turn: TurnId | undefined } & Batch)
   | { type: 'task'; turn: TurnId; lane: TurnLane; task: Task; runId: number }
   /** What the turn was for is gone: the task was removed, or every message was taken back. */
   | { type: 'void'; turn: TurnId }
 )
 
-/** What a lane has to do: something now, nothing before `at`, or nothing at all. */
-export type NextWork = { type: 'work'; work: Work } | { type: 'wait'; at: Instant } | { type: 'nothing' }
+/** What a lane has to do: something now, nothing before `at`, or nothing at all. `isLooking`: it is not known yet, so ask again. */
+export type NextWork = { type: 'work'; work: Work } | { type: 'wait'; at: Instant; isLooking?: true } | { type: 'nothing' }
+
+/** Too much waits in the chat to be read at once. */
+type Looking = { type: 'looking' }
 
 export type FinderPorts = { store: Store; now: () => Instant; assistantName: string; judge?: SenderJudge | undefined }
 
-/** Finds what is to be done next. Reads only. */
+/** Finds what is to be done next. Reads only, and of each chat no more than a few pages of messages at a time. */
 export class WorkFinder {
   readonly #store: Store
   readonly #now: () => Instant
-  readonly #assistantName: string
-  readonly #judge: SenderJudge
-  /** Up to where nothing unanswered calls the assistant, by chat, and by which rule: what was looked at once is not read again. */
-  readonly #quiet = new Map<string, { rule: string; through: number }>()
+  readonly #calls: CallSearch
 
   constructor({ store, now, assistantName, judge = everybody }: FinderPorts) {
     this.#store = store
     this.#now = now
-    this.#assistantName = assistantName
-    this.#judge = judge
+    this.#calls = new CallSearch({ store, assistantName, judge })
   }
 
   /** Runs of tasks go before messages, and of those, the chat that waits for longest. */
@@ -43,10 +41,17 @@ export class WorkFinder {
     const group = this.#store.groups.find(folder)
     if (!group) return { type: 'nothing' }
     const task = this.#store.turns.nextTask({ folder, lane, now: this.#now() })
-    const works = [...(task ? [this.#taskWork(task)] : []), ...(lane === 'chat' ? this.#messageWorks(group) : [])]
-    const due = works.find((work) => work.at <= this.#now())
+    const tasks = task ? [this.#taskWork(task)] : []
+    const said = tasks.some((work) => this.#isDue(work)) || lane !== 'chat' ? [] : this.#messageWorks(group)
+    if (said === 'looking') return { type: 'wait', at: this.#now(), isLooking: true }
+    const works = [...tasks, ...said]
+    const due = works.find((work) => this.#isDue(work))
     if (due) return { type: 'work', work: due }
     return works.length > 0 ? { type: 'wait', at: Math.min(...works.map((work) => work.at)) } : { type: 'nothing' }
+  }
+
+  #isDue(work: Work): boolean {
+    return work.at <= this.#now()
   }
 
   #taskWork({ turn, jid, lane, runId }: StoredTurn): Work {
@@ -56,78 +61,62 @@ export class WorkFinder {
     return { type: 'task', jid, at, turn: turn.id, lane, task, runId }
   }
 
-  #messageWorks(group: Group): Work[] {
-    const works = this.#store.groups.chatsOf(group.folder).flatMap((chat) => this.#workOf(group, chat))
-    return works.sort((a, b) => firstSeq(a) - firstSeq(b))
+  /** `looking` while one of the chats is searched: which one waits for longest is known only then. */
+  #messageWorks(group: Group): Work[] | 'looking' {
+    const found = this.#store.groups.chatsOf(group.folder).flatMap((chat) => this.#workOf(group, chat))
+    const works = found.filter((work) => work.type !== 'looking')
+    return works.length < found.length ? 'looking' : works.sort((a, b) => firstSeq(a) - firstSeq(b))
   }
 
   /** A chat whose turn runs has no work of its own: what it says joins that turn, or waits for its end. */
-  #workOf(group: Group, chat: RegisteredChat): Work[] {
+  #workOf(group: Group, chat: RegisteredChat): (Work | Looking)[] {
     const open = this.#store.turns.openOf(chat.jid)
     if (open.some(({ turn }) => turn.state === 'running')) return []
-    const work = this.ofChat(group, chat, open)
+    const work = this.#look({ group, chat, open })
     return work ? [work] : []
   }
 
   /** The one thing a chat waits for: its oldest pending turn, or else a turn to be made of its unanswered messages. */
-  ofChat(group: Group, chat: RegisteredChat, open = this.#store.turns.openOf(chat.jid)): Work | undefined {
+  ofChat(group: Group, chat: RegisteredChat): Work | undefined {
+    const work = this.#look({ group, chat, open: this.#store.turns.openOf(chat.jid) })
+    return work?.type === 'looking' ? undefined : work
+  }
+
+  #look({ group, chat, open }: { group: Group; chat: RegisteredChat; open: StoredTurn[] }): Work | Looking | undefined {
     const { jid } = chat
     const pending = open.find(({ turn }) => turn.state === 'pending')?.turn
-    const asked = pending ? this.#store.messages.ofTurn(pending.id) : []
-    if (pending && asked.length === 0) return { type: 'void', jid, at: this.#now(), turn: pending.id }
-    const parked = this.#isParked(group, chat)
-    if (pending?.state === 'pending') {
+    const asked = pending && this.#store.messages.ofTurn(pending.id)
+    if (pending && asked?.messages.length === 0) return { type: 'void', jid, at: this.#now(), turn: pending.id }
+    const { answeredSeq, parkedSeq, passedSeq } = this.#store.chats.cursors(jid)
+    const isParked = parkedSeq > 0
+    // What is parked waits for what a person must put right: until they did, or somebody calls the assistant again.
+    const after = Math.max(answeredSeq, passedSeq, parkedSeq)
+    const call = pending && !isParked ? undefined : this.#calls.newestCall({ group, chat }, after)
+    if (call?.type === 'looking') return call
+    if (pending?.state === 'pending' && asked) {
+      const stays = isParked && call?.type === 'none'
       // A login is not tried again by itself: it is noticed when there is another.
-      if (parked && pending.waitsFor === 'login') return undefined
-      const at = pending.waitsFor && !parked ? this.#now() : pending.notBefore
-      return { type: 'messages', jid, at, turn: pending.id, messages: asked }
+      if (stays && pending.waitsFor === 'login') return undefined
+      const at = pending.waitsFor && !stays ? this.#now() : pending.notBefore
+      return { type: 'messages', jid, at, turn: pending.id, ...asked }
     }
-    if (parked) return undefined
-    const messages = this.#batch(group, chat)
-    return messages.length > 0 ? { type: 'messages', jid, at: this.#now(), turn: undefined, messages } : undefined
-  }
-
-  /** It waits for what a person must put right: until they did, or somebody calls the assistant again. */
-  #isParked(group: Group, chat: RegisteredChat): boolean {
-    return this.#store.chats.cursors(chat.jid).parkedSeq > 0 && this.#isQuiet(group, chat)
-  }
-
-  /** Nothing calls the assistant that is not answered, or was not told that it must wait. */
-  #isQuiet(group: Group, chat: RegisteredChat): boolean {
-    const { jid } = chat
-    const { answeredSeq, parkedSeq } = this.#store.chats.cursors(jid)
-    const from = Math.max(answeredSeq, parkedSeq)
-    const rule = JSON.stringify([chat.trigger, chat.requiresTrigger, group.isMain, parkedSeq, this.#judge.version?.()])
-    const known = this.#quiet.get(jid)
-    const through = Math.max(from, known?.rule === rule ? known.through : 0)
-    const fresh = this.#store.messages.unanswered(jid, through)
-    const edited = this.#store.messages.unansweredEdited(jid, from)
-    if (this.#nextBatch({ group, chat, messages: [...edited, ...fresh] }).length > 0) return false
-    this.#quiet.set(jid, { rule, through: fresh.at(-1)?.seq ?? through })
-    this.#store.onRollback('Forgetting which messages call nobody', () => this.#quiet.delete(jid))
-    return true
-  }
-
-  #batch(group: Group, chat: RegisteredChat): Message[] {
-    if (this.#isQuiet(group, chat)) return []
-    const { messages, chats } = this.#store
-    const unanswered = messages.unanswered(chat.jid, chats.cursors(chat.jid).answeredSeq)
-    const batch = this.#nextBatch({ group, chat, messages: unanswered })
-    return this.#untilAgentCommand(batch, { isMain: group.isMain, trigger: chat.trigger ?? `@${this.#assistantName}` })
-  }
-
-  #nextBatch({ group, ...said }: { group: Group; chat: RegisteredChat; messages: Message[] }): Message[] {
-    return nextBatch({ ...said, isMain: group.isMain, assistantName: this.#assistantName, judge: this.#judge })
+    return call?.type === 'found' ? this.#workUntil(call.seq, { group, chat }) : undefined
   }
 
   /** A command to the agent's own program is a turn of its own: what was said before it is answered first. */
-  #untilAgentCommand(batch: Message[], { isMain, trigger }: { isMain: boolean; trigger: string }): Message[] {
-    const may = (message: Message) => mayDo(this.#judge(message, { isMain }), 'compact')
-    const at = batch.findIndex((message) => agentCommandOf(message.text, trigger) !== undefined && may(message))
-    return at === -1 ? batch : batch.slice(0, Math.max(at, 1))
+  #workUntil(call: number, where: { group: Group; chat: RegisteredChat }): Work | Looking {
+    const { jid } = where.chat
+    const command = this.#calls.firstCommand(where, call)
+    if (command.type === 'looking') return command
+    const { messages, chats } = this.#store
+    const { answeredSeq, passedSeq } = chats.cursors(jid)
+    const after = Math.max(answeredSeq, passedSeq)
+    const isFirst = command.type === 'found' && messages.oldestUnansweredSeq(jid, after) === command.seq
+    const before = command.type === 'none' ? call + 1 : command.seq + (isFirst ? 1 : 0)
+    return { type: 'messages', jid, at: this.#now(), turn: undefined, ...messages.batch({ jid, after, before }) }
   }
 }
 
 function firstSeq(work: Work): number {
-  return work.type === 'messages' ? (work.messages[0]?.seq ?? 0) : 0
+  return work.type === 'messages' ? (work.leftOut?.first.seq ?? work.messages[0]?.seq ?? 0) : 0
 }

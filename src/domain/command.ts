@@ -25,9 +25,17 @@ export function commandOf(text: string, trigger: string): Command | undefined {
   return name && { name }
 }
 
+const AGENT_COMMAND = '/compact'
+
 /** Commands that the agent's own program carries out: they reach it as they are, as a turn of their own. */
 export function agentCommandOf(text: string, trigger: string): string | undefined {
-  return bareText(text, trigger) === '/compact' ? '/compact' : undefined
+  return bareText(text, trigger) === AGENT_COMMAND ? AGENT_COMMAND : undefined
+}
+
+/** False where `agentCommandOf` knows no command, whatever the trigger is. */
+export function mayBeAgentCommand(text: string): boolean {
+  const bare = text.trim()
+  return bare.length <= LOOKED_AT && compared(bare).includes(AGENT_COMMAND)
 }
 
 /** All that a message says, without the markers of its channel and the trigger in front: a command in the middle of a sentence is not meant as one. */

@@ -19,3 +19,14 @@ export type Message = IncomingMessage & {
   /** An answer of the assistant. */
   fromAssistant: boolean
 }
+
+/** What one turn answers, as far as an agent is shown it: the newest messages, oldest first. Empty when nothing is left of it. */
+export type Batch = { messages: Message[]; leftOut: LeftOut | undefined }
+
+/** Older messages of a batch, which are not shown. `hasMore`: they were counted up to `count` and no further. */
+export type LeftOut = {
+  count: number
+  hasMore: boolean
+  first: { seq: number; sentAt: Instant }
+  last: { seq: number; sentAt: Instant }
+}

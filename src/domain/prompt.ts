@@ -1,12 +1,14 @@
-import type { Message } from './message.ts'
+import type { LeftOut, Message } from './message.ts'
 
 /** One prompt holds at most so many messages and characters; beyond that the oldest are left out, and it says so. */
-const MAX_MESSAGES = 200
-const MAX_CHARACTERS = 200_000
+export const MAX_MESSAGES = 200
+export const MAX_CHARACTERS = 200_000
 const LONGEST_SENDER = 200
 
 type Prompt = {
   messages: readonly Message[]
+  /** What came before these messages and belongs to them, too. */
+  leftOut?: LeftOut | undefined
   timeZone: string
   /** The chat's JID, where a group has several. */
   chat?: string | undefined
@@ -19,14 +21,14 @@ type Prompt = {
 export type Undelivered = { text: string; state: 'failed' | 'uncertain'; why: string; at: number }
 
 /** The text the agent gets for a batch of messages: `<context timezone>` and `<messages>`, XML-escaped, local times. */
-export function promptOf({ messages, timeZone, chat, answers = [], undelivered = [] }: Prompt): string {
+export function promptOf({ messages, leftOut, timeZone, chat, answers = [], undelivered = [] }: Prompt): string {
   const tags = newestTags(messages, timeZone)
-  const leftOut = messages.slice(0, messages.length - tags.length)
+  const unshown = withUnread(messages.slice(0, messages.length - tags.length), leftOut)
   const chatAttribute = chat ? ` chat="${attribute(chat)}"` : ''
   const context = `<context timezone="${attribute(timeZone)}"${chatAttribute}/>`
   const chosen = answers.map(({ question, answer }) => `<answer to="${attribute(question)}">${escapeXml(answer ?? '')}</answer>`)
   const lost = undeliveredTags(undelivered, timeZone)
-  return [context, ...lost, ...chosen, '<messages>', ...leftOutNote(leftOut, timeZone), ...tags, '</messages>'].join('\n')
+  return [context, ...lost, ...chosen, '<messages>', ...leftOutNote(unshown, timeZone), ...tags, '</messages>'].join('\n')
 }
 
 type TaskPrompt = {
@@ -90,12 +92,19 @@ function cut(text: string): string {
   return `${kept}\n[cut: ${text.length - kept.length} more characters]`
 }
 
-function leftOutNote(messages: readonly Message[], timeZone: string): string[] {
-  const [first, last] = [messages[0], messages.at(-1)]
-  if (!first || !last) return []
-  const times = `from="${localTime(first.sentAt, timeZone)}" to="${localTime(last.sentAt, timeZone)}"`
+/** What is left out for want of room, and what was not even read. */
+function withUnread(unshown: readonly Message[], unread: LeftOut | undefined): LeftOut | undefined {
+  const [first, last] = [unread?.first ?? unshown[0], unshown.at(-1) ?? unread?.last]
+  if (!first || !last) return undefined
+  return { count: (unread?.count ?? 0) + unshown.length, hasMore: unread?.hasMore ?? false, first, last }
+}
+
+function leftOutNote(leftOut: LeftOut | undefined, timeZone: string): string[] {
+  if (!leftOut) return []
+  const count = leftOut.hasMore ? `more than ${leftOut.count}` : leftOut.count
+  const times = `from="${localTime(leftOut.first.sentAt, timeZone)}" to="${localTime(leftOut.last.sentAt, timeZone)}"`
   const reason = `only the newest ${MAX_MESSAGES} messages and ${MAX_CHARACTERS} characters are shown`
-  return [`<left-out count="${messages.length}" ${times} reason="${reason}"/>`]
+  return [`<left-out count="${count}" ${times} reason="${reason}"/>`]
 }
 
 /** The last moment a Date can hold. */

@@ -4,7 +4,8 @@ import { readAside } from '../../test/fakes/hostile-texts.ts'
 import { visibleAnswer } from './answer.ts'
 import { folderProblem } from './group.ts'
 import type { Message } from './message.ts'
-import { nextBatch, triggerOf, triggerProblem } from './routing.ts'
+import { callsOf, triggerOf, triggerProblem } from './routing.ts'
+import type { SenderJudge } from './senders.ts'
 
 const message = (seq: number, text: string, fromAssistant = false): Message => ({
   seq,
@@ -18,8 +19,12 @@ const message = (seq: number, text: string, fromAssistant = false): Message => (
   fromAssistant,
 })
 const chat = { trigger: null, requiresTrigger: true }
-const seqs = (messages: Message[], over: object = {}) =>
-  nextBatch({ messages, chat, isMain: false, assistantName: 'Andy', ...over }).map((m) => m.seq)
+const everybody: SenderJudge = () => ({ type: 'heard', role: 'member' })
+/** The numbers of those that make a turn. */
+const seqs = (messages: Message[], over: object = {}) => {
+  const calls = callsOf({ chat, isMain: false, assistantName: 'Andy', judge: everybody, ...over })
+  return messages.slice(0, messages.findLastIndex(calls) + 1).map((m) => m.seq)
+}
 
 test('messages without the trigger wait and become context of the next triggered one', () => {
   assert.deepEqual(seqs([message(1, 'lunch?'), message(2, 'yes')]), [])

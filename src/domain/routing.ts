@@ -1,30 +1,21 @@
 import type { RegisteredChat } from './group.ts'
 import type { Message } from './message.ts'
-import { everybody, type SenderJudge } from './senders.ts'
+import type { SenderJudge } from './senders.ts'
 
 /**
- * Which of a chat's unanswered messages make the next turn: all of them up to the newest that calls the assistant,
- * so that what was said in between is context. Empty when none calls. The assistant's own words never call it, nor do
- * those of a sender who is not heard.
+ * Which messages of a chat call the assistant. All that is unanswered up to the newest of them makes the next turn, so that
+ * what was said in between is context. The assistant's own words never call it, nor do those of a sender who is not heard.
  */
-export function nextBatch({
-  messages,
-  chat,
-  isMain,
-  assistantName,
-  judge = everybody,
-}: {
-  messages: readonly Message[]
+export function callsOf({ chat, isMain, assistantName, judge }: Calling): (message: Message) => boolean {
+  const calls = isMain || !chat.requiresTrigger ? () => true : triggerOf(chat.trigger ?? `@${assistantName}`)
+  return (message) => !message.fromAssistant && calls(message.text) && judge(message, { isMain }).type === 'heard'
+}
+
+export type Calling = {
   chat: Pick<RegisteredChat, 'trigger' | 'requiresTrigger'>
   isMain: boolean
   assistantName: string
-  judge?: SenderJudge
-}): Message[] {
-  const calls = isMain || !chat.requiresTrigger ? () => true : triggerOf(chat.trigger ?? `@${assistantName}`)
-  const last = messages.findLastIndex(
-    (message) => !message.fromAssistant && calls(message.text) && judge(message, { isMain }).type === 'heard',
-  )
-  return messages.slice(0, last + 1)
+  judge: SenderJudge
 }
 
 const LONGEST_TRIGGER = 100

@@ -2,7 +2,7 @@ import type { Database, Statement } from 'better-sqlite3'
 import { z } from 'zod'
 
 const chatRow = z.object({ jid: z.string(), name: z.string().nullable(), lastMessageAt: z.int().nullable() })
-const cursorRow = z.object({ answeredSeq: z.int(), parkedSeq: z.int() })
+const cursorRow = z.object({ answeredSeq: z.int(), parkedSeq: z.int(), passedSeq: z.int() })
 
 /** Chats and how far each is answered. Of unregistered chats, only what stands here is kept. */
 export class Chats {
@@ -19,7 +19,10 @@ export class Chats {
       INSERT INTO chats (jid, name, is_group, last_message_at) VALUES (:jid, :name, :isGroup, :at)
       ON CONFLICT (jid) DO UPDATE SET name = coalesce(excluded.name, name), last_message_at = coalesce(excluded.last_message_at, last_message_at)`)
     this.#all = db.prepare('SELECT jid, name, last_message_at AS lastMessageAt FROM chats ORDER BY jid')
-    this.#cursors = db.prepare('SELECT answered_seq AS answeredSeq, parked_seq AS parkedSeq FROM chats WHERE jid = ?')
+    const passed = 'SELECT max(passed_through) FROM turns WHERE chat_jid = chats.jid AND passed_through IS NOT NULL'
+    this.#cursors = db.prepare(
+      `SELECT answered_seq AS answeredSeq, parked_seq AS parkedSeq, coalesce((${passed}), 0) AS passedSeq FROM chats WHERE jid = ?`,
+    )
     this.#answer = db.prepare('UPDATE chats SET answered_seq = max(answered_seq, ?) WHERE jid = ?')
     this.#park = db.prepare('UPDATE chats SET parked_seq = max(parked_seq, ?) WHERE jid = ?')
     this.#unpark = db.prepare('UPDATE chats SET parked_seq = 0 WHERE jid = ? AND parked_seq > 0')
@@ -36,9 +39,12 @@ export class Chats {
     return this.#all.all().map((row) => chatRow.parse(row))
   }
 
-  /** How far a chat is answered, and up to where its messages wait for something to change. */
-  cursors(jid: string): { answeredSeq: number; parkedSeq: number } {
-    return cursorRow.parse(this.#cursors.get(jid) ?? { answeredSeq: 0, parkedSeq: 0 })
+  /**
+   * How far a chat is answered, up to where its messages wait for something to change, and up to where turns have taken what
+   * they do not show.
+   */
+  cursors(jid: string): z.infer<typeof cursorRow> {
+    return cursorRow.parse(this.#cursors.get(jid) ?? { answeredSeq: 0, parkedSeq: 0, passedSeq: 0 })
   }
 
   /** Moves the cursor; it never goes back. */

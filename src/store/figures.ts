@@ -48,7 +48,8 @@ export class Figures {
   readonly #oldest: Statement
 
   constructor(db: Database) {
-    const asked = 'SELECT min(timestamp) FROM messages WHERE turn_id = turns.id AND is_bot_message = 0'
+    // The first one of those it does not show stands for them.
+    const asked = `SELECT min(timestamp) FROM messages WHERE (turn_id = turns.id AND is_bot_message = 0) OR seq = passed_from`
     const ofTurn = `lane AS kind, ended_at AS endedAt, (${asked}) AS askedAt`
     this.turns = new Timings(db, { id: 'id', columns: ofTurn, from: 'turns', open: "'pending', 'running'" })
     const ofSend = "'' AS kind, coalesce(sent_at, closed_at) AS endedAt, NULL AS askedAt"

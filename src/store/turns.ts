@@ -1,5 +1,6 @@
 import type { Database, Statement } from 'better-sqlite3'
 import { z } from 'zod'
+import type { LeftOut } from '../domain/message.ts'
 import { type FailureClass, isObstacle, OBSTACLES, type Obstacle, type Turn, type TurnId } from '../domain/turn.ts'
 
 /** Where a turn is worked on: in the conversation of its group, or beside it. */
@@ -56,6 +57,7 @@ export class Turns {
   readonly #siblings: Statement
   readonly #withAnswer: Statement
   readonly #merge: Statement
+  readonly #notePassed: Statement
   readonly #change: Statement
   readonly #stale: Statement
   readonly #failures: Statement
@@ -104,6 +106,7 @@ export class Turns {
         UNION SELECT t.id FROM turns t JOIN root ON t.joined = root.id WHERE t.id <> :id`)
       .pluck()
     this.#noteAnswer = db.prepare('UPDATE turns SET answer_id = ? WHERE id = ?')
+    this.#notePassed = db.prepare('UPDATE turns SET passed_from = :from, passed_through = :through WHERE id = :id')
     this.#withAnswer = db.prepare('SELECT id FROM turns WHERE chat_jid = ? AND answer_id = ?').pluck()
     this.#merge = db.prepare('UPDATE turns SET merged_into = ? WHERE id = ?')
     this.#change = db.prepare("UPDATE turns SET stale_tries = tries WHERE id = ? AND state IN ('pending', 'running')")
@@ -200,6 +203,11 @@ export class Turns {
   }
 
   /** Which answer of a transcript ended this turn. */
+  /** What the turn takes up and does not show, by the numbers of its first and last message. */
+  notePassed(id: TurnId, { first, last }: Pick<LeftOut, 'first' | 'last'>): void {
+    this.#notePassed.run({ id, from: first.seq, through: last.seq })
+  }
+
   noteAnswer(id: TurnId, answerId: string): void {
     this.#noteAnswer.run(answerId, id)
   }
