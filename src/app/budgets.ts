@@ -16,7 +16,6 @@ export type BudgetRules = { timeZone: string; budget: Budget; prices: PriceList 
 const PERIODS: readonly Period[] = ['day', 'month']
 
 type UnderWay = { folder: string; most: Amount }
-type Spent = { folder: string; nanoUsd: number; tokens: number }
 
 /** Counts what all groups use of the model, and lets a call begin while nobody's budget is used up. */
 export class Budgets {
@@ -74,13 +73,12 @@ export class Budgets {
   }
 
   #gauges({ whose, budget, next, folder }: { whose: Gauge['whose']; budget: Budget; next: Amount; folder: string }): Gauge[] {
-    const isOwn = (one: { folder: string }) => one.folder === folder
     // Also of what all have together: else a group waits for as long as another one likes.
-    const reserved = [...this.#underWay].filter(isOwn).map(({ most }) => most)
+    const reserved = [...this.#underWay].filter((one) => one.folder === folder).map(({ most }) => most)
     return PERIODS.flatMap((period) => {
       const [usd, tokens] = [budget[`${period}Usd`], budget[`${period}Tokens`]]
       if (usd === undefined && tokens === undefined) return []
-      const spent = this.#spentIn(period).filter((one) => whose === 'all' || isOwn(one))
+      const spent = this.#spentIn(period, whose === 'group' ? folder : undefined)
       const gauge = (unit: keyof Amount, most: number | undefined): Gauge[] =>
         most === undefined
           ? []
@@ -89,10 +87,12 @@ export class Budgets {
     })
   }
 
-  #spentIn(period: Period): Spent[] {
+  /** By one group, or by all. */
+  #spentIn(period: Period, folder: string | undefined): Amount[] {
     const { store, now } = this.#ports
-    const sums = store.usage.between(periodAt(period, { at: now(), timeZone: this.#rules.timeZone }))
-    return sums.map((one) => ({ folder: one.folder, nanoUsd: one.nanoUsd, tokens: countedTokens(one) }))
+    const { from, to } = periodAt(period, { at: now(), timeZone: this.#rules.timeZone })
+    const sums = store.usage.between({ from, to, ...(folder === undefined ? {} : { folder }) })
+    return sums.map((one) => ({ nanoUsd: one.nanoUsd, tokens: countedTokens(one) }))
   }
 
   #nextSettled(signal: AbortSignal): Promise<void> {

@@ -17,14 +17,18 @@ export type MetricsPorts = {
 
 /** What a monitor asks: `/metrics` for Prometheus, `/healthz` whether the host answers at all, `/readyz` whether it works. */
 export function metricsApi(ports: MetricsPorts): Hono {
-  const { store, status, now } = ports
+  const { store, status } = ports
   const took = timings(store.figures)
-  const used = new AllUsage(store.usage)
   return new Hono()
     .get('/healthz', (c) => c.text('ok\n'))
     .get('/readyz', (c) => (status().ready ? c.text('ready\n') : c.text('not ready\n', 503)))
     .get('/metrics', (c) => {
-      const metrics = [...hostMetrics(ports, status()), ...took(), ...usageMetrics(used.until(now())), ...processMetrics()]
+      const metrics = [
+        ...hostMetrics(ports, status()),
+        ...took(),
+        ...usageMetrics(store.usage.between(SINCE_EVER)),
+        ...processMetrics(),
+      ]
       return c.text(exposition(metrics), 200, { 'content-type': EXPOSITION_TYPE })
     })
 }
@@ -72,40 +76,9 @@ function hostMetrics({ store, lastBackup, now }: MetricsPorts, status: HostStatu
 
 const TROUBLES = ['channel', 'turn', 'send', 'task', 'migration', 'backup'] as const
 
-/** Tokens and dollars since ever. What is older than a day changes no more, and is added up once. */
-class AllUsage {
-  readonly #usage: Pick<Store['usage'], 'between'>
-  #settled: UsageSum[] = []
-  #settledUntil = 0
+const SINCE_EVER = { from: 0, to: Number.MAX_SAFE_INTEGER }
 
-  constructor(usage: Pick<Store['usage'], 'between'>) {
-    this.#usage = usage
-  }
-
-  until(now: number): UsageSum[] {
-    const settledUntil = Math.floor(now / DAY_MS - 1) * DAY_MS
-    if (settledUntil > this.#settledUntil) {
-      this.#settled = added(this.#settled, this.#usage.between({ from: this.#settledUntil, to: settledUntil }))
-      this.#settledUntil = settledUntil
-    }
-    return added(this.#settled, this.#usage.between({ from: this.#settledUntil, to: now + DAY_MS }))
-  }
-}
-
-const DAY_MS = 24 * 60 * 60_000
-const COUNTS = ['calls', 'input', 'cacheWrite', 'cacheWriteHour', 'cacheRead', 'output', 'searches', 'nanoUsd'] as const
-
-function added(...all: UsageSum[][]): UsageSum[] {
-  const sums = new Map<string, UsageSum>()
-  for (const one of all.flat()) {
-    const key = JSON.stringify([one.folder, one.model])
-    const before = sums.get(key)
-    const plus = (count: (typeof COUNTS)[number]) => [count, (before?.[count] ?? 0) + one[count]] as const
-    sums.set(key, { ...one, ...Object.fromEntries(COUNTS.map(plus)) })
-  }
-  return [...sums.values()]
-}
-
+/** Tokens and dollars since ever. */
 function usageMetrics(sums: readonly UsageSum[]): Metric[] {
   const of = ({ folder, model }: UsageSum): Labels => ({ group: folder, model })
   const tokens = sums.flatMap((sum) =>
