@@ -93,6 +93,21 @@ test('everything of an installation comes back after it is gone', async (t) => {
   assert.deepEqual(readdirSync(root).sort(), ['.env', 'data', 'groups', 'store'])
 })
 
+test('what the host closes to other users is closed after a restore, and the rest is open', async (t) => {
+  const { root, policy, at, put, save, bring } = installation(t)
+  put('{"turn":2}\n', 'data', 'sessions', 'main', 'isolated', '.claude', 'projects', 'x', 'session-2.jsonl')
+  put('a copy', 'data', 'outgoing', 'some-id', 'picture.png')
+  put('{}', 'store', 'auth', 'creds.json')
+  await save()
+  rmSync(root, { recursive: true })
+  rmSync(policy)
+  await bring()
+  const folders = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((name) => lstatSync(at(name)).isDirectory())
+  const closed = folders.filter((name) => (lstatSync(at(name)).mode & 0o077) === 0)
+  const sessions = ['data/sessions/main/.claude', 'data/sessions/main/isolated/.claude']
+  assert.deepEqual(closed.sort(), ['data/outgoing', 'data/outgoing/some-id', ...sessions, 'store/auth'])
+})
+
 test('a backup is a tar file that every system can list, and is private', async (t) => {
   const { file, save } = installation(t)
   await save()

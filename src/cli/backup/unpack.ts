@@ -75,7 +75,7 @@ class Unpacking {
       const above = parts.slice(0, at + 1)
       const name = above.join('/')
       if (this.#folders.has(name)) continue
-      mkdirSync(path.join(this.#stage, ...above))
+      mkdirSync(path.join(this.#stage, ...above), isPrivate(name) ? { mode: 0o700 } : {})
       this.#folders.add(name)
       this.#give(above)
     }
@@ -140,6 +140,17 @@ function compare(found: ReadonlyMap<string, string>, wanted: ReadonlyMap<string,
 function isAgents([top, ...below]: readonly string[]): boolean {
   if (top !== 'root') return false
   return (below[0] === 'groups' && below.length > 1) || (below[0] === 'data' && below[1] === 'sessions' && below.length > 2)
+}
+
+/** The folders that the host closes to other users when it makes them. A backup tells no mode of a folder. */
+const PRIVATE = [
+  /^root\/store\/auth(\/|$)/,
+  /^root\/data\/outgoing(\/|$)/,
+  /^root\/data\/sessions\/[^/]+\/(isolated\/)?\.claude$/,
+]
+
+function isPrivate(name: string): boolean {
+  return PRIVATE.some((place) => place.test(name))
 }
 
 const PLACES = [
