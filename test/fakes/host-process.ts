@@ -15,13 +15,15 @@ export const DUMMY_KEY = `sk-ant-api03-${randomUUID()}`
 
 const MAIN = 'local:main'
 const ANSWER_LIMIT_MS = 180_000
-const COMMAND = path.join(PROJECT, 'src', 'cli', 'main.ts')
 
 type TestContext = { after(fn: () => unknown): void }
-/** `root`: a folder that is removed at the end, too. `entry`: what is started as the host, in place of the real command line. */
-export type TestHostOptions = { root?: string; entry?: string; model?: DemoModelOptions }
+/**
+ * `root`: a folder that is removed at the end, too. `entry`: what is started as the host, in place of the real command line.
+ * `project`: the folder of the program, for one of an earlier version.
+ */
+export type TestHostOptions = { root?: string; entry?: string; model?: DemoModelOptions; project?: string }
 type Hold = { words: string; released: Promise<void> }
-type Parts = { root: string; model: DemoModel; holds: Hold[]; env: NodeJS.ProcessEnv; entry: string[] }
+type Parts = { root: string; model: DemoModel; holds: Hold[]; env: NodeJS.ProcessEnv; command: string; entry: string[] }
 type Listed = 'groups' | 'containers' | 'channels' | 'troubles'
 type Several<T> = T extends (infer One)[] ? [One, One, One, ...One[]] : never
 /** What the host tells; a test that takes something out of a list that is not there fails by itself. */
@@ -33,14 +35,17 @@ export class TestHost {
   readonly root: string
   readonly model: DemoModel
   readonly env: NodeJS.ProcessEnv
+  /** The file of the command line. */
+  readonly command: string
   readonly #entry: string[]
   readonly #holds: Hold[]
   #host: ChildProcess | undefined
 
-  private constructor({ root, model, holds, env, entry }: Parts) {
+  private constructor({ root, model, holds, env, command, entry }: Parts) {
     this.root = root
     this.model = model
     this.env = env
+    this.command = command
     this.#entry = entry
     this.#holds = holds
   }
@@ -61,8 +66,9 @@ export class TestHost {
       ANTHROPIC_API_KEY: DUMMY_KEY,
       CLAUDE_CODE_OAUTH_TOKEN: '',
     }
-    const entry = options.entry ? [options.entry] : [COMMAND, 'start']
-    const host = new TestHost({ root, model, holds, env: { ...process.env, ...settings, ...env }, entry })
+    const command = path.join(options.project ?? PROJECT, 'src', 'cli', 'main.ts')
+    const entry = options.entry ? [options.entry] : [command, 'start']
+    const host = new TestHost({ root, model, holds, env: { ...process.env, ...settings, ...env }, command, entry })
     t.after(async () => {
       await host.stop()
       await model.close()
@@ -73,7 +79,7 @@ export class TestHost {
 
   /** Runs a command to its end. */
   run(args: string[], { env = {}, input = '' }: { env?: NodeJS.ProcessEnv; input?: string } = {}): Promise<Finished> {
-    const child = this.#spawn([COMMAND, ...args], env)
+    const child = this.#spawn([this.command, ...args], env)
     let stdout = ''
     let stderr = ''
     child.stdout?.on('data', (chunk) => (stdout += chunk))

@@ -1,10 +1,21 @@
 import { execFileSync, spawn } from 'node:child_process'
-import { chmodSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import path from 'node:path'
 import { PROJECT } from '../../src/config.ts'
 import { type TestContext, temporaryFolder } from './rooms.ts'
 
-const PROGRAM = [
+/** What a program is made of, as far as it can run without an image. */
+export const PROGRAM = [
   '.npmrc',
   'nanoclaw',
   'package.json',
@@ -30,19 +41,19 @@ const IGNORED = [
 ]
 const MIGRATIONS = 'src/store/migrations'
 
-/** Releases of this very program in a git repository of their own, and a clone of it at `v0.1.0`, able to run. */
+/**
+ * Releases of this very program in a git repository of their own, and a clone of it at `v0.1.0`, able to run. `first`: the
+ * folder of another program, which is the first release.
+ */
 export class Releases {
   readonly #origin: string
   readonly clone: string
 
-  constructor(t: TestContext) {
+  constructor(t: TestContext, { first = PROJECT }: { first?: string } = {}) {
     const folder = temporaryFolder(t)
     this.#origin = path.join(folder, 'origin')
     this.clone = path.join(folder, 'nanoclaw')
-    for (const name of PROGRAM) {
-      const filter = (source: string) => path.basename(source) !== 'node_modules'
-      cpSync(path.join(PROJECT, name), path.join(this.#origin, name), { recursive: true, filter })
-    }
+    this.#take(first)
     this.#write('.gitignore', IGNORED.join('\n'))
     // The image is none of these tests' business.
     this.#write('container/build.sh', '#!/bin/sh\nexit 0\n')
@@ -50,7 +61,13 @@ export class Releases {
     this.#git('init', '--quiet', '--initial-branch=main')
     this.release('0.1.0', {})
     execFileSync('git', ['clone', '--quiet', this.#origin, this.clone])
-    symlinkSync(path.join(PROJECT, 'node_modules'), path.join(this.clone, 'node_modules'))
+    linkLibraries(path.join(this.clone, 'node_modules'))
+  }
+
+  /** Tags a release that is this very program, with these files in it. */
+  releaseOfThis(version: string, files: Record<string, string>): void {
+    this.#take(PROJECT)
+    this.release(version, files)
   }
 
   /** Tags a release with these files in it. */
@@ -88,6 +105,14 @@ export class Releases {
     return execFileSync('git', ['-C', this.clone, ...args], { encoding: 'utf8' }).trim()
   }
 
+  #take(program: string): void {
+    const filter = (source: string) => path.basename(source) !== 'node_modules'
+    for (const name of PROGRAM) {
+      rmSync(path.join(this.#origin, name), { recursive: true, force: true })
+      cpSync(path.join(program, name), path.join(this.#origin, name), { recursive: true, filter })
+    }
+  }
+
   #git(...args: string[]): void {
     const who = ['-c', 'user.name=A', '-c', 'user.email=a@example.org', '-c', 'commit.gpgsign=false']
     execFileSync('git', ['-C', this.#origin, ...who, ...args])
@@ -98,6 +123,15 @@ export class Releases {
     mkdirSync(path.dirname(file), { recursive: true })
     writeFileSync(file, content)
   }
+}
+
+/** The libraries are this program's own. What the workspaces are is the clone's: the links of npm lead there. */
+function linkLibraries(to: string): void {
+  const from = path.join(PROJECT, 'node_modules')
+  mkdirSync(path.join(to, '@nanoclaw'), { recursive: true })
+  for (const name of readdirSync(from)) if (name !== '@nanoclaw') symlinkSync(path.join(from, name), path.join(to, name))
+  for (const name of readdirSync(path.join(from, '@nanoclaw')))
+    symlinkSync(readlinkSync(path.join(from, '@nanoclaw', name)), path.join(to, '@nanoclaw', name))
 }
 
 /** A host of a clone that is kept by us, as a service would keep it. */

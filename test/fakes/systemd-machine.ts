@@ -42,7 +42,13 @@ export class SystemdMachine {
   readonly #name = `nanoclaw-test-systemd-${randomUUID().slice(0, 8)}`
   readonly #folder = path.join(os.tmpdir(), this.#name)
   readonly project = path.join(this.#folder, 'project')
+  readonly #original: string
   #model: DemoModel | undefined
+
+  /** `original`: the folder of the program to clone, with its libraries installed. */
+  constructor({ original = PROJECT }: { original?: string } = {}) {
+    this.#original = original
+  }
 
   /** Makes the clone and boots. `env`: further lines of `.env`. */
   async boot({ env = '' }: { env?: string } = {}): Promise<void> {
@@ -55,8 +61,8 @@ export class SystemdMachine {
       `${socketPath}:/run/docker.sock`,
       `${process.execPath}:${NODE}:ro`,
       `${dockerCommand()}:/usr/bin/docker:ro`,
-      `${path.join(PROJECT, 'node_modules')}:${SHARED}/node_modules:ro`,
-      `${path.join(PROJECT, 'protocol')}:${SHARED}/protocol:ro`,
+      `${path.join(this.#original, 'node_modules')}:${SHARED}/node_modules:ro`,
+      `${path.join(this.#original, 'protocol')}:${SHARED}/protocol:ro`,
     ]
     const volumes = shared.flatMap((volume) => ['--volume', volume])
     docker('run', '--detach', '--name', this.#name, ...POWERS, ...volumes, machineImage())
@@ -115,15 +121,15 @@ export class SystemdMachine {
       'groups/global/CLAUDE.md',
     ]) {
       const filter = (source: string) => path.basename(source) !== 'node_modules'
-      cpSync(path.join(PROJECT, name), path.join(this.project, name), { recursive: true, filter })
+      cpSync(path.join(this.#original, name), path.join(this.project, name), { recursive: true, filter })
     }
     // As installed, so that the launcher finds nothing to do.
     const modules = path.join(this.project, 'node_modules')
     mkdirSync(modules)
-    for (const name of readdirSync(path.join(PROJECT, 'node_modules'))) {
+    for (const name of readdirSync(path.join(this.#original, 'node_modules'))) {
       if (!name.startsWith('.')) symlinkSync(path.join(SHARED, 'node_modules', name), path.join(modules, name))
     }
-    copyFileSync(path.join(PROJECT, 'package-lock.json'), path.join(modules, '.installed-all'))
+    copyFileSync(path.join(this.#original, 'package-lock.json'), path.join(modules, '.installed-all'))
   }
 
   async #booted(): Promise<void> {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { type BinaryNode, jidDecode, type proto } from 'baileys'
+import { type BinaryNode, BufferJSON, jidDecode, type proto } from 'baileys'
 import type { Connection } from './connection.ts'
 import type { CodePairing } from './pairing.ts'
-import type { DeviceKeys, Phone } from './phone.ts'
+import { type DeviceKeys, Phone, type SavedPhone } from './phone.ts'
 
 export type Group = { jid: string; subject: string; members: Phone[] }
 
@@ -30,6 +30,13 @@ export type Client = {
   /** Messages that it could not read and of which it asked for another copy, until it is done with the first one. */
   askedAgain: Set<string>
   device: Device | undefined
+}
+
+type SavedDevice = Omit<Device, 'account' | 'unconfirmed' | 'client'>
+type SavedPeople = {
+  phones: SavedPhone[]
+  accounts: { user: string; nextDevice: number; devices: SavedDevice[] }[]
+  groups: { jid: string; subject: string; members: string[] }[]
 }
 
 /** Who is on this WhatsApp, by the digits of their number; which of them can link devices; and the groups. */
@@ -73,6 +80,38 @@ export class People {
     for (const [jid, group] of this.groups) copy.groups.set(jid, { ...group, members: group.members.map(phoneOf) })
     return copy
   }
+
+  /** Everybody as JSON, for a WhatsApp in another process. What a device has not confirmed is not part of it. */
+  saved(): string {
+    const saved: SavedPeople = {
+      phones: [...this.phones.values()].map((phone) => phone.saved()),
+      accounts: [...this.accounts].map(([user, { nextDevice, devices }]) => {
+        return { user, nextDevice, devices: [...devices.values()].map(deviceToSave) }
+      }),
+      groups: [...this.groups.values()].map((group) => ({ ...group, members: group.members.map(({ user }) => user) })),
+    }
+    return JSON.stringify(saved, BufferJSON.replacer)
+  }
+
+  /** Reads what `saved` wrote. */
+  static restored(text: string): People {
+    const saved: SavedPeople = JSON.parse(text, BufferJSON.reviver)
+    const people = new People()
+    const phoneOf = (user: string) => people.phones.get(user) ?? assert.fail(`there is no ${user}`)
+    for (const phone of saved.phones) people.phones.set(phone.user, Phone.restored(phone))
+    for (const { user, nextDevice, devices } of saved.accounts) {
+      const account: Account = { phone: phoneOf(user), devices: new Map(), nextDevice }
+      for (const device of devices)
+        account.devices.set(device.id, { ...device, account, unconfirmed: new Map(), client: undefined })
+      people.accounts.set(user, account)
+    }
+    for (const group of saved.groups) people.groups.set(group.jid, { ...group, members: group.members.map(phoneOf) })
+    return people
+  }
+}
+
+function deviceToSave({ id, jid, lid, noiseKey, keys, historySent }: Device): SavedDevice {
+  return { id, jid, lid, noiseKey, keys, historySent }
 }
 
 function copyFor(account: Account, device: Device): Device {

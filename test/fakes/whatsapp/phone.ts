@@ -57,6 +57,17 @@ function credsOf(user: string): AuthenticationCreds {
   return creds
 }
 
+/** All that a phone knows but what it shows. It survives JSON with `BufferJSON`. */
+export type SavedPhone = {
+  user: string
+  name: string
+  creds: AuthenticationCreds
+  memory: [string, unknown][]
+  nextPreKey: number
+}
+
+type PhoneParts = { user: string; name: string; memory?: Map<string, unknown>; creds?: AuthenticationCreds }
+
 /** A person's phone: it encrypts and decrypts as the real one does, and shows every message once. */
 export class Phone {
   readonly user: string
@@ -72,12 +83,12 @@ export class Phone {
   readonly #signal: SignalRepositoryWithLIDStore
   #nextPreKey = 1
 
-  constructor({ user, name, memory = new Map() }: { user: string; name: string; memory?: Map<string, unknown> }) {
+  constructor({ user, name, memory = new Map(), creds = credsOf(user) }: PhoneParts) {
     this.user = user
     this.name = name
     this.pn = `${user}@s.whatsapp.net`
     this.lid = `9${user}@lid`
-    this.creds = credsOf(user)
+    this.creds = creds
     this.#memory = memory
     this.#keys = addTransactionCapability(keysIn(memory), quiet, { maxCommitRetries: 1, delayBetweenTriesMs: 1 })
     this.#signal = DEFAULT_CONNECTION_CONFIG.makeSignalRepository({ creds: this.creds, keys: this.#keys }, quiet)
@@ -86,9 +97,21 @@ export class Phone {
   /** The same person with the same conversations, which go on separately. */
   copy(): Phone {
     const entries = JSON.parse(JSON.stringify([...this.#memory], BufferJSON.replacer), BufferJSON.reviver)
-    const copy = new Phone({ user: this.user, name: this.name, memory: new Map(entries) })
+    const copy = new Phone({ user: this.user, name: this.name, memory: new Map(entries), creds: this.creds })
     copy.#nextPreKey = this.#nextPreKey
     return copy
+  }
+
+  saved(): SavedPhone {
+    const { user, name, creds } = this
+    return { user, name, creds, memory: [...this.#memory], nextPreKey: this.#nextPreKey }
+  }
+
+  /** The phone of an earlier process. */
+  static restored({ memory, nextPreKey, ...person }: SavedPhone): Phone {
+    const phone = new Phone({ ...person, memory: new Map(memory) })
+    phone.#nextPreKey = nextPreKey
+    return phone
   }
 
   get identity(): KeyPair {
