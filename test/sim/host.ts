@@ -13,7 +13,7 @@ import type { StartRequest } from '../../src/container-runner.ts'
 import type { Clock } from '../../src/domain/clock.ts'
 import { AppError } from '../../src/domain/errors.ts'
 import { SimAgent } from './agent.ts'
-import { Fault, HostDied, type Sent, storeOfHost, type World } from './world.ts'
+import { CHATS, Fault, HostDied, type Sent, storeOfHost, type World } from './world.ts'
 
 const QUIET = { debug() {}, info() {}, warn() {}, error() {} }
 const NO_LOG: RunTrail = { section() {}, line() {}, redact: (text) => text, close() {} }
@@ -42,7 +42,8 @@ export class SimHost {
     this.#life = { dead: false, die: () => this.die() }
     const store = storeOfHost(world, this.#life)
     const clock = this.#clock()
-    const feed = new Feed()
+    const feed = new Feed(QUIET)
+    for (const { jid } of CHATS) feed.subscribe(jid, () => this.#mayFail('a watcher'))
     const rules = { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 3, installId: 'sim' }
     this.#desk = new TurnDesk({ store, feed, now: clock.now, loginChanges: () => this.#login.changes }, rules)
     const channels = world.platforms.map((platform) => platform.seenBy(this.#life, this.#mayFail))

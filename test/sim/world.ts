@@ -226,5 +226,13 @@ export function storeOfHost(world: World, life: { dead: boolean; die(): void }):
       },
     })
   const parts = Object.fromEntries(Object.entries(world.store).map(([name, part]) => [name, wrap(part)]))
-  return { ...parts, tx, close: () => {} } as unknown as Store
+  const afterCommit: Store['afterCommit'] = (what, step) =>
+    world.store.afterCommit(what, () => {
+      if (life.dead) return
+      guarded(() => {
+        world.mayDie('between a commit and what follows it')
+        step()
+      })
+    })
+  return { ...parts, tx, afterCommit, close: () => {} } as unknown as Store
 }
