@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { chmodSync, chownSync, mkdirSync, realpathSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
@@ -377,4 +377,36 @@ test('no folder stays open after it was judged', { skip: noOpenFiles }, async (t
     { hostPath: '~/projects/none' },
   ])
   assert.deepEqual(openFilesIn(realpathSync(userHome)), [])
+})
+
+/** Judges a folder with a key in it, with so many descriptors left. */
+const STARVED = `
+  import { closeSync, openSync } from 'node:fs'
+  import { judgeMounts } from ${JSON.stringify(path.join(import.meta.dirname, 'mount-security.ts'))}
+  const [rules, hostPath, most] = JSON.parse(process.argv[1])
+  const said = []
+  for (let free = 0; free <= most; free++) {
+    const held = []
+    try {
+      for (;;) held.push(openSync('/dev/null', 'r'))
+    } catch {}
+    for (const one of held.splice(0, free)) closeSync(one)
+    said.push(await judgeMounts([{ hostPath }], { isMain: true }, rules).then(([{ type, why }]) => type + ': ' + why, ({ code }) => code))
+    for (const one of held) closeSync(one)
+  }
+  console.log(JSON.stringify(said))
+`
+
+test('a folder that could not be looked through for want of descriptors is neither allowed nor refused', (t) => {
+  const { userHome, rules, make } = home(t)
+  writeFileSync(path.join(make('projects', 'app', 'below'), 'id_rsa'), 'a key')
+  const hostPath = path.join(userHome, 'projects', 'app')
+  const args = ['--input-type=module', '-e', STARVED, JSON.stringify([rules, hostPath, 5])]
+  const command = ['-c', 'ulimit -n 60 && exec "$0" "$@"', process.execPath, ...args]
+  const { stdout, stderr } = spawnSync('sh', command, { encoding: 'utf8' })
+  const said: string[] = JSON.parse(stdout || assert.fail(stderr))
+  t.diagnostic(stdout)
+  assert.ok(said.includes('host.failed'))
+  const others = said.filter((one) => one !== 'host.failed')
+  assert.ok(others.length > 0 && others.every((one) => one.includes('id_rsa is never mounted')), stdout)
 })

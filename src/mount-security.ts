@@ -4,6 +4,7 @@ import path from 'node:path'
 import { z } from 'zod'
 import { errorText } from './domain/errors.ts'
 import type { ExtraMount } from './domain/group.ts'
+import { assertOfTheFile } from './domain/host-failure.ts'
 
 /** A host folder that may be mounted: `identity` is what the container must find under `target` before its agent starts. */
 export type AllowedMount = {
@@ -59,6 +60,7 @@ export function readAllowlist(
   try {
     return { type: 'read', list: allowlist.parse(JSON.parse(readFileSync(file, 'utf8'))) }
   } catch (error) {
+    assertOfTheFile(error)
     const missing = (error as NodeJS.ErrnoException).code === 'ENOENT'
     const why = missing
       ? `there is no allowlist (${file}), and without one no extra folder is mounted`
@@ -72,7 +74,10 @@ function problemOf(error: unknown): string {
   return error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ')
 }
 
-/** Judges every folder that a group wants beyond its own. What is not clearly allowed is refused. */
+/**
+ * Judges every folder that a group wants beyond its own. What is not clearly allowed is refused. Rejects when the host fails, with
+ * too few descriptors say: what could not be looked at is neither allowed nor refused.
+ */
 export async function judgeMounts(
   wishes: readonly ExtraMount[],
   who: { isMain: boolean },
@@ -147,6 +152,7 @@ async function hold(given: string): Promise<({ type: 'held' } & Omit<Held, 'give
     const handle = await open(real, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
     return { type: 'held', handle, source: LINUX ? await readlink(`/proc/self/fd/${handle.fd}`) : real }
   } catch (error) {
+    assertOfTheFile(error)
     return { type: 'refused', why: `it cannot be opened: ${errorText(error)}` }
   }
 }
@@ -172,7 +178,8 @@ function realPathOf(file: string): string | undefined {
   try {
     const real = realpathSync(file)
     return statSync(real).isDirectory() || statSync(real).isFile() ? real : undefined
-  } catch {
+  } catch (error) {
+    assertOfTheFile(error)
     return undefined
   }
 }
@@ -247,7 +254,7 @@ export async function findBlocked({ source, blocked, maxEntries = SEARCH_ENTRIES
 
 /** What we may not list, the container's user may not list either; a file has nothing in it. */
 async function* entriesOf(folder: string) {
-  const opened = await opendir(folder).catch(() => undefined)
+  const opened = await opendir(folder).catch(assertOfTheFile)
   if (opened) yield* opened
 }
 

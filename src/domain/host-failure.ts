@@ -17,6 +17,17 @@ export class HostError extends AppError {
   }
 }
 
+/** Errors by which the system says something about the file that was named. */
+const OF_THE_FILE = 'ENOENT ENOTDIR ELOOP EISDIR EACCES EPERM ENXIO ENODEV EOPNOTSUPP ETXTBSY ENAMETOOLONG EINVAL EILSEQ'.split(
+  ' ',
+)
+
+/** Throws a `HostError` where the host failed, so that nobody takes it for a fact about what was looked at. */
+export function assertOfTheFile(error: unknown): void {
+  const { code, syscall } = (error ?? {}) as { code?: unknown; syscall?: unknown }
+  if (typeof code === 'string' && typeof syscall === 'string' && !OF_THE_FILE.includes(code)) throw new HostError(error)
+}
+
 /** SQLite's results that come from the machine or the file, and not from what was to be stored. */
 const OF_SQLITE = /^SQLITE_(FULL|IOERR|CANTOPEN|NOMEM|READONLY|BUSY|LOCKED|PROTOCOL|CORRUPT|NOTADB|PERM|AUTH|NOLFS|INTERRUPT)/
 
