@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
@@ -103,4 +104,31 @@ test('the version of a policy changes with its file, and names one that cannot b
   symlinkSync(file, file)
   assert.match(version() ?? '', /^unreadable: .*ELOOP/)
   assert.equal(senders.policy().type, 'broken', 'it is not taken for a missing one')
+})
+
+const STARVED = `
+  import { closeSync, openSync } from 'node:fs'
+  import { SenderAllowlist } from ${JSON.stringify(path.join(import.meta.dirname, 'sender-allowlist.ts'))}
+  const broken = []
+  const senders = new SenderAllowlist({ file: process.argv[1], onBroken: (why) => broken.push(why) })
+  const held = []
+  try {
+    for (;;) held.push(openSync('/dev/null', 'r'))
+  } catch {}
+  const said = []
+  try {
+    senders.policy()
+  } catch (error) {
+    said.push(error.code)
+  }
+  for (const one of held) closeSync(one)
+  console.log(JSON.stringify([...said, senders.policy().type, broken]))
+`
+
+test('a file that cannot be read for want of descriptors is no broken policy, and is read when there are some', (t) => {
+  const { file, write } = allowlist(t)
+  write({ default: { allow: ['bob'] } })
+  const args = ['-c', 'ulimit -n 60 && exec "$0" "$@"', process.execPath, '--input-type=module', '-e', STARVED, file]
+  const { stdout, stderr } = spawnSync('sh', args, { encoding: 'utf8' })
+  assert.deepEqual(JSON.parse(stdout || assert.fail(stderr)), ['host.failed', 'list', []])
 })

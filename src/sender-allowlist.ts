@@ -1,6 +1,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import { z } from 'zod'
 import { errorText } from './domain/errors.ts'
+import { assertOfTheFile } from './domain/host-failure.ts'
 import { type SenderJudge, type SenderPolicy, standingOf } from './domain/senders.ts'
 
 const names = z.array(z.string().trim().min(1))
@@ -36,11 +37,12 @@ export class SenderAllowlist {
     { version: () => this.#stampNow() },
   )
 
+  /** Throws when the host fails, with too few descriptors say: that says nothing about the file, and is asked again. */
   policy(): SenderPolicy {
     const stamp = this.#stampNow()
     if (stamp === this.#stamp) return this.#policy
-    this.#stamp = stamp
     this.#policy = stamp === 'none' ? { type: 'none' } : readPolicy(this.#file)
+    this.#stamp = stamp
     if (this.#policy.type === 'broken') this.#onBroken(this.#policy.why)
     return this.#policy
   }
@@ -51,6 +53,7 @@ export class SenderAllowlist {
       const stat = statSync(this.#file, { bigint: true, throwIfNoEntry: false })
       return stat ? `${stat.ino}-${stat.size}-${stat.mtimeNs}-${stat.ctimeNs}` : 'none'
     } catch (error) {
+      assertOfTheFile(error)
       return `unreadable: ${errorText(error)}`
     }
   }
@@ -60,6 +63,7 @@ function readPolicy(file: string): SenderPolicy {
   try {
     return { type: 'list', list: senderList.parse(JSON.parse(readFileSync(file, 'utf8'))) }
   } catch (error) {
+    assertOfTheFile(error)
     const issues = error instanceof z.ZodError ? error.issues : undefined
     const problem = issues?.map(({ path, message }) => `${path.join('.') || 'it'}: ${message}`).join('; ') ?? errorText(error)
     return { type: 'broken', why: `${file} cannot be used, so nobody is heard but main's chats: ${problem}` }
