@@ -70,3 +70,16 @@ test('a phone number and its LID are found by each other, once WhatsApp has told
     ['99', '4915', undefined, undefined],
   )
 })
+
+test('keys, and another device, that could not be stored are not used either', async (t) => {
+  const { auth, db } = stateFor(t)
+  await auth.keys.set({ session: { '4915.0': Buffer.from('before') } })
+  const { creds } = auth
+  db.exec(`CREATE TRIGGER full BEFORE INSERT ON auth WHEN NEW.id = 'next'
+    BEGIN SELECT raise(FAIL, 'the disk is full'); END`)
+  await assert.rejects(async () => auth.keys.set({ session: { '4915.0': Buffer.from('x'), next: Buffer.from('x') } }), /full/)
+  assert.deepEqual(await auth.keys.get('session', ['4915.0', 'next']), { '4915.0': Buffer.from('before') })
+  const device = { creds: initAuthCreds(), keys: { session: { next: Buffer.from('x') } } }
+  assert.throws(() => auth.adopt(device), /full/)
+  assert.equal(auth.creds, creds)
+})

@@ -80,10 +80,10 @@ export class AuthState {
   adopt({ creds, keys }: { creds: AuthenticationCreds; keys: SignalDataSet }): void {
     this.#tx(() => {
       this.#clear.run()
-      this.#creds = creds
-      this.saveCreds()
+      this.#write('creds', '', creds)
       this.#writeAll(keys)
     })
+    this.#creds = creds
     this.#cache.flushAll()
   }
 
@@ -107,8 +107,14 @@ export class AuthState {
     return found
   }
 
+  /** Baileys has put them into the cache by then. What could not be stored must not be used: after a restart it would be gone. */
   #setKeys(data: SignalDataSet): void {
-    this.#tx(() => this.#writeAll(data))
+    try {
+      this.#tx(() => this.#writeAll(data))
+    } catch (error) {
+      this.#cache.flushAll()
+      throw error
+    }
   }
 
   #writeAll(data: SignalDataSet): void {
