@@ -7,6 +7,7 @@ import { office } from '../../test/fakes/ipc-office.ts'
 import { ownerDesk } from '../../test/fakes/owner.ts'
 import { until } from '../../test/fakes/patience.ts'
 import { storeWith, type TestContext } from '../../test/fakes/rooms.ts'
+import { noPolicy } from '../../test/fakes/senders.ts'
 import { GroupRegistry } from './groups.ts'
 import { Scheduler } from './scheduler.ts'
 import { TaskBook, type TaskPorts } from './tasks.ts'
@@ -100,6 +101,7 @@ function registry(t: TestContext) {
     now: () => 0,
     release: (folder: string) => void told.push(`release ${folder}`),
     changed: () => void told.push('changed'),
+    senderPolicy: noPolicy,
   }
   return { store, root, told, ports, groups: new GroupRegistry(ports, { root, assistantName: 'Andy' }) }
 }

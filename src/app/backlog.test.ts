@@ -7,6 +7,7 @@ import { countingRows } from '../../test/fakes/counted-rows.ts'
 import { until } from '../../test/fakes/patience.ts'
 import { queueOffice } from '../../test/fakes/queue-office.ts'
 import { type TestContext, temporaryFolder } from '../../test/fakes/rooms.ts'
+import { everybody } from '../../test/fakes/senders.ts'
 import { openDatabase } from '../store/database.ts'
 import { Store } from '../store/store.ts'
 import { Feed } from './feed.ts'
@@ -28,9 +29,17 @@ function room(t: TestContext) {
   store.groups.register({ jid: JID, folder: 'family', trigger: null, requiresTrigger: true }, 0)
   const clock = new ManualClock()
   const feed = new Feed()
-  const inbox = new Inbox({ store, feed, takeCommand: () => undefined, deliver() {}, wake() {} })
+  const inbox = new Inbox({
+    store,
+    feed,
+    judge: everybody,
+    onDropped() {},
+    takeCommand: () => undefined,
+    deliver() {},
+    wake() {},
+  })
   const rules = { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 5, installId: 'test' }
-  const desk = new TurnDesk({ store, feed, now: clock.now }, rules)
+  const desk = new TurnDesk({ store, feed, now: clock.now, judge: everybody }, rules)
   let count = 0
   const say = (text: string) => {
     const id = String(++count)

@@ -4,6 +4,7 @@ import path from 'node:path'
 import { test } from 'node:test'
 import { until } from '../../test/fakes/patience.ts'
 import { storeWith, type TestContext } from '../../test/fakes/rooms.ts'
+import { everybody } from '../../test/fakes/senders.ts'
 import { Commands } from './commands.ts'
 import { Feed } from './feed.ts'
 import type { GroupQueue } from './group-queue.ts'
@@ -23,7 +24,7 @@ function room(t: TestContext, { works = false, jid = JID, containers = [] }: Roo
   const asked: string[] = []
   const troubles: Trouble[] = []
   const desk = new TurnDesk(
-    { store, feed, now: () => 1_000 },
+    { store, feed, now: () => 1_000, judge: everybody },
     { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 5, installId: 'x' },
   )
   const queue = {
@@ -40,7 +41,7 @@ function room(t: TestContext, { works = false, jid = JID, containers = [] }: Roo
   const log = { info() {}, error: (text: string) => void errors.push(text) }
   let deliveries = 0
   const commands = new Commands(
-    { store, desk, queue, log, now: () => 1_000, deliver: () => void deliveries++, troubles: () => troubles },
+    { store, desk, queue, log, now: () => 1_000, deliver: () => void deliveries++, troubles: () => troubles, audit() {} },
     { root: folder, assistantName: 'Andy', timeZone: 'UTC' },
   )
   const inbox = new Inbox({
@@ -49,6 +50,8 @@ function room(t: TestContext, { works = false, jid = JID, containers = [] }: Roo
     feed,
     wake: () => asked.push('wake'),
     takeCommand: commands.take.bind(commands),
+    judge: everybody,
+    onDropped() {},
   })
   let n = 0
   const say = (text: string, { fromMe = true, id = String(n++) } = {}) =>

@@ -20,7 +20,7 @@ export type CommandPorts = {
   /** What is wrong anywhere. */
   troubles(): Trouble[]
   now(): number
-  audit?(note: AuditNote): void
+  audit(note: AuditNote): void
   log: { info(text: string): void; error(text: string): void }
 }
 
@@ -64,7 +64,7 @@ export class Commands {
 
   #refuse({ name }: Command, { message: { sender }, folder }: { message: Message; folder: string }): Deed {
     const reply = name === 'new hard' ? 'Only the owner may do that.' : 'Only the owner and admins may do that.'
-    this.#ports.audit?.({ by: 'sender', folder, act: `/${name}`, subject: sender, outcome: 'refused', detail: reply })
+    this.#ports.audit({ by: 'sender', folder, act: `/${name}`, subject: sender, outcome: 'refused', detail: reply })
     return { reply }
   }
 

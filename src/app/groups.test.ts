@@ -4,6 +4,8 @@ import path from 'node:path'
 import { test } from 'node:test'
 import SQLite from 'better-sqlite3'
 import { registerChat, storeWith, type TestContext } from '../../test/fakes/rooms.ts'
+import { everybody, noPolicy } from '../../test/fakes/senders.ts'
+import type { SenderPolicy } from '../domain/senders.ts'
 import { Feed } from './feed.ts'
 import type { GroupChange } from './group-change.ts'
 import { ensureMain, GroupRegistry } from './groups.ts'
@@ -12,16 +14,16 @@ import { TurnDesk } from './turn-desk.ts'
 
 const JID = '120363041234567890@g.us'
 
-function registry(t: TestContext, groups: readonly string[] = ['main']) {
+function registry(t: TestContext, groups: readonly string[] = ['main'], senderPolicy = noPolicy) {
   const { store, folder: root } = storeWith(t, groups)
   const released: string[] = []
   let changes = 0
   const registry = new GroupRegistry(
-    { store, now: () => 1_000, release: (folder) => released.push(folder), changed: () => changes++ },
+    { store, now: () => 1_000, release: (folder) => released.push(folder), changed: () => changes++, senderPolicy },
     { root, assistantName: 'Andy' },
   )
   const rules = { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 5, installId: 'test' }
-  const desk = new TurnDesk({ store, feed: new Feed(), now: () => 1_000 }, rules)
+  const desk = new TurnDesk({ store, feed: new Feed(), now: () => 1_000, judge: everybody }, rules)
   const say = (jid: string, text: string) =>
     store.messages.add({ jid, id: `${jid}-${text}`, sender: 'a', senderName: 'Ann', text, sentAt: 0, fromMe: false }).seq
   return { store, root, registry, desk, released, changes: () => changes, say }
@@ -39,7 +41,7 @@ test('registering a chat makes its group, which is never main, and says what cal
   const { registry: r, store, changes } = registry(t)
   assert.match(
     text(r.register({ jid: JID, folder: 'family', name: 'The family' })),
-    /new group "The family".*start with @Andy\.$/,
+    /new group "The family".*start with @Andy\.$/m,
   )
   assert.deepEqual(store.groups.find('family'), { folder: 'family', name: 'The family', isMain: false, config: {} })
   assert.deepEqual(store.groups.chat(JID), { jid: JID, folder: 'family', trigger: null, requiresTrigger: true })
@@ -52,6 +54,18 @@ test('registering a chat makes its group, which is never main, and says what cal
   )
   assert.match(text(r.register({ jid: 'local:e', folder: 'e', trigger: '@E' })), /start with @E/)
   assert.equal(changes(), 5)
+})
+
+test('who registers a chat without a policy for senders is told that everybody there is heard', (t) => {
+  const policy: { now: SenderPolicy } = { now: { type: 'none' } }
+  const { registry: r } = registry(t, ['main'], () => policy.now)
+  const heard = /^Everybody in tg:1 is heard, because there is no .*sender-allowlist\.json: whoever .* SECURITY\.md says how/m
+  assert.match(text(r.register({ jid: 'tg:1', folder: 'family' })), heard)
+  assert.doesNotMatch(text(r.register({ jid: 'local:a', folder: 'a' })), /heard/, 'only the owner types in a terminal')
+  policy.now = { type: 'list', list: { default: { allow: '*', mode: 'trigger' }, chats: {}, owners: [], admins: [] } }
+  assert.doesNotMatch(text(r.register({ jid: 'tg:2', folder: 'b' })), /heard/)
+  policy.now = { type: 'broken', why: 'it cannot be used, so nobody is heard' }
+  assert.match(text(r.register({ jid: 'tg:3', folder: 'c' })), /^it cannot be used, so nobody is heard$/m)
 })
 
 test('a second chat of a group shares its memory, and whoever registers it is told', (t) => {
@@ -75,11 +89,11 @@ test('a folder that was there before is taken over, and that is said', (t) => {
   mkdirSync(path.join(root, 'groups', 'notes'), { recursive: true })
   assert.match(
     text(r.register({ jid: 'tg:2', folder: 'notes' })),
-    /was there before; the agent finds the files that are in it\.$/,
+    /was there before; the agent finds the files that are in it\.$/m,
   )
   store.sessions.set('talk', 'def')
   assert.doesNotMatch(text(r.register({ jid: 'tg:3', folder: 'talk' })), /was there before/)
-  assert.doesNotMatch(text(r.register({ jid: 'tg:4', folder: 'fresh' })), /\n/)
+  assert.doesNotMatch(text(r.register({ jid: 'local:fresh', folder: 'fresh' })), /\n/)
 })
 
 test('what cannot be registered is refused with the reason, and nothing is stored', (t) => {

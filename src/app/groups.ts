@@ -4,7 +4,7 @@ import type { Instant } from '../domain/clock.ts'
 import { AppError } from '../domain/errors.ts'
 import { type ContainerConfig, folderProblem, type Group, localJid, type RegisteredChat } from '../domain/group.ts'
 import { isFolder, isTerminal, type Registration, registrationProblem } from '../domain/registration.ts'
-import { everybody, type SenderJudge } from '../domain/senders.ts'
+import { judgeBy, type SenderPolicy } from '../domain/senders.ts'
 import { howToMend } from '../store/groups.ts'
 import type { Store } from '../store/store.ts'
 import { CallSearch } from './call-search.ts'
@@ -29,7 +29,8 @@ export type GroupPorts = {
   release(folder: string): void
   /** Groups or chats are not what they were; whoever keeps a list of them writes it anew. */
   changed(): void
-  judge?: SenderJudge
+  /** Who the owner says is heard. */
+  senderPolicy(): SenderPolicy
 }
 
 export type GroupRules = { root: string; assistantName: string }
@@ -49,8 +50,8 @@ export class GroupRegistry {
   constructor(ports: GroupPorts, rules: GroupRules) {
     this.#ports = ports
     this.#rules = rules
-    const { store, judge = everybody } = ports
-    this.#calls = new CallSearch({ store, judge, assistantName: rules.assistantName })
+    const { store, senderPolicy } = ports
+    this.#calls = new CallSearch({ store, judge: judgeBy(senderPolicy), assistantName: rules.assistantName })
   }
 
   /** Has a group answer in a chat; the group is made if there is none with this folder. It never becomes main by this. */
@@ -66,7 +67,8 @@ export class GroupRegistry {
       store.chats.see({ jid: wish.jid })
       store.groups.register(chat, now())
       const text = `${wish.jid} is a chat of ${known ? 'the' : 'the new'} group "${group.name}" (folder ${group.folder}). ${this.#answersTo(group, chat)}`
-      return done(text, known ? this.#notesOnSharing(known, wish) : this.#notesOnLeftovers(group))
+      const notes = known ? this.#notesOnSharing(known, wish) : this.#notesOnLeftovers(group)
+      return done(text, [...this.#notesOnSenders(wish), ...notes])
     })
   }
 
@@ -97,6 +99,16 @@ export class GroupRegistry {
     const shared = `${chats.join(', ')} share one memory, one folder and one conversation: what is said in one can come up in the others.`
     const keeps = `The group keeps its name "${name}"; "./nanoclaw groups set ${folder} --name ..." changes it.`
     return [...(chats.length > 1 ? [shared] : []), ...(wish.name !== undefined && wish.name.trim() !== name ? [keeps] : [])]
+  }
+
+  /** A chat in which everybody is heard, or nobody, is not to surprise its owner. Only the owner writes in a terminal. */
+  #notesOnSenders({ jid }: Registration): string[] {
+    const policy = this.#ports.senderPolicy()
+    if (isTerminal(jid) || policy.type === 'list') return []
+    if (policy.type === 'broken') return [policy.why]
+    return [
+      `Everybody in ${jid} is heard, because there is no ~/.config/nanoclaw/sender-allowlist.json: whoever can write there can have the assistant act. SECURITY.md says how to choose who is heard.`,
+    ]
   }
 
   #notesOnLeftovers({ folder }: Group): string[] {

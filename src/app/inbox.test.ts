@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { registerChat, storeWith, type TestContext } from '../../test/fakes/rooms.ts'
+import { everybody } from '../../test/fakes/senders.ts'
 import { Feed, type FeedEvent } from './feed.ts'
 import { Inbox } from './inbox.ts'
 import { noteLeaving } from './leaving.ts'
@@ -21,6 +22,8 @@ function inbox(t: TestContext) {
     feed,
     wake: (group) => woken.push(group),
     takeCommand: () => undefined,
+    judge: everybody,
+    onDropped() {},
   })
   const file = path.join(folder, 'messages.db')
   const onDisk = () => ['', '-wal'].map((suffix) => readFileSync(file + suffix, 'latin1')).join('')

@@ -2,7 +2,7 @@ import type { Sink } from '../channels/contract.ts'
 import { AppError } from '../domain/errors.ts'
 import type { RegisteredChat } from '../domain/group.ts'
 import type { IncomingMessage, Message } from '../domain/message.ts'
-import { everybody, type SenderJudge, type Standing } from '../domain/senders.ts'
+import type { SenderJudge, Standing } from '../domain/senders.ts'
 import type { TurnId } from '../domain/turn.ts'
 import type { Store } from '../store/store.ts'
 import type { Feed } from './feed.ts'
@@ -16,10 +16,10 @@ export type InboxPorts = {
   deliver(): void
   /** Takes a message that is a command, in its transaction; returns what is to be done after that. */
   takeCommand(said: { message: Message; chat: RegisteredChat; standing: Standing }): (() => void) | undefined
-  /** What the words of a sender are worth; of everybody's the same where nobody decided. */
-  judge?: SenderJudge
+  /** What the words of a sender are worth. */
+  judge: SenderJudge
   /** Words of somebody who is not heard were not kept. */
-  onDropped?(message: IncomingMessage, folder: string): void
+  onDropped(message: IncomingMessage, folder: string): void
 }
 
 /** More than this in one message is refused: no person writes it, and no model reads it. */
@@ -93,12 +93,12 @@ export class Inbox implements Sink {
   }
 
   #store(incoming: IncomingMessage) {
-    const { store, takeCommand, judge = everybody, onDropped } = this.#ports
+    const { store, takeCommand, judge, onDropped } = this.#ports
     store.chats.see({ jid: incoming.jid, at: incoming.sentAt })
     const chat = store.groups.chat(incoming.jid)
     if (!chat || isLeaving(store, chat.jid)) return undefined
     const standing = judge(incoming, { isMain: store.groups.find(chat.folder)?.isMain ?? false })
-    if (standing.type === 'dropped') return onDropped?.(incoming, chat.folder)
+    if (standing.type === 'dropped') return onDropped(incoming, chat.folder)
     if (incoming.text.length > MAX_CHARACTERS) throw tooLong(incoming.text.length)
     const { seq, isNew } = store.messages.add(incoming)
     const message = { ...incoming, seq, fromAssistant: false }

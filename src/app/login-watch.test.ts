@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { storeWith } from '../../test/fakes/rooms.ts'
+import { everybody } from '../../test/fakes/senders.ts'
 import { Feed } from './feed.ts'
 import { LoginWatch } from './login-watch.ts'
 import { TurnDesk } from './turn-desk.ts'
@@ -42,7 +43,10 @@ test('what was refused for a login that has changed meanwhile does not wait for 
   let login = 'none'
   const watch = new LoginWatch({ store, login: async () => ({ fingerprint: login }), wakeAll: () => {} })
   const rules = { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 5, installId: 'test' }
-  const desk = new TurnDesk({ store, feed: new Feed(), now: () => 1_000, loginChanges: () => watch.changes }, rules)
+  const desk = new TurnDesk(
+    { store, feed: new Feed(), now: () => 1_000, judge: everybody, loginChanges: () => watch.changes },
+    rules,
+  )
   const refuse = () => {
     const claimed = desk.claim('main', 'chat') ?? assert.fail('there is no work')
     return () => desk.finish([claimed], { type: 'failed', reason: 'login', detail: '401' })

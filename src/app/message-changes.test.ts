@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ManualClock } from '../../test/fakes/clock.ts'
 import { storeWith, type TestContext } from '../../test/fakes/rooms.ts'
+import { everybody } from '../../test/fakes/senders.ts'
 import { Feed } from './feed.ts'
 import { Inbox } from './inbox.ts'
 import { type ClaimedTurn, TurnDesk } from './turn-desk.ts'
@@ -18,9 +19,17 @@ function room(t: TestContext) {
   const woken: string[] = []
   const commands: string[] = []
   const takeCommand = ({ message }: { message: { text: string } }) => void commands.push(message.text)
-  const inbox = new Inbox({ store, feed, takeCommand, deliver() {}, wake: (folder) => woken.push(folder) })
+  const inbox = new Inbox({
+    store,
+    feed,
+    takeCommand,
+    deliver() {},
+    wake: (folder) => woken.push(folder),
+    judge: everybody,
+    onDropped() {},
+  })
   const rules = { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 5, installId: 'test' }
-  const desk = new TurnDesk({ store, feed, now: clock.now }, rules)
+  const desk = new TurnDesk({ store, feed, now: clock.now, judge: everybody }, rules)
   const say = (id: string, text: string, sentAt = 0) =>
     inbox.receive({ jid: JID, id, sender: 'ann', senderName: 'Ann', text, sentAt, fromMe: false })
   const edit = (id: string, text: string, sender = 'ann') => inbox.edited({ jid: JID, id, sender, text })

@@ -5,6 +5,7 @@ import { hasTheChance } from '../../test/fakes/chance.ts'
 import { ManualClock } from '../../test/fakes/clock.ts'
 import { until } from '../../test/fakes/patience.ts'
 import { storeWith, type TestContext } from '../../test/fakes/rooms.ts'
+import { everybody } from '../../test/fakes/senders.ts'
 import { Feed } from './feed.ts'
 import { outcomeOf } from './outcome.ts'
 import { type ClaimedTurn, TurnDesk } from './turn-desk.ts'
@@ -17,7 +18,7 @@ function room(t: TestContext) {
   const clock = new ManualClock()
   const feed = new Feed()
   const rules = { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 1, installId: 'test' }
-  const desk = new TurnDesk({ store, feed, now: clock.now }, rules)
+  const desk = new TurnDesk({ store, feed, now: clock.now, judge: everybody }, rules)
   const say = (text: string) =>
     store.messages.add({ jid: JID, id: text, sender: 'a', senderName: 'Ann', text, sentAt: 0, fromMe: false }).seq
   const claim = () => desk.claim('main', 'chat') ?? assert.fail('there is no work')

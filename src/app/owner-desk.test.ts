@@ -2,11 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ownerDesk } from '../../test/fakes/owner.ts'
 import { storeWith, type TestContext } from '../../test/fakes/rooms.ts'
+import { noPolicy } from '../../test/fakes/senders.ts'
 import { GroupRegistry } from './groups.ts'
 
 function owner(t: TestContext) {
   const { store, folder: root } = storeWith(t, ['main', 'family'])
-  const ports = { store, now: () => 0, release: () => {}, changed: () => {} }
+  const ports = { store, now: () => 0, release: () => {}, changed: () => {}, senderPolicy: noPolicy }
   const desk = ownerDesk({ store, root, registry: new GroupRegistry(ports, { root, assistantName: 'Andy' }) })
   const noted = () => store.audit.latest({ limit: 99 })
   return { store, desk, noted }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ManualClock } from '../../test/fakes/clock.ts'
 import { storeWith } from '../../test/fakes/rooms.ts'
+import { everybody } from '../../test/fakes/senders.ts'
 import type { Task } from '../store/tasks.ts'
 import { Feed } from './feed.ts'
 import { type ClaimedTurn, TurnDesk } from './turn-desk.ts'
@@ -13,7 +14,7 @@ function desk(t: { after(fn: () => void): void }, changes: Partial<Task> = {}) {
   const { store } = storeWith(t, ['main'])
   const clock = new ManualClock()
   const rules = { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 5, installId: 'test' }
-  const desk = new TurnDesk({ store, feed: new Feed(), now: clock.now }, rules)
+  const desk = new TurnDesk({ store, feed: new Feed(), now: clock.now, judge: everybody }, rules)
   const task: Task = {
     ...{ id: 't1', folder: 'main', jid: JID, prompt: 'Water the <plants>', script: null, status: 'active', reason: null },
     ...{ schedule: { type: 'interval', value: '3600000' }, contextMode: 'group', catchUp: 'once' },

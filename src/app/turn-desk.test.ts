@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import SQLite from 'better-sqlite3'
 import { ManualClock } from '../../test/fakes/clock.ts'
 import { registerChat, storeWith } from '../../test/fakes/rooms.ts'
+import { everybody } from '../../test/fakes/senders.ts'
 import { Feed, type FeedEvent } from './feed.ts'
 import { type ClaimedTurn, TurnDesk } from './turn-desk.ts'
 
@@ -18,7 +19,7 @@ function desk(t: { after(fn: () => void): void }, { chats = [] }: { chats?: stri
   const events: FeedEvent[] = []
   feed.subscribe(JID, (event) => events.push(event))
   const desk = new TurnDesk(
-    { store, feed, now: clock.now },
+    { store, feed, now: clock.now, judge: everybody },
     { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 5, installId: 'test' },
   )
   const say = (text: string, jid = JID) =>
@@ -58,7 +59,7 @@ test('an answer, its delivery, the cursor and the end of the turn are one commit
 test('what a turn used stands beside it in the store', (t) => {
   const { store, folder } = storeWith(t, ['main'])
   const rules = { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 5, installId: 'test' }
-  const d = new TurnDesk({ store, feed: new Feed(), now: () => 0 }, rules)
+  const d = new TurnDesk({ store, feed: new Feed(), now: () => 0, judge: everybody }, rules)
   store.messages.add({ jid: JID, id: '1', sender: 'a', senderName: 'Ann', text: 'hi', sentAt: 0, fromMe: false })
   const usage = { inputTokens: 1, outputTokens: 2, costUsd: 0.5 }
   d.finish([claim(d)], { type: 'answered', text: 'hello', usage })

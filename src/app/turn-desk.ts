@@ -5,7 +5,7 @@ import { agentCommandOf } from '../domain/command.ts'
 import type { Group, RegisteredChat } from '../domain/group.ts'
 import type { Batch, Message } from '../domain/message.ts'
 import { promptOf, taskPrompt } from '../domain/prompt.ts'
-import { everybody, mayDo, type SenderJudge } from '../domain/senders.ts'
+import { mayDo, type SenderJudge } from '../domain/senders.ts'
 import type { RunningTurn, TurnId } from '../domain/turn.ts'
 import type { Store } from '../store/store.ts'
 import type { Task } from '../store/tasks.ts'
@@ -35,7 +35,7 @@ export type ClaimedTurn = {
   task: { runId: number; id: string; title: string; script: string | null } | undefined
 }
 
-export type TurnDeskPorts = { store: Store; feed: Feed; now(): Instant; judge?: SenderJudge; loginChanges?(): number }
+export type TurnDeskPorts = { store: Store; feed: Feed; now(): Instant; judge: SenderJudge; loginChanges?(): number }
 export type TurnRules = { assistantName: string; timeZone: string; maxRetries: number; installId: string }
 
 /**
@@ -168,7 +168,7 @@ export class TurnDesk {
 
   /** What the agent reads; a command to its own program reaches that as it is. */
   #prompt(turn: RunningTurn, { messages, leftOut, group }: Batch & { group: Group }): string {
-    const { judge = everybody, store } = this.#ports
+    const { judge, store } = this.#ports
     const { groups, questions, outbox } = store
     const [first] = messages
     const chat = first && groups.chat(first.jid)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ManualClock } from '../../test/fakes/clock.ts'
 import { registerChat, storeWith, type TestContext } from '../../test/fakes/rooms.ts'
+import { everybody } from '../../test/fakes/senders.ts'
 import type { Task } from '../store/tasks.ts'
 import { Feed } from './feed.ts'
 import { postNotice } from './notices.ts'
@@ -15,7 +16,7 @@ function room(t: TestContext) {
   registerChat(store, { jid: JID, folder: 'family' })
   const clock = new ManualClock(60_000)
   const rules = { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 5, installId: 'test' }
-  const desk = new TurnDesk({ store, feed: new Feed(), now: clock.now }, rules)
+  const desk = new TurnDesk({ store, feed: new Feed(), now: clock.now, judge: everybody }, rules)
   let n = 0
   const say = (text: string) =>
     store.messages.add({ jid: JID, id: `m${n++}`, sender: 'a', senderName: 'Ann', text, sentAt: 0, fromMe: false })

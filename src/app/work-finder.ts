@@ -1,7 +1,7 @@
 import type { Instant } from '../domain/clock.ts'
 import type { Group, RegisteredChat } from '../domain/group.ts'
 import type { Batch } from '../domain/message.ts'
-import { everybody, type SenderJudge } from '../domain/senders.ts'
+import type { SenderJudge } from '../domain/senders.ts'
 import type { TurnId } from '../domain/turn.ts'
 import type { Store } from '../store/store.ts'
 import type { Task } from '../store/tasks.ts'
@@ -22,7 +22,7 @@ export type NextWork = { type: 'work'; work: Work } | { type: 'wait'; at: Instan
 /** Too much waits in the chat to be read at once. */
 type Looking = { type: 'looking' }
 
-export type FinderPorts = { store: Store; now: () => Instant; assistantName: string; judge?: SenderJudge | undefined }
+export type FinderPorts = { store: Store; now: () => Instant; assistantName: string; judge: SenderJudge }
 
 /** Finds what is to be done next. Reads only, and of each chat no more than a few pages of messages at a time. */
 export class WorkFinder {
@@ -30,7 +30,7 @@ export class WorkFinder {
   readonly #now: () => Instant
   readonly #calls: CallSearch
 
-  constructor({ store, now, assistantName, judge = everybody }: FinderPorts) {
+  constructor({ store, now, assistantName, judge }: FinderPorts) {
     this.#store = store
     this.#now = now
     this.#calls = new CallSearch({ store, assistantName, judge })

@@ -66,6 +66,8 @@ async function withoutHost({ config, say }: Where, use: (linking: Linking) => Pr
         deliver: () => {},
         takeCommand: () => undefined,
         judge: senders.judge,
+        onDropped: ({ jid, sender }, folder) =>
+          audit({ by: 'sender', folder, act: 'message', subject: sender, outcome: 'refused', detail: `not kept, in ${jid}` }),
       }),
       life.signal,
     )

@@ -4,11 +4,12 @@ import { ensureMain, GroupRegistry } from '../app/groups.ts'
 import { MountAdmin } from '../app/mount-admin.ts'
 import { OwnerDesk } from '../app/owner-desk.ts'
 import { newTaskId, TaskBook } from '../app/tasks.ts'
-import { type Config, mountRules, PROJECT } from '../config.ts'
+import { type Config, mountRules, PROJECT, policyFile } from '../config.ts'
 import { containerUser } from '../container/folders.ts'
 import { AppError } from '../domain/errors.ts'
 import { prepareRoot } from '../project.ts'
 import { Secrets } from '../secrets.ts'
+import { SenderAllowlist } from '../sender-allowlist.ts'
 import { HostLock } from '../store/lock.ts'
 import { openForReading } from '../store/read-only.ts'
 import { Store } from '../store/store.ts'
@@ -65,7 +66,9 @@ async function withoutHost<T>(config: Config, use: (admin: GroupAdmin) => Promis
 
 /** No container runs without a host, and the next one writes its lists at its start. */
 function adminOf(store: Store, config: Config): GroupAdmin {
-  const registry = new GroupRegistry({ store, now: Date.now, release: () => {}, changed: () => {} }, config)
+  const senders = new SenderAllowlist({ file: policyFile(config.userHome, 'sender-allowlist.json'), onBroken: () => {} })
+  const ports = { store, now: Date.now, release: () => {}, changed: () => {}, senderPolicy: () => senders.policy() }
+  const registry = new GroupRegistry(ports, config)
   const audit = new AuditBook({ store, now: Date.now, redact: new Secrets(config).redact })
   const mounts = new MountAdmin(mountRules(config))
   const tasks = new TaskBook({ store, now: Date.now, newId: newTaskId, wake: () => {}, changed: () => {} }, config)

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { readAside } from '../../test/fakes/hostile-texts.ts'
+import { everybody } from '../../test/fakes/senders.ts'
 import { visibleAnswer } from './answer.ts'
 import { folderProblem } from './group.ts'
 import type { Message } from './message.ts'
 import { callsOf, triggerOf, triggerProblem } from './routing.ts'
-import type { SenderJudge } from './senders.ts'
 
 const message = (seq: number, text: string, fromAssistant = false): Message => ({
   seq,
@@ -19,7 +19,6 @@ const message = (seq: number, text: string, fromAssistant = false): Message => (
   fromAssistant,
 })
 const chat = { trigger: null, requiresTrigger: true }
-const everybody: SenderJudge = () => ({ type: 'heard', role: 'member' })
 /** The numbers of those that make a turn. */
 const seqs = (messages: Message[], over: object = {}) => {
   const calls = callsOf({ chat, isMain: false, assistantName: 'Andy', judge: everybody, ...over })

@@ -47,6 +47,12 @@ export function standingOf(policy: SenderPolicy, { jid, sender, fromMe }: Speake
   return rule.mode === 'drop' ? { type: 'dropped' } : { type: 'overheard' }
 }
 
+/** Judges by a policy that may change. */
+export function judgeBy(policy: () => SenderPolicy): SenderJudge {
+  const judge: SenderJudge = (speaker, chat) => standingOf(policy(), speaker, chat)
+  return Object.assign(judge, { version: () => JSON.stringify(policy()) })
+}
+
 const EVERYBODY: SenderRule = { allow: '*', mode: 'trigger' }
 
 function names(list: readonly string[], sender: string): boolean {
@@ -70,6 +76,3 @@ const MAY: Record<PersonalAct, readonly Role[]> = {
 export function mayDo(standing: Standing, act: PersonalAct): boolean {
   return standing.type === 'heard' && MAY[act].includes(standing.role)
 }
-
-/** As it is where nobody made a policy. */
-export const everybody: SenderJudge = (speaker, chat) => standingOf({ type: 'none' }, speaker, chat)

@@ -16,6 +16,7 @@ import { HostCredentials } from './credentials.ts'
 import type { EgressRecord } from './egress.ts'
 import { Gateway, type GatewayOptions } from './gateway.ts'
 import type { RequestRecord } from './gateway-run.ts'
+import { BOTTOMLESS } from './purse.ts'
 
 const KEY = 'sk-ant-api03-the-real-key'
 const MESSAGES = '/v1/messages'
@@ -38,7 +39,7 @@ async function openRun(t: TestContext, { upstream, credentials = new HostCredent
   const gateway = new Gateway({ upstream: new URL(upstream), credentials, log, ...rest })
   t.after(() => gateway.close())
   const run = await gateway.open({
-    ...{ runId: 'a1', socketPath, ...(rest.connect ? { egress: ANYWHERE } : {}) },
+    ...{ runId: 'a1', socketPath, purse: BOTTOMLESS, ...(rest.connect ? { egress: ANYWHERE } : {}) },
     onRequest: (record) => records.push(record),
     onEgress: (record) => egressRecords.push(record),
   })
@@ -536,14 +537,14 @@ test('an opened run is reachable by every user at once, however busy the thread 
   const { gateway, socketPath } = await withModel(t)
   const busy = Array.from({ length: 16 }, () => promisify(pbkdf2)('x', 'y', 50_000, 64, 'sha512'))
   const another = `${socketPath}2`
-  await gateway.open({ runId: 'b2', socketPath: another })
+  await gateway.open({ runId: 'b2', socketPath: another, purse: BOTTOMLESS })
   assert.equal(statSync(another).mode & 0o777, 0o666)
   await Promise.all(busy)
 })
 
 test('a socket that cannot be made is an error for a person', async (t) => {
   const { gateway, socketPath } = await withModel(t)
-  await assert.rejects(gateway.open({ runId: 'b2', socketPath }), (error) => {
+  await assert.rejects(gateway.open({ runId: 'b2', socketPath, purse: BOTTOMLESS }), (error) => {
     assert.ok(error instanceof AppError)
     assert.equal(error.code, 'gateway.listen')
     return true
@@ -628,7 +629,7 @@ test('a listener that fails costs one request, and not the gateway', async (t) =
   const onRequest = () => {
     if (told++ === 0) throw new Error('the book is closed')
   }
-  await gateway.open({ runId: 'a1', socketPath, onRequest })
+  await gateway.open({ runId: 'a1', socketPath, purse: BOTTOMLESS, onRequest })
   await ask(socketPath, { path: '/elsewhere' })
   assert.equal((await ask(socketPath, { path: '/elsewhere' })).status, 404)
   const failed = { error: 'the book is closed', runId: 'a1', message: 'gateway: a request failed by a mistake of ours' }

@@ -3,7 +3,7 @@ import { connectTo, type EgressPorts, type EgressRecord, type EgressRules, resol
 import { GatewayRun, type RequestRecord } from './gateway-run.ts'
 import type { GatewayLog } from './log.ts'
 import { ownNetworks, PublicAddresses } from './public-address.ts'
-import { BOTTOMLESS, type Purse } from './purse.ts'
+import type { Purse } from './purse.ts'
 import { Upstream, type UpstreamTimeouts } from './upstream.ts'
 
 export type GatewayOptions = {
@@ -24,8 +24,8 @@ export type OpenRun = {
   socketPath: string
   /** Where the run may go beside the model API: nowhere unless given. */
   egress?: EgressRules
-  /** What its calls of the model are paid from; nobody counts them unless given. */
-  purse?: Purse
+  /** What its calls of the model are paid from. */
+  purse: Purse
   /** Called once for each connection to the world, when it has ended. */
   onEgress?: (record: EgressRecord) => void
   /** Called once for each request, when it has ended. */
@@ -56,7 +56,7 @@ export class Gateway {
     runId,
     socketPath,
     egress = NOWHERE,
-    purse = BOTTOMLESS,
+    purse,
     onEgress = () => {},
     onRequest = () => {},
   }: OpenRun): Promise<GatewayRun> {

@@ -3,6 +3,7 @@ import path from 'node:path'
 import { test } from 'node:test'
 import SQLite from 'better-sqlite3'
 import { storeWith } from '../../test/fakes/rooms.ts'
+import { everybody, noPolicy } from '../../test/fakes/senders.ts'
 import { Feed } from '../app/feed.ts'
 import { GroupRegistry } from '../app/groups.ts'
 import { TurnDesk } from '../app/turn-desk.ts'
@@ -28,9 +29,9 @@ test('no agent starts for a group whose limits cannot be read, and its chat is t
   }
   const parts = {
     base: { config: limits, store, log: { debug() {}, info() {}, warn() {}, error() {} } },
-    registry: new GroupRegistry({ store, now, release() {}, changed() {} }, limits),
+    registry: new GroupRegistry({ store, now, release() {}, changed() {}, senderPolicy: noPolicy }, limits),
     feed,
-    desk: new TurnDesk({ store, feed, now }, rules),
+    desk: new TurnDesk({ store, feed, now, judge: everybody }, rules),
     courier: { deliver: () => decided.resolve() },
     runner: { start },
     showWork: () => () => {},

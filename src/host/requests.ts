@@ -103,7 +103,7 @@ export function makeRegistry({ base: { config, log, store, senders }, queue, cha
       .then(() => queue().wake(folder))
       .catch((error) => log.error(`Group ${folder}: its container did not leave: ${errorText(error)}`))
   }
-  return new GroupRegistry({ store, now: systemClock.now, release, changed, judge: senders.judge }, config)
+  return new GroupRegistry({ store, now: systemClock.now, release, changed, senderPolicy: () => senders.policy() }, config)
 }
 
 type TaskParts = { base: Base; queue(): GroupQueue; courier: Courier; snapshots: Snapshots }

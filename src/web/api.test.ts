@@ -4,6 +4,7 @@ import type { HostStatus } from '@nanoclaw/protocol'
 import { ownerDesk } from '../../test/fakes/owner.ts'
 import { until } from '../../test/fakes/patience.ts'
 import { storeWith, type TestContext } from '../../test/fakes/rooms.ts'
+import { everybody, noPolicy } from '../../test/fakes/senders.ts'
 import { Feed } from '../app/feed.ts'
 import { GroupRegistry } from '../app/groups.ts'
 import { Inbox } from '../app/inbox.ts'
@@ -16,14 +17,22 @@ function api(t: TestContext, over: Partial<Parameters<typeof controlApi>[0]> = {
   const { store, folder: root } = storeWith(t, ['main'])
   const feed = new Feed()
   const woken: string[] = []
-  const inbox = new Inbox({ deliver: () => {}, store, feed, wake: (folder) => woken.push(folder), takeCommand: () => undefined })
+  const inbox = new Inbox({
+    deliver: () => {},
+    store,
+    feed,
+    wake: (folder) => woken.push(folder),
+    takeCommand: () => undefined,
+    judge: everybody,
+    onDropped() {},
+  })
   const desk = new TurnDesk(
-    { store, feed, now: () => 1_000 },
+    { store, feed, now: () => 1_000, judge: everybody },
     { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 5, installId: 'x' },
   )
   const status = () => assert.fail('not asked for, with s3cret')
   const registry = new GroupRegistry(
-    { store, now: () => 0, release: () => {}, changed: () => {} },
+    { store, now: () => 0, release: () => {}, changed: () => {}, senderPolicy: noPolicy },
     { root, assistantName: 'Andy' },
   )
   const ports = { store, now: () => 0, newId: () => 't1', wake: () => {}, changed: () => {} }

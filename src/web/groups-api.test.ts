@@ -3,13 +3,14 @@ import { test } from 'node:test'
 import { change, groupDetail } from '@nanoclaw/protocol'
 import { ownerDesk } from '../../test/fakes/owner.ts'
 import { storeWith } from '../../test/fakes/rooms.ts'
+import { noPolicy } from '../../test/fakes/senders.ts'
 import { GroupRegistry } from '../app/groups.ts'
 import { AppError } from '../domain/errors.ts'
 import { groupsApi } from './groups-api.ts'
 
 test('groups are changed and listed as the contract says, and what is refused is an error with the reason', async (t) => {
   const { store, folder: root } = storeWith(t, ['main'])
-  const ports = { store, now: () => 0, release: () => {}, changed: () => {} }
+  const ports = { store, now: () => 0, release: () => {}, changed: () => {}, senderPolicy: noPolicy }
   const registry = new GroupRegistry(ports, { root, assistantName: 'Andy' })
   const errors: unknown[] = []
   const api = groupsApi({ store, registry: ownerDesk({ store, registry, root }), assistantName: 'Andy' }).onError((error, c) => {

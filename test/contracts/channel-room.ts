@@ -8,6 +8,7 @@ import type { Store } from '../../src/store/store.ts'
 import { ManualClock } from '../fakes/clock.ts'
 import { patience, until } from '../fakes/patience.ts'
 import { registerChat, storeWith, type TestContext } from '../fakes/rooms.ts'
+import { everybody } from '../fakes/senders.ts'
 
 /** Where a channel under test takes its time and its chance from. */
 export type Ports = { clock: ManualClock; random(): number }
@@ -34,7 +35,15 @@ export class Room<S extends Setting> {
     const log = { warn() {}, error() {} }
     this.#courier = new Courier({ store, clock, random, channelOf, log, forget() {} })
     const deliver = () => this.#courier.deliver()
-    this.#inbox = new Inbox({ store, feed: new Feed(), wake() {}, deliver, takeCommand: () => undefined })
+    this.#inbox = new Inbox({
+      store,
+      feed: new Feed(),
+      wake() {},
+      deliver,
+      takeCommand: () => undefined,
+      judge: everybody,
+      onDropped() {},
+    })
   }
 
   static async open<S extends Setting>(t: TestContext, { open, random }: Opening<S>): Promise<Room<S>> {

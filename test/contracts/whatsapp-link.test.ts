@@ -52,7 +52,7 @@ test('the state is private to the user, and one process at a time may have it', 
   for (const name of ['whatsapp.db', 'whatsapp.db-wal']) assert.equal(statSync(path.join(folder, name)).mode & 0o777, 0o600)
   const settings = { authFolder: folder, attachmentsFolder: folder, assistantName: 'Andy', hasOwnNumber: true }
   const log = { debug() {}, info() {}, warn() {}, error() {} }
-  const ports = { clock: new ManualClock(), random: () => 0, log, registration: () => undefined }
+  const ports = { clock: new ManualClock(), random: () => 0, log, registration: () => undefined, refuseFile: () => undefined }
   const second = new WhatsAppChannel({ settings, ports })
   await second.start(world.notebook, world.signal)
   assert.match(JSON.stringify(second.state), /in use by another process/)

@@ -8,6 +8,7 @@ import { PROJECT } from '../../src/config.ts'
 import { type DemoModel, startDemoModel } from '../../src/demo/server.ts'
 import { HostCredentials, placeholderEnv } from '../../src/gateway/credentials.ts'
 import { Gateway } from '../../src/gateway/gateway.ts'
+import { BOTTOMLESS } from '../../src/gateway/purse.ts'
 
 const IMAGE = process.env.CONTAINER_IMAGE ?? 'nanoclaw-agent:latest'
 
@@ -28,7 +29,7 @@ async function bench(t: { after(fn: () => unknown): void }) {
   for (const folder of ['run', 'env', 'group', 'ipc', 'claude', 'global', 'attachments', 'extra/notes'])
     makeForNode(path.join(root, folder))
   writeFileSync(path.join(root, 'env/env'), placeholderEnv('api-key'))
-  await gateway.open({ runId: 'test', socketPath: path.join(root, 'run/gateway.sock') })
+  await gateway.open({ runId: 'test', socketPath: path.join(root, 'run/gateway.sock'), purse: BOTTOMLESS })
   return { root, model, run: (lines: object[]) => run(root, lines) }
 }
 

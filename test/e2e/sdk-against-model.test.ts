@@ -10,6 +10,7 @@ import { startDemoModel } from '../../src/demo/server.ts'
 import { HostCredentials, placeholderEnv } from '../../src/gateway/credentials.ts'
 import { Gateway } from '../../src/gateway/gateway.ts'
 import type { RequestRecord } from '../../src/gateway/gateway-run.ts'
+import { BOTTOMLESS } from '../../src/gateway/purse.ts'
 
 const KEY = 'sk-ant-api03-real-as-far-as-the-model-knows'
 
@@ -21,7 +22,7 @@ async function setUp(t: TestContext, credentials = new HostCredentials({ apiKey:
   const gateway = new Gateway({ upstream: new URL(model.url), credentials, log })
   const socketPath = join(folder, 'gateway.sock')
   const records: RequestRecord[] = []
-  await gateway.open({ runId: 'a1', socketPath, onRequest: (record) => records.push(record) })
+  await gateway.open({ runId: 'a1', socketPath, purse: BOTTOMLESS, onRequest: (record) => records.push(record) })
   const forwarder = await startForwarder(socketPath, 0)
   t.after(async () => {
     forwarder.close()

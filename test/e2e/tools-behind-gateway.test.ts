@@ -16,6 +16,7 @@ import { type DemoModel, startDemoModel } from '../../src/demo/server.ts'
 import { systemClock } from '../../src/domain/clock.ts'
 import { HostCredentials, placeholderEnv } from '../../src/gateway/credentials.ts'
 import { Gateway } from '../../src/gateway/gateway.ts'
+import { BOTTOMLESS } from '../../src/gateway/purse.ts'
 import { engineRuntime } from '../../src/runtimes/engine-runtime.ts'
 import { DUMMY_KEY } from '../fakes/host-process.ts'
 import { type LocalWeb, startLocalWeb } from '../fakes/local-web.ts'
@@ -99,7 +100,7 @@ suite('tools behind the gateway', () => {
     const settings = { ...place, ...network, installId: `test-${randomUUID()}`, image: IMAGE, user, timeZone: 'UTC' }
     const runner = new ContainerRunner(settings, {
       runtime,
-      openGateway: ({ folder: _, ...wish }) => gateway.open(wish),
+      openGateway: ({ folder: _, ...wish }) => gateway.open({ ...wish, purse: BOTTOMLESS }),
       loginFile: async () => ({ placeholder: placeholderEnv('api-key'), real: '' }),
       ...{ judgeMounts: async () => [], mountRulesStamp: () => '', audit: () => {}, isFull: () => false },
       writeSnapshots: () => {},

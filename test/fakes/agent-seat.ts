@@ -25,6 +25,7 @@ import { PROJECT } from '../../src/config.ts'
 import { type DemoModel, startDemoModel } from '../../src/demo/server.ts'
 import { HostCredentials, placeholderEnv } from '../../src/gateway/credentials.ts'
 import { Gateway } from '../../src/gateway/gateway.ts'
+import { BOTTOMLESS } from '../../src/gateway/purse.ts'
 import { until } from './patience.ts'
 
 const IMAGE = process.env.CONTAINER_IMAGE ?? 'nanoclaw-agent:latest'
@@ -49,7 +50,7 @@ export async function agentSeat(t: TestContext, options: SeatOptions = {}): Prom
   for (const folder of FOLDERS) makeForNode(path.join(root, folder))
   writeFileSync(path.join(root, 'env/env'), placeholderEnv('api-key'))
   options.before?.(path.join(root, 'group'))
-  await gateway.open({ runId: 'test', socketPath: path.join(root, 'run/gateway.sock') })
+  await gateway.open({ runId: 'test', socketPath: path.join(root, 'run/gateway.sock'), purse: BOTTOMLESS })
   const input = { groupFolder: 'test', chatJid: 'test@g.us', isMain: true, ...options.input }
   const seat = new AgentSeat({ root, model, input, replies: options.replies ?? (() => ({ status: 'done', text: 'done' })) })
   t.after(async () => {

@@ -17,6 +17,7 @@ import type { Store } from '../../src/store/store.ts'
 import { ManualClock } from './clock.ts'
 import { until } from './patience.ts'
 import { storeWith, type TestContext } from './rooms.ts'
+import { everybody, noPolicy } from './senders.ts'
 
 /** An agent's run as the host sees it, with what it heard; `turn` is what it works on. */
 export class FakeRun {
@@ -62,14 +63,14 @@ export function office(t: TestContext, groups: readonly string[] = ['main', 'fam
     store.outbox.add(delivery)
   }
   const rules = { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 5, installId: 'x' }
-  const desk = new TurnDesk({ store, feed, now: clock.now }, rules)
+  const desk = new TurnDesk({ store, feed, now: clock.now, judge: everybody }, rules)
   const speech = { store, feed, post, now: clock.now, assistantName: 'Andy' }
   let deliveries = 0
   const deliver = () => void deliveries++
   const questions = new QuestionDesk({ store, clock, speech, desk, deliver, log })
   const released: string[] = []
   const registry = new GroupRegistry(
-    { store, now: clock.now, release: (folder) => void released.push(folder), changed: () => {} },
+    { store, now: clock.now, release: (folder) => void released.push(folder), changed: () => {}, senderPolicy: noPolicy },
     { root, assistantName: 'Andy' },
   )
   const tasks = fakeBook(store)
@@ -84,7 +85,15 @@ export function office(t: TestContext, groups: readonly string[] = ['main', 'fam
   const ipcDesk = new IpcDesk(ports)
   const watcher = new IpcWatcher({ desk: ipcDesk, clock, log }, root)
   t.after(() => watcher.stop())
-  const inbox = new Inbox({ deliver: () => {}, store, feed, wake: () => {}, takeCommand: (stored) => questions.take(stored) })
+  const inbox = new Inbox({
+    deliver: () => {},
+    store,
+    feed,
+    wake: () => {},
+    takeCommand: (stored) => questions.take(stored),
+    judge: everybody,
+    onDropped() {},
+  })
   const boxOf = (folder: string, box = 'tasks') => {
     const place = path.join(root, 'data', 'ipc', folder, box)
     mkdirSync(place, { recursive: true })

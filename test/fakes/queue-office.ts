@@ -13,6 +13,7 @@ import type { TurnLane } from '../../src/store/turns.ts'
 import { ManualClock } from './clock.ts'
 import { FakeContainer, type PlainResult } from './container.ts'
 import { storeWith, type TestContext } from './rooms.ts'
+import { everybody } from './senders.ts'
 
 type QueueOptions = {
   groups: string[]
@@ -32,7 +33,7 @@ export function queueOffice(t: TestContext, options: QueueOptions) {
   const { store, folder } = storeWith(t, groups)
   const clock = new ManualClock()
   const desk = new TurnDesk(
-    { store, feed: new Feed(), now: clock.now },
+    { store, feed: new Feed(), now: clock.now, judge: everybody },
     { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 5, installId: 'x' },
   )
   const order: string[] = []

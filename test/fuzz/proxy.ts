@@ -9,6 +9,7 @@ import type { Random } from '../../src/cli/bench/random.ts'
 import { HostCredentials } from '../../src/gateway/credentials.ts'
 import { Gateway } from '../../src/gateway/gateway.ts'
 import { PublicAddresses } from '../../src/gateway/public-address.ts'
+import { BOTTOMLESS } from '../../src/gateway/purse.ts'
 import { patience } from '../fakes/patience.ts'
 
 const KEY = 'sk-ant-api03-the-real-one'
@@ -41,7 +42,7 @@ export async function openProxy(): Promise<Proxy> {
     },
   })
   const egress = { policy: 'open' as const, allow: [], bandwidth: { burst: 1e9, perSecond: 1e9 } }
-  await gateway.open({ runId: 'fuzz', socketPath, egress })
+  await gateway.open({ runId: 'fuzz', socketPath, egress, purse: BOTTOMLESS })
   const publicOnly = new PublicAddresses(() => [])
   return {
     async round(random) {

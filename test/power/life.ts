@@ -7,6 +7,7 @@ import { type ClaimedTurn, TurnDesk } from '../../src/app/turn-desk.ts'
 import type { TurnOutcome } from '../../src/container/agent-run.ts'
 import { openDatabase } from '../../src/store/database.ts'
 import { Store } from '../../src/store/store.ts'
+import { everybody } from '../fakes/senders.ts'
 import { digestOf } from './digest.ts'
 
 /** Pages in the log before they move into the database: few, so that this happens often in a short life. */
@@ -42,9 +43,17 @@ function tell(db: SQLite.Database): void {
 export function* stepsOf(store: Store, rounds: number): Generator<() => void> {
   let now = 1_000
   const feed = new Feed()
-  const ports = { store, feed, now: () => ++now }
+  const ports = { store, feed, now: () => ++now, judge: everybody }
   const desk = new TurnDesk(ports, { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 3, installId: 'power' })
-  const inbox = new Inbox({ deliver: () => {}, store, feed, wake: () => {}, takeCommand: () => undefined })
+  const inbox = new Inbox({
+    deliver: () => {},
+    store,
+    feed,
+    wake: () => {},
+    takeCommand: () => undefined,
+    judge: everybody,
+    onDropped() {},
+  })
   yield () => store.tx(() => register(store))
   for (let round = 0; round < rounds; round++) {
     const id = `${store.chats.cursors(JID).answeredSeq}-${round}`

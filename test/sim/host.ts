@@ -12,6 +12,8 @@ import { AgentRun, type RunTrail } from '../../src/container/agent-run.ts'
 import type { StartRequest } from '../../src/container-runner.ts'
 import type { Clock } from '../../src/domain/clock.ts'
 import { AppError } from '../../src/domain/errors.ts'
+import type { SenderJudge } from '../../src/domain/senders.ts'
+import { everybody } from '../fakes/senders.ts'
 import { SimAgent } from './agent.ts'
 import { CHATS, Fault, HostDied, type Sent, storeOfHost, type World } from './world.ts'
 
@@ -45,7 +47,11 @@ export class SimHost {
     const feed = new Feed(QUIET)
     for (const { jid } of CHATS) feed.subscribe(jid, () => this.#mayFail('a watcher'))
     const rules = { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 3, installId: 'sim' }
-    this.#desk = new TurnDesk({ store, feed, now: clock.now, loginChanges: () => this.#login.changes }, rules)
+    const judge: SenderJudge = (speaker, group) => {
+      this.#mayFail('the judgement of a sender')
+      return everybody(speaker, group)
+    }
+    this.#desk = new TurnDesk({ store, feed, now: clock.now, judge, loginChanges: () => this.#login.changes }, rules)
     const channels = world.platforms.map((platform) => platform.seenBy(this.#life, this.#mayFail))
     const channelOf = (jid: string) => channels.find((channel) => channel.owns(jid))
     this.#courier = new Courier({ store, clock, channelOf, random: world.random.next, forget: () => {}, log: QUIET })
@@ -71,12 +77,14 @@ export class SimHost {
     }
     this.#queue = new GroupQueue({ desk: this.#desk, clock, lane, deliver: afterTurn, isMain, showWork, log: QUIET }, limits)
     const commandRules = { root: '/nowhere', assistantName: 'Andy', timeZone: 'UTC' }
+    const unused = { audit() {} }
     const commands = new Commands(
-      { store, desk: this.#desk, queue: this.#queue, deliver, troubles: () => [], now: clock.now, log: QUIET },
+      { store, desk: this.#desk, queue: this.#queue, deliver, troubles: () => [], now: clock.now, log: QUIET, ...unused },
       commandRules,
     )
     const wake = (folder: string) => this.#queue.wake(folder)
-    this.#inbox = new Inbox({ store, feed, wake, deliver, takeCommand: commands.take.bind(commands) })
+    const heard = { judge: everybody, onDropped() {}, takeCommand: commands.take.bind(commands) }
+    this.#inbox = new Inbox({ store, feed, wake, deliver, ...heard })
     const later = (work: () => void) => queueMicrotask(() => this.#begin(work))
     const zone = { timeZone: 'UTC' }
     this.#scheduler = new Scheduler({ store, clock, wake, deliver, changed: () => {}, log: QUIET }, zone)

@@ -27,7 +27,7 @@ async function connection(t: TestContext) {
     retries: new RetryCounts(db, clock.now),
     groups: new Groups({ chat: async () => {} }),
     take: async () => {},
-    ports: { clock, random: () => 0, log, registration: () => undefined },
+    ports: { clock, random: () => 0, log, registration: () => undefined, refuseFile: () => undefined },
     settings: { authFolder: folder, attachmentsFolder: folder, assistantName: 'Andy', hasOwnNumber: true, socketUrl: url },
   })
   t.after(() => socket.end(undefined))

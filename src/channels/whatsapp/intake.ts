@@ -226,7 +226,7 @@ export class Intake {
     const { attachments, downloads, ports } = this.#parts
     const folder = ports.registration(said.jid)?.folder
     if (folder === undefined) return ''
-    const refusal = ports.refuseFile?.(said)
+    const refusal = ports.refuseFile(said)
     if (refusal !== undefined) return `[${labelOf(media)}: it was not kept, ${refusal}]`
     const source = await downloads.of(said.message)
     const { about, file } = await attachments.keep({ folder, message: said.id, media, ...source })

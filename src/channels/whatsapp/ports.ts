@@ -10,8 +10,8 @@ export type WhatsAppPorts = {
   log: ChannelLog
   /** The registration of a chat: its group's folder and the words that call the assistant. Undefined for unregistered ones. */
   registration(jid: string): { folder: string; trigger: string } | undefined
-  /** Why a file that this person sent to this registered chat is not kept; undefined when it is, as all are without this. */
-  refuseFile?: (said: { jid: string; sender: string; fromMe: boolean }) => string | undefined
+  /** Why a file that this person sent to this registered chat is not kept; undefined when it is. */
+  refuseFile: (said: { jid: string; sender: string; fromMe: boolean }) => string | undefined
   /** The words in a sound file; rejects with the reason why there are none. Undefined where nobody set one up. */
   transcribe?: ((work: { file: string; signal: AbortSignal }) => Promise<string>) | undefined
 }

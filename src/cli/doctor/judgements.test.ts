@@ -14,7 +14,7 @@ import { judgeImage } from './image.ts'
 import { judgeInside } from './inside.ts'
 import { judgeLogin, type ModelAnswer } from './login.ts'
 import { judgeDisk, judgeInodes, judgeMemory, judgeNode } from './machine.ts'
-import { judgePolicy } from './policies.ts'
+import { EVERYBODY_IS_HEARD, judgePolicy } from './policies.ts'
 import { judgePorts } from './ports.ts'
 import { judgeLinger, judgeService, judgeWsl } from './service.ts'
 
@@ -75,6 +75,12 @@ const table: [what: string, finding: Finding, status: Status, says?: RegExp][] =
   ['no env file, and nobody needs it', judgeEnvFile({ there: false, credentials: 'gateway' }), 'skip'],
   ['no env file yet', judgeEnvFile({ there: false, credentials: 'mount' }), 'warn'],
   ['no policy', judgePolicy({ ...policy, state: 'missing' }), 'ok', /nothing/],
+  [
+    'no policy for senders',
+    judgePolicy({ ...policy, state: 'missing', without: EVERYBODY_IS_HEARD }),
+    'ok',
+    /^There is no .*, so everybody .* is heard, so whoever .* can have the assistant act/,
+  ],
   ['a broken policy', judgePolicy({ ...policy, state: 'broken', why: 'not JSON' }), 'fail', /not JSON/],
   ['a policy that others may write', judgePolicy({ ...policy, mode: 0o666 }), 'warn', /chmod/],
   ['Docker of Debian 12', judgeEngine({ name: 'docker', version: '20.10.24+dfsg1', enforcesLimits: true }), 'ok'],

@@ -24,16 +24,19 @@ export const senderList: Check = {
     const policy = new SenderAllowlist({ file, onBroken: () => {} }).policy()
     const state = policy.type === 'none' ? 'missing' : policy.type === 'broken' ? 'broken' : 'read'
     const why = policy.type === 'broken' ? policy.why : ''
-    return judgePolicy({ file, state, why, mode: modeOf(file), without: 'everybody in a registered chat is heard' })
+    return judgePolicy({ file, state, why, mode: modeOf(file), without: EVERYBODY_IS_HEARD })
   },
 }
+
+export const EVERYBODY_IS_HEARD =
+  'everybody in a registered chat is heard, so whoever can write there can have the assistant act (SECURITY.md says how to choose who is heard)'
 
 function modeOf(file: string): number {
   return (statOf(file)?.mode ?? 0) & 0o777
 }
 
 export function judgePolicy({ file, state, why, mode, without }: PolicyFacts): Finding {
-  if (state === 'missing') return ok(`There is no ${file}: ${without}`)
+  if (state === 'missing') return ok(`There is no ${file}, so ${without}`)
   if (state === 'broken') return fail({ what: `${file} cannot be used`, why, fix: `Correct it, or move it away:  nano ${file}` })
   if ((mode & 0o022) === 0) return ok(`${file} is in force`)
   return warn({ what: `Others may write ${file}`, why: 'It decides what agents get and who is heard.', fix: `chmod 600 ${file}` })

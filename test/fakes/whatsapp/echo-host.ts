@@ -6,6 +6,7 @@ import { WhatsAppChannel } from '../../../src/channels/whatsapp/channel.ts'
 import { systemClock } from '../../../src/domain/clock.ts'
 import { Store } from '../../../src/store/store.ts'
 import { registerChat } from '../rooms.ts'
+import { everybody } from '../senders.ts'
 
 /**
  * A host without agents, in a process of its own, to be killed: it answers every message with an echo of it, through the real
@@ -33,7 +34,13 @@ const channel = new WhatsAppChannel({
     hasOwnNumber: true,
     socketUrl,
   },
-  ports: { clock: systemClock, random: () => 0, log, registration: () => ({ folder: 'main', trigger: '@Andy' }) },
+  ports: {
+    clock: systemClock,
+    random: () => 0,
+    log,
+    registration: () => ({ folder: 'main', trigger: '@Andy' }),
+    refuseFile: () => undefined,
+  },
   onState: (state) => tell({ type: 'state', ...state }),
 })
 const courier = new Courier({ store, forget: () => {}, channelOf: () => channel, log, clock: systemClock, random: () => 0 })
@@ -49,7 +56,15 @@ function answer(): void {
   courier.deliver()
 }
 
-const inbox = new Inbox({ store, feed: new Feed(), wake: answer, deliver: () => courier.deliver(), takeCommand: () => undefined })
+const inbox = new Inbox({
+  store,
+  feed: new Feed(),
+  wake: answer,
+  deliver: () => courier.deliver(),
+  takeCommand: () => undefined,
+  judge: everybody,
+  onDropped() {},
+})
 await channel.start(inbox, new AbortController().signal)
 courier.recover()
 answer()

@@ -47,7 +47,7 @@ export async function openWhatsApp(t: TestContext, ports: { clock: Clock; random
       socketUrl: server.url,
     }
     const registration = () => ({ folder: 'main', trigger: '@Andy' })
-    return new WhatsAppChannel({ settings, ports: { ...ports, log, registration } })
+    return new WhatsAppChannel({ settings, ports: { ...ports, log, registration, refuseFile: () => undefined } })
   }
   return { create, jid: alice.pn, platform }
 }
