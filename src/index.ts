@@ -16,6 +16,7 @@ import { showTyping } from './app/typing.ts'
 import type { Channel, ChannelState } from './channels/contract.ts'
 import { TerminalChannel } from './channels/terminal.ts'
 import { mountRules } from './config.ts'
+import { inBackground } from './domain/background.ts'
 import { systemClock } from './domain/clock.ts'
 import { mayDo } from './domain/senders.ts'
 import { makeBudgets, makeDesk, makeGateway, makeQueue, makeRunner } from './host/agents.ts'
@@ -61,8 +62,9 @@ async function startServices(base: Base): Promise<Host> {
   ensureMain(store, systemClock.now())
   const feed = new Feed(log)
   const gateway = makeGateway(base)
-  const whatsapp = makeWhatsApp({ ...base, onState: (state) => tellOfChannel(whatsapp, state) })
+  const whatsapp = makeWhatsApp({ ...base, onState: (state) => inBackground(telling, () => tellOfChannel(whatsapp, state)) })
   const channels: Channel[] = [new TerminalChannel(), whatsapp, ...base.channels]
+  const telling = { what: 'Main was not told of a channel', log }
   const channelOf = (jid: string) => channels.find((channel) => channel.owns(jid))
   const showWork = (jid: string) => showTyping({ channel: channelOf(jid), jid, clock: systemClock, log })
   const files = new OutgoingFiles(config.root)

@@ -82,6 +82,22 @@ test('a folder that cannot be measured changes nothing, and is measured again la
   assert.deepEqual([folders.isOver('main'), asked.length], [true, 2])
 })
 
+test('a store that cannot be read, or written, is a line of the log', async (t) => {
+  const { store, folders, clock, errors, look } = limits(t)
+  const broken = t.mock.method(store.groups, 'find', () => {
+    throw new Error('the disk is broken')
+  })
+  await folders.look('main')
+  broken.mock.restore()
+  t.mock.method(store.facts, 'set', () => {
+    throw new Error('the disk is full')
+  })
+  await look('over')
+  clock.advance(TEN_MINUTES_MS)
+  const what = 'Group main: its folder could not be measured'
+  assert.deepEqual(errors, [`${what}: the disk is broken`, `${what}: the disk is full`])
+})
+
 test('a tree is measured beside the main loop, by what it takes on the disk, and nothing hides in it', async (t) => {
   const make = (...names: string[]) => {
     const folder = temporaryFolder(t)

@@ -41,10 +41,10 @@ export class FolderLimits {
   /** The group worked: its folder is measured, unless that was done a short while ago. Never rejects. */
   async look(folder: string): Promise<void> {
     const { store, root, now, measure, log } = this.#ports
-    const group = store.groups.find(folder)
-    if (!group || now() - (this.#lookedAt.get(folder) ?? -APART_MS) < APART_MS) return
-    this.#lookedAt.set(folder, now())
     try {
+      const group = store.groups.find(folder)
+      if (!group || now() - (this.#lookedAt.get(folder) ?? -APART_MS) < APART_MS) return
+      this.#lookedAt.set(folder, now())
       const limits = limitsOf(group)
       const size = await measure(path.join(root, 'groups', folder), limits)
       // That says nothing about the folder, so what was known of it stays.

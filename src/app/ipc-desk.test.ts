@@ -313,6 +313,19 @@ test('main hears when a channel did not tell its chats', async (t) => {
   })
 })
 
+test('main hears when the chats that channels told cannot be read', async (t) => {
+  const { attach, ask, ports, store } = office(t)
+  t.mock.method(ports, 'refreshGroups', async () => {
+    t.mock.method(store.chats, 'all', () => {
+      throw new Error('the disk is broken')
+    })
+  })
+  assert.deepEqual(await ask('main', attach('main'), { type: 'refresh_groups' }), {
+    status: 'failed',
+    text: 'The chats could not be read: the disk is broken',
+  })
+})
+
 test('a request that makes no sense is answered with the field that is wrong', async (t) => {
   const { attach, ask } = office(t)
   const run = attach('family')

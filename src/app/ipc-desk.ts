@@ -2,6 +2,7 @@ import { type IpcRequest, type IpcResult, ipcRequest } from '@nanoclaw/protocol'
 import type { AgentRun } from '../container/agent-run.ts'
 import type { AuditNote } from '../domain/audit.ts'
 import { may } from '../domain/authority.ts'
+import { inBackground } from '../domain/background.ts'
 import { errorText } from '../domain/errors.ts'
 import type { RegisteredChat } from '../domain/group.ts'
 import { isHostError } from '../domain/host-failure.ts'
@@ -213,10 +214,12 @@ export class IpcDesk {
 
   #refresh({ who, reply }: Asked): Deed {
     if (!may(who, 'refresh-groups', undefined)) return { result: refused('Only the main group refreshes the list of chats.') }
-    const { refreshGroups, store } = this.#ports
+    const { refreshGroups, store, log } = this.#ports
     const known = () => done(`${store.chats.all().length} chats are known; list_groups shows them.`)
     const failed = (error: unknown): IpcResult => ({ status: 'failed', text: `Not every channel answered: ${errorText(error)}` })
-    return { after: () => void refreshGroups().then(known).catch(failed).then(reply) }
+    const unread = (error: unknown): IpcResult => ({ status: 'failed', text: `The chats could not be read: ${errorText(error)}` })
+    const answer = async () => reply(await refreshGroups().then(known, failed).catch(unread))
+    return { after: () => inBackground({ what: `Group ${who.folder}: its request was not answered`, log }, answer) }
   }
 
   #search({ who, request: { query, limit } }: Asked<RequestOf<'search_history'>>): IpcResult {

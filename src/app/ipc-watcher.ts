@@ -2,6 +2,7 @@ import { type FSWatcher, watch } from 'node:fs'
 import path from 'node:path'
 import { ipcFolders, MAX_IPC_BYTES } from '@nanoclaw/protocol'
 import type { AgentRun } from '../container/agent-run.ts'
+import { inBackground } from '../domain/background.ts'
 import type { Clock, Instant } from '../domain/clock.ts'
 import { errorText } from '../domain/errors.ts'
 import { type Entry, readWhole, removeName, walk } from '../hostile-tree.ts'
@@ -52,10 +53,11 @@ export class IpcWatcher {
     const mailbox = this.#mailbox(folder)
     mailbox.runs.add(run)
     mailbox.ring()
-    void run.ended.then(() => {
+    const detach = () => {
       mailbox.runs.delete(run)
       mailbox.ring()
-    })
+    }
+    inBackground({ what: `Group ${folder}: the end of a run was missed`, log: this.#ports.log }, () => run.ended.finally(detach))
   }
 
   /** Reads these groups once, whether a container runs or not. */

@@ -115,10 +115,13 @@ export class GatewayRun {
     client.destroy()
   }
 
-  async #followed(connection: Promise<void>): Promise<void> {
-    this.#connections.add(connection)
-    await connection
-    this.#connections.delete(connection)
+  /** Never rejects. To write down how a connection ended may fail, e.g. on a full disk, and that must not end the host. */
+  #followed(connection: Promise<void>): Promise<void> {
+    const over: Promise<void> = connection
+      .catch((error) => this.#warn({ error: errorText(error) }, 'gateway: the end of a connection could not be written down'))
+      .finally(() => this.#connections.delete(over))
+    this.#connections.add(over)
+    return over
   }
 
   async #serve(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {

@@ -636,6 +636,24 @@ test('a listener that fails costs one request, and not the gateway', async (t) =
   assert.deepEqual(warnings.at(-1), failed)
 })
 
+test('a listener that fails when a connection to the web ends ends nothing else, and the run can be closed', async (t) => {
+  const warnings: string[] = []
+  const log = { debug: () => {}, warn: (_: object, message: string) => void warnings.push(message) }
+  const gateway = new Gateway({ upstream: new URL('http://127.0.0.1:9'), credentials: new HostCredentials({ apiKey: KEY }), log })
+  t.after(() => gateway.close())
+  const socketPath = join(socketFolder(t), 'gateway.sock')
+  const onEgress = () => {
+    throw new Error('the disk is full')
+  }
+  const run = await gateway.open({ runId: 'a1', socketPath, purse: BOTTOMLESS, onEgress })
+  await askRaw(socketPath, 'CONNECT elsewhere.example:443 HTTP/1.1\r\nHost: x\r\n\r\n')
+  await askRaw(socketPath, 'GET http://elsewhere.example/ HTTP/1.1\r\nHost: x\r\n\r\n')
+  const failed = 'gateway: the end of a connection could not be written down'
+  await until(() => warnings.filter((text) => text === failed).length === 1, 'it is said once', { seen: () => warnings })
+  assert.equal((await ask(socketPath, { path: '/elsewhere' })).status, 404)
+  await run.close()
+})
+
 test('a run has at most 256 connections, and one that ends makes room for another', async (t) => {
   const { socketPath } = await withModel(t)
   const open = async () => {

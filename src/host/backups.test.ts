@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { hasTheChance } from '../../test/fakes/chance.ts'
 import { until } from '../../test/fakes/patience.ts'
 import { temporaryFolder } from '../../test/fakes/rooms.ts'
 import { loadConfig } from '../config.ts'
@@ -121,6 +122,24 @@ test('an encrypted backup is called so', async (t) => {
   await lookAt(NOON + 48 * HOUR)
   assert.deepEqual(readdirSync(folder).sort(), ['nanoclaw-20260502-120000.tar.gz.enc', 'nanoclaw-20260503-120000.tar.gz.enc'])
   assert.equal(later.lastDone(), NOON + 24 * HOUR)
+})
+
+test('a store that fails while a backup fails ends nothing', async (t) => {
+  const { logged, folder } = daily(t)
+  let reads = 0
+  const fails = (): never => {
+    throw new Error('the store fails')
+  }
+  const failing = new Backups({
+    ...{ config: { backup: { folder, keep: 1, passphrase: undefined } }, now: () => NOON },
+    ...{ log: { info() {}, error: (text: string) => void logged.push(text) }, save: () => Promise.reject(new Error('full')) },
+    facts: { get: () => (reads++ === 0 ? undefined : fails()), set: fails },
+  })
+  failing.look()
+  await hasTheChance()
+  assert.match(logged[0] ?? '', /could not be written down: the store fails/)
+  assert.match(logged[1] ?? '', /^The daily backup in .* failed: full$/)
+  await failing.stop()
 })
 
 test('what fails is a trouble since its first time, across restarts, until one succeeds; old ones stay', async (t) => {

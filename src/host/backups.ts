@@ -57,8 +57,10 @@ export class Backups {
   look(): void {
     const { config, now } = this.#ports
     const { folder } = config.backup
-    if (folder === undefined || this.#working || this.#life.signal.aborted || !isDue(this.#past(), now())) return
-    this.#working = this.#make(folder).finally(() => {
+    if (folder === undefined || this.#working || this.#life.signal.aborted) return
+    const before = this.#past()
+    if (!isDue(before, now())) return
+    this.#working = this.#make(folder, before).finally(() => {
       this.#working = undefined
     })
   }
@@ -82,7 +84,8 @@ export class Backups {
     await this.#working
   }
 
-  async #make(folder: string): Promise<void> {
+  /** Never rejects: nobody waits for it. So nothing is read here of a store that may fail. */
+  async #make(folder: string, before: Past | undefined): Promise<void> {
     const { config, now, save, log } = this.#ports
     const triedAt = now()
     try {
@@ -94,7 +97,6 @@ export class Backups {
       removeOld(folder, { keep: config.backup.keep, now: now() })
     } catch (error) {
       if (this.#life.signal.aborted) return
-      const before = this.#past()
       const why = errorText(error)
       this.#note({ doneAt: before?.doneAt ?? null, triedAt, failing: { since: before?.failing?.since ?? triedAt, why } })
       log.error(`The daily backup in ${folder} failed: ${why}`)

@@ -15,8 +15,8 @@ import type { Trouble } from '../app/troubles.ts'
 import type { TurnDesk } from '../app/turn-desk.ts'
 import type { Channel } from '../channels/contract.ts'
 import type { AuditNote } from '../domain/audit.ts'
+import { inBackground } from '../domain/background.ts'
 import { systemClock } from '../domain/clock.ts'
-import { errorText } from '../domain/errors.ts'
 import type { Base } from './base.ts'
 
 /** So long a channel may take to name its chats. */
@@ -96,13 +96,12 @@ export function makeCommands({
 type RegistryParts = { base: Base; queue: () => GroupQueue; changed: () => void }
 
 export function makeRegistry({ base: { config, log, store, senders }, queue, changed }: RegistryParts): GroupRegistry {
-  const release = (folder: string) => {
-    queue()
-      .closeGroup(folder)
+  const release = (folder: string) =>
+    inBackground({ what: `Group ${folder}: its container did not leave`, log }, async () => {
+      await queue().closeGroup(folder)
       // What it waited for may have changed with its settings.
-      .then(() => queue().wake(folder))
-      .catch((error) => log.error(`Group ${folder}: its container did not leave: ${errorText(error)}`))
-  }
+      queue().wake(folder)
+    })
   return new GroupRegistry({ store, now: systemClock.now, release, changed, senderPolicy: () => senders.policy() }, config)
 }
 

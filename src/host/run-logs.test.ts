@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, utimesSync, w
 import os from 'node:os'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { hasTheChance } from '../../test/fakes/chance.ts'
 import { RunLogPruning } from './run-logs.ts'
 
 const NOON = Date.UTC(2026, 0, 31, 12)
@@ -43,6 +44,23 @@ test('a link in place of the logs, or of the whole group, leads nowhere', async 
   }
   await prune()
   assert.equal(readdirSync(path.join(outside, 'logs')).length, 3)
+})
+
+test('groups that cannot be read are a line of the log', async () => {
+  const errors: string[] = []
+  const store = {
+    groups: {
+      all: () => {
+        throw new Error('the disk is broken')
+      },
+    },
+  } as unknown as ConstructorParameters<typeof RunLogPruning>[0]['store']
+  const quiet = { ...log, error: (text: string) => void errors.push(text) }
+  const pruning = new RunLogPruning({ root: '/nowhere', store, log: quiet, now: () => NOON })
+  pruning.check()
+  await pruning.settled()
+  await hasTheChance()
+  assert.deepEqual(errors, ['Old logs of runs stay for another hour: the disk is broken'])
 })
 
 /** A root with these groups, each of which keeps two logs. */

@@ -1,5 +1,6 @@
 import { lstatSync } from 'node:fs'
 import path from 'node:path'
+import { inBackground } from '../domain/background.ts'
 import { errorText } from '../domain/errors.ts'
 import { removeName, walk } from '../hostile-tree.ts'
 import type { Log } from '../log.ts'
@@ -29,7 +30,9 @@ export class RunLogPruning {
     const now = this.#parts.now()
     if (this.#last !== undefined && now - this.#last < EVERY_MS) return
     this.#last = now
-    this.#running = this.#pruneAll()
+    const running = this.#pruneAll()
+    this.#running = running.catch(() => {})
+    inBackground({ what: 'Old logs of runs stay for another hour', log: this.#parts.log }, () => running)
   }
 
   /** Resolves when nothing is being removed any more. */

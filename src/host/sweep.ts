@@ -1,4 +1,4 @@
-import { errorText } from '../domain/errors.ts'
+import { inBackground } from '../domain/background.ts'
 
 /** The backstop behind all events: whatever a missed one left lying is found after this. */
 const SWEEP_MS = 60_000
@@ -7,14 +7,9 @@ const SWEEP_MS = 60_000
  * Does all chores now and then every minute, until the returned function is called. One that fails, for a full disk say,
  * is logged and done again next time; it keeps none of the others from being done.
  */
-export function startSweep(chores: readonly (() => void)[], log: { error(text: string): void }): () => void {
+export function startSweep(chores: readonly (() => unknown)[], log: { error(text: string): void }): () => void {
   const sweep = () => {
-    for (const chore of chores)
-      try {
-        chore()
-      } catch (error) {
-        log.error(errorText(error))
-      }
+    for (const chore of chores) inBackground({ what: 'A chore failed, and is done again in a minute', log }, chore)
   }
   const timer = setInterval(sweep, SWEEP_MS)
   sweep()

@@ -61,12 +61,16 @@ export async function* loginEvents(login: (tell: (event: LoginEvent) => void) =>
     events.push(event)
     wake()
   }
-  void login(tell)
-    .catch((error) => tell({ type: 'failed', why: errorText(error) }))
-    .finally(() => {
-      over = true
-      wake()
-    })
+  const loggingIn = async () => {
+    try {
+      await login(tell)
+    } catch (error) {
+      tell({ type: 'failed', why: errorText(error) })
+    }
+    over = true
+    wake()
+  }
+  void loggingIn()
   for (;;) {
     for (let event = events.shift(); event; event = events.shift()) yield event
     if (over) return

@@ -8,7 +8,7 @@ export function serveControl({ app, socket }: { app: Hono; socket: string }): Pr
   rmSync(socket, { force: true })
   const server = createServer(getRequestListener(app.fetch))
   return new Promise((resolve, reject) => {
-    server.once('error', reject)
+    server.on('error', reject) // later ones, of a connection that could not be accepted, must not end the host
     // The socket is made while `listen` runs: it is private from its first moment, and no other file is.
     const umask = process.umask(0o177)
     server.listen(socket, () => resolve({ close: () => close(server) }))

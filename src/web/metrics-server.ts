@@ -9,7 +9,7 @@ const LOOPBACK = '127.0.0.1'
 export function serveMetrics({ api, port }: { api: Hono; port: number }): Promise<{ port: number; close(): void }> {
   const server = createServer(getRequestListener(guarded(api).fetch))
   return new Promise((resolve, reject) => {
-    server.once('error', (cause) => reject(taken(port, cause)))
+    server.on('error', (cause) => reject(taken(port, cause))) // also later ones, which must not end the host
     server.listen(port, LOOPBACK, () => {
       const address = server.address()
       const close = () => {

@@ -46,10 +46,10 @@ export function connect(parts: ConnectParts): WASocket {
       ...settingsFor(parts),
       ...(settings.socketUrl === undefined ? {} : { waWebSocketUrl: settings.socketUrl }),
       ...(settings.version === undefined ? {} : { version: versionOf(settings.version) }),
-      makeSignalRepository: keepingRepository({ parts, origins, giveUp: (error) => void socket.end(error) }),
+      makeSignalRepository: keepingRepository({ parts, origins, giveUp: (error) => endOf(socket, error) }),
     }),
   )
-  tolerate(socket, (error) => void socket.end(error))
+  tolerate(socket, (error) => endOf(socket, error))
   endWaitsWith(socket)
   // Before Baileys' own listener: it decrypts the parts one by one, without saying whose they are.
   socket.ws.prependListener('CB:message', (stanza: BinaryNode) => {
@@ -59,6 +59,11 @@ export function connect(parts: ConnectParts): WASocket {
     })
   })
   return socket
+}
+
+/** Ends a connection. How that goes is told by the connection's own events, and is of no account otherwise. */
+export function endOf(socket: WASocket, error: Error): void {
+  Promise.resolve(socket.end(error)).catch(() => {})
 }
 
 function settingsFor({ auth, sent, retries, groups, ports }: ConnectParts) {

@@ -5,6 +5,7 @@ import type { Instant } from '../../domain/clock.ts'
 import { AppError, errorText } from '../../domain/errors.ts'
 import { type ChannelState, NotSent } from '../contract.ts'
 import type { AuthState } from './auth-state.ts'
+import { endOf } from './connect.ts'
 import { statusOf } from './downloads.ts'
 import { wait } from './pace.ts'
 import type { WhatsAppPorts } from './ports.ts'
@@ -135,10 +136,11 @@ export class Link {
         resolve({ code: statusOf(error) ?? 0, reason: error === undefined ? 'closed' : errorText(error), onlineMs })
       }
       const abort = () =>
-        void Promise.race([socket.end(undefined), delay(CLOSING_MS, undefined, { ref: false })]).finally(() => finish(undefined))
+        Promise.race([socket.end(undefined), delay(CLOSING_MS, undefined, { ref: false })]).then(() => finish(undefined), finish)
       signal.addEventListener('abort', abort, { once: true })
-      socket.ev.on('creds.update', () => auth.saveCreds())
-      socket.ev.on('connection.update', ({ connection, qr, lastDisconnect }) => {
+      // Both are async because of what they may throw, a full disk for one: see `withCapturedRejections`.
+      socket.ev.on('creds.update', async () => auth.saveCreds())
+      socket.ev.on('connection.update', async ({ connection, qr, lastDisconnect }) => {
         if (qr !== undefined && !asked) asked = this.#showCode(socket, qr)
         if (connection === 'open') {
           onlineSince = ports.clock.now()
@@ -163,7 +165,7 @@ export class Link {
     socket
       .requestPairingCode(phone)
       .then((code) => tell?.({ type: 'code', code }))
-      .catch((error) => socket.end(error))
+      .catch((error) => endOf(socket, error))
     return true
   }
 

@@ -27,9 +27,11 @@ export async function runInside({ runtime, image, network, mounts = [], script }
     },
     AbortSignal.timeout(PATIENCE_MS),
   )
-  const end = setTimeout(() => void container.kill(), PATIENCE_MS)
+  const late = Promise.withResolvers<never>()
+  const end = setTimeout(() => container.kill().catch(late.reject), PATIENCE_MS)
   try {
-    const [said] = await Promise.all([text(container.stdout), text(container.stderr), container.exited])
+    const ended = Promise.all([text(container.stdout), text(container.stderr), container.exited])
+    const [said] = await Promise.race([ended, late.promise])
     return said
   } finally {
     clearTimeout(end)
