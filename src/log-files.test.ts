@@ -1,9 +1,21 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { ERROR_LOG, keptLogs, LogFile, type LogLimits, MAIN_LOG, surplus } from './log-files.ts'
+import { descriptorsOf } from '../test/fakes/open-files.ts'
+import { ERROR_LOG, keptLogs, LogFile, type LogLimits, LossyLines, MAIN_LOG, surplus } from './log-files.ts'
 
 const NOON = Date.UTC(2026, 0, 31, 12)
 const HOUR = 3_600_000
@@ -81,6 +93,49 @@ test('former logs go when they are too many, and nothing else goes with them', (
   for (const name of others) assert.ok(left.includes(name), name)
 })
 
+/** Writes to a log that is due while the process may open no further file, a minute later, and when it may again. */
+const CROWDED = `
+  import { closeSync, openSync } from 'node:fs'
+  import { LogFile } from ${JSON.stringify(path.join(import.meta.dirname, 'log-files.ts'))}
+  let now = ${NOON}
+  const log = LogFile.open(process.argv[1], ${JSON.stringify(limits)}, () => now)
+  log.write('1234567890')
+  const open = []
+  try {
+    for (;;) open.push(openSync('/dev/null'))
+  } catch {}
+  const said = [log.write('a'), log.write('b')]
+  now += 60_000
+  said.push(log.write('c'))
+  for (const file of open) closeSync(file)
+  said.push(log.write('d'))
+  now += 60_000
+  said.push(log.write('e'))
+  console.log(JSON.stringify(said))`
+
+test('a log that cannot be begun anew goes on as it is, says so once, and tries again every minute', (t) => {
+  const folder = folderFor(t)
+  const file = path.join(folder, 'nanoclaw.log')
+  const script = ['-c', 'ulimit -n 256; exec "$@"', 'sh', process.execPath, '--input-type=module-typescript', '-e', CROWDED, file]
+  const [first, ...others] = JSON.parse(String(execFileSync('sh', script)))
+  assert.match(first, /nanoclaw\.log is due to be kept and begun anew, which fails \(EMFILE\); it grows until that works\.$/)
+  assert.deepEqual(others, [null, null, null, null], 'it is said once')
+  const kept = readdirSync(folder).filter((name) => name !== 'nanoclaw.log')
+  assert.deepEqual(
+    kept.map((name) => readFileSync(path.join(folder, name), 'utf8')),
+    ['1234567890abcd'],
+  )
+  assert.equal(readFileSync(file, 'utf8'), 'e')
+})
+
+test('a log that somebody removed is begun anew when it is due', (t) => {
+  const { log, lines, folder } = logIn(t)
+  log.write('1234567890')
+  rmSync(path.join(folder, 'nanoclaw.log'))
+  assert.equal(log.write('new'), undefined)
+  assert.deepEqual(lines(), { 'nanoclaw.log': 'new' })
+})
+
 test('a link in place of the log is refused', (t) => {
   const folder = folderFor(t)
   symlinkSync('/etc/passwd', path.join(folder, 'nanoclaw.log'))
@@ -151,3 +206,72 @@ function logIn(t: TestContext) {
     )
   return { folder, log, lines, pass: (ms: number) => (now += ms) }
 }
+
+/** A place that fails as the test says. */
+function place() {
+  const written: string[] = []
+  const state: { fails: string | undefined; trouble: string | undefined } = { fails: undefined, trouble: undefined }
+  const lines = new LossyLines({
+    write: (text) => {
+      if (state.fails !== undefined) throw Object.assign(new Error('it fails'), { code: state.fails })
+      written.push(text)
+      const { trouble } = state
+      state.trouble = undefined
+      return trouble
+    },
+    lineOf: (message) => `ERROR ${message}`,
+  })
+  return { lines, written, state }
+}
+
+for (const code of ['EIO', 'EDQUOT', 'ENOSPC', 'EBADF', 'EMFILE', 'EPIPE'])
+  test(`lines that cannot be written are counted, and told once when that works again: ${code}`, () => {
+    const { lines, written, state } = place()
+    lines.write('one')
+    state.fails = code
+    for (const text of ['two', 'three']) lines.write(text)
+    state.fails = undefined
+    for (const text of ['four', 'five']) lines.write(text)
+    state.fails = code
+    lines.write('six')
+    state.fails = undefined
+    lines.write('seven')
+    assert.deepEqual(written, [
+      ...['one', `ERROR 2 lines were lost here: ${code}`, 'four', 'five'],
+      ...[`ERROR 1 line was lost here: ${code}`, 'seven'],
+    ])
+  })
+
+test('what else is wrong with a place is told there', () => {
+  const { lines, written, state } = place()
+  state.trouble = 'it grows'
+  lines.write('one')
+  lines.write('two')
+  assert.deepEqual(written, ['one', 'ERROR it grows', 'two'])
+})
+
+test('a line that is lost before it comes to the place is counted, too', () => {
+  const { lines, written } = place()
+  lines.lose(new Error('it could not be cleaned'))
+  lines.write('one')
+  assert.deepEqual(written, ['ERROR 1 line was lost here: it could not be cleaned', 'one'])
+})
+
+test('a log goes on in its file when its descriptor was taken away, and never in what has the number now', (t) => {
+  const { log, lines, folder } = logIn(t)
+  log.write('one')
+  const mine = descriptorsOf(path.join(folder, 'nanoclaw.log'))
+  for (const descriptor of mine) closeSync(descriptor)
+  log.write('two')
+  assert.deepEqual(lines(), { 'nanoclaw.log': 'onetwo' })
+})
+
+test('a log that is closed writes nothing any more, also not into the file that has its number now', (t) => {
+  const folder = folderFor(t)
+  const log = LogFile.open(path.join(folder, 'nanoclaw.log'), limits)
+  log.close()
+  const other = openSync(path.join(folder, 'other'), 'w')
+  t.after(() => closeSync(other))
+  assert.throws(() => log.write('late'), /closed/)
+  assert.equal(readFileSync(path.join(folder, 'other'), 'utf8'), '')
+})

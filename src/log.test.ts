@@ -164,4 +164,48 @@ test('a disk without room costs log lines, and nothing else', (t) => {
   log.info('hello')
   log.error('hello')
   log.close()
+  assert.match(readFileSync(path.join(root, 'logs', 'nanoclaw.error.log'), 'utf8'), /hello/, 'the other log has its line')
+})
+
+test('a log whose lines cannot be cleaned of secrets writes none of them, and says so when it can again', (t) => {
+  const root = temporaryFolder(t)
+  let broken = true
+  const redact = (text: string) => {
+    if (broken) throw new Error('the list is broken')
+    return text
+  }
+  const log = openLog({ config: loadConfig({ NANOCLAW_HOME: root }), redact, echo: false })
+  log.error('s3cret')
+  broken = false
+  log.error('hello')
+  log.close()
+  for (const name of ['nanoclaw.log', 'nanoclaw.error.log']) {
+    const text = readFileSync(path.join(root, 'logs', name), 'utf8')
+    assert.match(text, /^\S+ ERROR 1 line was lost here: the list is broken\n\S+ ERROR hello\n$/)
+  }
+})
+
+test('a line that comes after the end of the log is lost, and nothing else happens', (t) => {
+  const { log, main } = logIn(t)
+  log.close()
+  log.close()
+  log.error('late')
+  assert.equal(main(), '')
+})
+
+test('a console that is gone costs its lines, and no line of the log', (t) => {
+  const root = temporaryFolder(t)
+  const program = `${SPEAKER(true).replace("log.info('hello')", "for (let n = 0; n < 200; n++) { log.info('hello ' + n); await new Promise(setImmediate) }")}`
+  const args = [
+    '-c',
+    'set -o pipefail; "$@" | head -n 1 >/dev/null',
+    'bash',
+    process.execPath,
+    '--input-type=module-typescript',
+    '-e',
+    program,
+  ]
+  const env = { ...process.env, NANOCLAW_HOME: root, LOG_LEVEL: 'info', LOG_FORMAT: 'text' }
+  execFileSync('bash', args, { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  assert.match(readFileSync(path.join(root, 'logs', 'nanoclaw.log'), 'utf8'), /hello 199\n$/)
 })

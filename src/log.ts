@@ -4,7 +4,7 @@ import { pino } from 'pino'
 import type { Config } from './config.ts'
 import { AppError, errorText } from './domain/errors.ts'
 import { neutralised } from './domain/neutral-text.ts'
-import { ERROR_LOG, LogFile, type LogLimits, MAIN_LOG } from './log-files.ts'
+import { ERROR_LOG, LogFile, type LogLimits, LossyLines, MAIN_LOG } from './log-files.ts'
 
 export type Log = Record<'debug' | 'info' | 'warn' | 'error', (text: string) => void> & {
   /** Removes secrets from a text. */
@@ -23,17 +23,24 @@ const STDOUT = 1
 export function openLog({ config, redact, echo }: { config: Config; redact: (text: string) => string; echo: boolean }): Log {
   const folder = path.join(config.root, 'logs')
   makeFolder(folder)
-  const main = openFile(path.join(folder, 'nanoclaw.log'), MAIN_LOG)
-  const errors = openFile(path.join(folder, 'nanoclaw.error.log'), ERROR_LOG)
+  const files = [
+    openFile(path.join(folder, 'nanoclaw.log'), MAIN_LOG),
+    openFile(path.join(folder, 'nanoclaw.error.log'), ERROR_LOG),
+  ]
+  const format = (line: string) => redact(config.logFormat === 'json' ? line : plain(line))
+  const lineOf = (msg: string) => format(`${JSON.stringify({ level: ERROR_LEVEL, time: Date.now(), msg })}\n`)
+  const [main, errors] = files.map((file) => new LossyLines({ write: (text) => file.write(text), lineOf }))
   // An old service unit appends our stdout to the same file: each line is to stand there once.
-  const console = echo && !isSameFile(STDOUT, path.join(folder, 'nanoclaw.log'))
+  const isConsole = echo && !isSameFile(STDOUT, path.join(folder, 'nanoclaw.log'))
+  const console = isConsole ? consoleLines(lineOf) : undefined
   const write = (line: string): void => {
-    const text = redact(config.logFormat === 'json' ? line : plain(line))
-    main.write(text)
-    if (levelOf(line) >= ERROR_LEVEL) errors.write(text)
-    if (console) process.stdout.write(text)
+    const places = [main, levelOf(line) >= ERROR_LEVEL ? errors : undefined, console]
+    tell(
+      places.filter((place) => place !== undefined),
+      () => format(line),
+    )
   }
-  const logger = pino({ level: config.logLevel, base: null }, { write: tolerant(write) })
+  const logger = pino({ level: config.logLevel, base: null }, { write })
   return {
     debug: (text) => logger.debug(neutralised(text)),
     info: (text) => logger.info(neutralised(text)),
@@ -41,10 +48,43 @@ export function openLog({ config, redact, echo }: { config: Config; redact: (tex
     error: (text) => logger.error(neutralised(text)),
     redact,
     close: () => {
-      main.close()
-      errors.close()
+      for (const file of files) closeAnyway(file)
     },
   }
+}
+
+/** What a disk says at the very end changes nothing any more. */
+function closeAnyway(file: LogFile): void {
+  try {
+    file.close()
+  } catch {
+    // There is no log left to write it to.
+  }
+}
+
+/** A line that cannot be cleaned of secrets is lost like one that cannot be written. */
+function tell(places: readonly LossyLines[], cleaned: () => string): void {
+  let text: string
+  try {
+    text = cleaned()
+  } catch (error) {
+    for (const place of places) place.lose(error)
+    return
+  }
+  for (const place of places) place.write(text)
+}
+
+/** A pipe that nobody reads any more, or a file on a full disk, says so later and by an event, which would end the process. */
+function consoleLines(lineOf: (message: string) => string): LossyLines {
+  const lines = new LossyLines({
+    write: (text) => {
+      process.stdout.write(text)
+      return undefined
+    },
+    lineOf,
+  })
+  process.stdout.on('error', (error) => lines.lose(error))
+  return lines
 }
 
 function makeFolder(folder: string): void {
@@ -62,17 +102,6 @@ function openFile(file: string, limits: LogLimits): LogFile {
   } catch (cause) {
     const message = `The log ${file} cannot be written (${errorText(cause)}). Check its owner; if it is a link, remove it.`
     throw new AppError({ code: 'config.log', fault: 'user', message, cause })
-  }
-}
-
-/** A full disk costs log lines, nothing else. */
-function tolerant(write: (line: string) => void): (line: string) => void {
-  return (line) => {
-    try {
-      write(line)
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
-    }
   }
 }
 

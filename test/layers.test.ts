@@ -40,7 +40,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   'config.ts': ['domain'],
   'sender-allowlist.ts': ['domain'],
   'secrets.ts': ['config.ts', 'domain'],
-  'log-files.ts': [],
+  'log-files.ts': ['domain'],
   'log.ts': ['config.ts', 'domain', 'log-files.ts'],
   'transcription.ts': ['config.ts', 'domain'],
   'project.ts': ['domain', 'files.ts', 'container'],

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { closeSync, openSync, readdirSync, readFileSync, statSync, symlinkSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
+import { descriptorsOf } from '../../test/fakes/open-files.ts'
 import { type TestContext, temporaryFolder } from '../../test/fakes/rooms.ts'
 import { RunLog } from './run-log.ts'
 
@@ -81,6 +82,42 @@ test('nothing is written to a log after it was closed', (t) => {
   log.line('egress', 'late')
   assert.equal(text(), '=== ended: done ===\n')
   assert.equal(readFileSync(other, 'utf8'), '')
+})
+
+test('bytes that cannot be written are counted, and told once when that works again, whatever the disk says', (t) => {
+  const { log, folder, text } = logged(t)
+  log.line('stdout', 'one')
+  const file = path.join(folder, 'container-20260102-030405.log')
+  const [descriptor = -1] = descriptorsOf(file)
+  closeSync(descriptor)
+  for (const line of ['two', 'three']) log.line('stdout', line)
+  assert.equal(openSync(file, 'a'), descriptor, 'the number is free, and is the next one')
+  for (const line of ['four', 'five']) log.line('stdout', line)
+  closeSync(descriptor)
+  log.line('stdout', 'six')
+  log.close('done')
+  const lost = '[stdout] two\n[stdout] three\n'.length
+  assert.equal(text(), `[stdout] one\n\n=== ${lost} bytes were lost here: EBADF ===\n[stdout] four\n[stdout] five\n`)
+})
+
+test('a text that cannot be cleaned of secrets is lost, and not written as it is', (t) => {
+  const folder = temporaryFolder(t)
+  const redact = (text: string) => {
+    if (text.includes('s3cret')) throw new Error('too deep')
+    return text
+  }
+  const log = RunLog.create({ folder, at, redact })
+  log.line('stdout', 's3cret')
+  log.close('done')
+  const text = readFileSync(path.join(folder, 'container-20260102-030405.log'), 'utf8')
+  assert.equal(text, '\n=== 16 bytes were lost here: too deep ===\n=== ended: done ===\n')
+})
+
+test('a log that is closed twice ends once', (t) => {
+  const { log, text } = logged(t)
+  log.close('first')
+  log.close('second')
+  assert.equal(text(), '=== ended: first ===\n')
 })
 
 test('a log that is not kept still reports warnings', () => {

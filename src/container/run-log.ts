@@ -1,6 +1,6 @@
 import { closeSync, constants, lstatSync, openSync, writeSync } from 'node:fs'
 import path from 'node:path'
-import { AppError } from '../domain/errors.ts'
+import { AppError, errorText } from '../domain/errors.ts'
 import { neutralised } from '../domain/neutral-text.ts'
 
 /** Bytes kept of one run; a container that prints more has the rest counted, not kept. */
@@ -16,18 +16,22 @@ type RunLogParts = {
 
 /**
  * The log of one container run: `groups/{folder}/logs/container-YYYYMMDD-HHMMSS.log`, without secrets, and without anything that
- * could drive the terminal it is read in.
+ * could drive the terminal it is read in. Only `create` throws: a disk that fails must not end the run, because the answer
+ * matters more than its log, which says what it lacks.
  */
 export class RunLog {
-  readonly #file: number
+  readonly #file: number | undefined
   /** Takes secrets out of whatever comes from the container, for this log and for everybody else. */
   readonly redact: (text: string) => string
   readonly #onStderr: (text: string) => void
   #bytes = 0
   #dropped = 0
+  /** Bytes that could not be written since the last that could, and why. */
+  #lost = 0
+  #why = ''
   #closed = false
 
-  private constructor(file: number, { redact, onStderr = () => {} }: Pick<RunLogParts, 'redact' | 'onStderr'>) {
+  private constructor(file: number | undefined, { redact, onStderr = () => {} }: Pick<RunLogParts, 'redact' | 'onStderr'>) {
     this.#file = file
     this.redact = redact
     this.#onStderr = onStderr
@@ -35,7 +39,7 @@ export class RunLog {
 
   /** Keeps nothing; who listens still hears the lines. */
   static unkept(parts: Omit<RunLogParts, 'folder' | 'at'>): RunLog {
-    return new RunLog(openSync('/dev/null', constants.O_WRONLY), parts)
+    return new RunLog(undefined, parts)
   }
 
   /** Creates a new file, never following or reusing what an agent may have put there. */
@@ -70,10 +74,15 @@ export class RunLog {
   }
 
   close(ending: string): void {
+    if (this.#closed) return
     if (this.#dropped > 0) this.#put(`=== ${this.#dropped} bytes more were printed and not kept ===\n`)
-    this.#put(`=== ended: ${this.#harmless(ending)} ===\n`)
+    this.#put(`=== ended: ${ending} ===\n`)
     this.#closed = true
-    closeSync(this.#file)
+    try {
+      if (this.#file !== undefined) closeSync(this.#file)
+    } catch {
+      // Whatever the disk says now, there is no log left to write it to.
+    }
   }
 
   #write(text: string): void {
@@ -82,7 +91,7 @@ export class RunLog {
     if (this.#bytes + bytes > MAX_BYTES) this.#dropped += bytes
     else {
       this.#bytes += bytes
-      this.#put(this.#harmless(text))
+      this.#put(text)
     }
   }
 
@@ -91,14 +100,23 @@ export class RunLog {
     return this.redact(neutralised(text))
   }
 
-  /** A full or failing disk must not end the run: the answer matters more than its log, which says what it lacks. */
   #put(text: string): void {
+    if (this.#file === undefined) return
     try {
-      writeSync(this.#file, text)
-    } catch {
-      this.#dropped += Buffer.byteLength(text)
+      if (this.#lost > 0) writeWhole(this.#file, `\n=== ${this.#lost} bytes were lost here: ${this.#why} ===\n`)
+      this.#lost = 0
+      writeWhole(this.#file, this.#harmless(text))
+    } catch (error) {
+      this.#lost += Buffer.byteLength(text)
+      this.#why = (error as NodeJS.ErrnoException).code ?? errorText(error)
     }
   }
+}
+
+/** A disk that is nearly full takes a part. */
+function writeWhole(file: number, text: string): void {
+  const bytes = Buffer.from(text)
+  for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at)
 }
 
 /** `20260131-140509`, local time, as the guides show it. */

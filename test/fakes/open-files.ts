@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readlinkSync } from 'node:fs'
+import { existsSync, fstatSync, readdirSync, readlinkSync, statSync } from 'node:fs'
 
 /** Why this system cannot list the open files of a process, or false: the `skip` of tests that need the list. */
 export const noOpenFiles = !existsSync('/proc/self/fd') && 'this system does not show the open files of a process'
@@ -17,4 +17,17 @@ function targetOf(descriptor: string): string {
   } catch {
     return ''
   }
+}
+
+/** The descriptors by which this process has a file open. */
+export function descriptorsOf(file: string): number[] {
+  const { ino, dev } = statSync(file)
+  return Array.from({ length: 1_024 }, (_, descriptor) => descriptor).filter((descriptor) => {
+    try {
+      const stat = fstatSync(descriptor)
+      return stat.ino === ino && stat.dev === dev
+    } catch {
+      return false
+    }
+  })
 }
