@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import http, { type RequestListener, type ServerResponse } from 'node:http'
+import net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import type { Duplex } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
+import { temporaryFolder } from '../../test/fakes/rooms.ts'
+import { StoppableEngine } from '../../test/fakes/stoppable-engine.ts'
 import { apiToSpeak, EngineClient } from './engine-client.ts'
 import { connectionError } from './engine-error.ts'
 
@@ -93,7 +96,7 @@ test('an engine that is silent for too long does not answer, but an answer that 
     response.writeHead(200).flushHeaders()
     opened.resolve(response)
   })
-  const impatient = new EngineClient({ socketPath: client.socketPath, engine: client.engine, silenceMs: 50 })
+  const impatient = new EngineClient({ socketPath: client.socketPath, engine: client.engine, patienceMs: 50 })
   const { signal } = new AbortController()
   const events = await impatient.open({ method: 'GET', path: '/events', query: {}, signal, what: 'tell its events' })
   for (let n = 0; n < 2; n++)
@@ -103,6 +106,60 @@ test('an engine that is silent for too long does not answer, but an answer that 
     })
   ;(await opened.promise).end('an event')
   assert.equal(await text(events), 'an event')
+})
+
+test('an answer that comes a byte now and then is waited for no longer than one that never ends', async (t) => {
+  const dripping = new Set<NodeJS.Timeout>()
+  t.after(() => dripping.forEach(clearInterval))
+  const client = await engine(t, (_request, response) => {
+    response.writeHead(200)
+    dripping.add(setInterval(() => response.write(' '), 10))
+  })
+  const impatient = new EngineClient({ socketPath: client.socketPath, engine: client.engine, patienceMs: 200 })
+  await assert.rejects(impatient.send({ method: 'GET', path: '/x' }), { code: 'engine.unreachable', message: /does not answer/ })
+})
+
+test('a head that comes a byte now and then is waited for no longer, either', async (t) => {
+  const socketPath = path.join(temporaryFolder(t), 'engine.sock')
+  const dripping = new Set<NodeJS.Timeout>()
+  const server = net.createServer((socket) => {
+    socket.on('error', () => {})
+    socket.write('HTTP/1.1 200 OK\r\nx-slow: ')
+    dripping.add(setInterval(() => socket.write('x'), 10))
+  })
+  t.after(() => {
+    dripping.forEach(clearInterval)
+    server.close()
+  })
+  await new Promise<void>((resolve) => server.listen(socketPath, resolve))
+  const impatient = new EngineClient({
+    socketPath,
+    engine: { name: 'docker', version: '28', apiVersion: '1.44' },
+    patienceMs: 200,
+  })
+  await assert.rejects(impatient.send({ method: 'GET', path: '/x' }), { code: 'engine.unreachable', message: /does not answer/ })
+})
+
+test('a stopped engine is waited for no longer than one that is silent', async (t) => {
+  const client = await engine(t, (_request, response) => void response.end('{}'))
+  const way = await StoppableEngine.start(t, client.socketPath)
+  const impatient = new EngineClient({ socketPath: way.socketPath, engine: client.engine, patienceMs: 500 })
+  assert.equal((await impatient.send({ method: 'GET', path: '/x' })).status, 200)
+  way.stop()
+  await assert.rejects(impatient.send({ method: 'GET', path: '/x' }), { code: 'engine.unreachable', message: /does not answer/ })
+  const { signal } = new AbortController()
+  const attach = { method: 'POST', path: '/x', query: {}, signal, what: 'attach to a container' } as const
+  await assert.rejects(impatient.upgrade(attach), { code: 'engine.unreachable' })
+  await assert.rejects(impatient.open(attach), { code: 'engine.unreachable' })
+})
+
+test('an answer that nobody waits for any more is dropped in its middle, too', async (t) => {
+  const abort = new AbortController()
+  const client = await engine(t, (_request, response) => {
+    response.writeHead(200).write('{')
+    setImmediate(() => abort.abort())
+  })
+  await assert.rejects(client.send({ method: 'GET', path: '/x', signal: abort.signal }), { code: 'engine.aborted' })
 })
 
 test('a socket that may not be opened points to the group of Docker, also when it was joined just now', () => {

@@ -2,6 +2,7 @@ import http, { type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { z } from 'zod'
+import type { AppError } from '../domain/errors.ts'
 import { aborted, bodyOf, connectionError, engineError, refused } from './engine-error.ts'
 
 /** `path` without the API's version. */
@@ -25,8 +26,8 @@ export type Engine = { name: 'docker' | 'podman'; version: string; apiVersion: s
 const WRITTEN_FOR = '1.44'
 /** Docker 19.03. Before it, a bind mount always brought along what is mounted below it. */
 const OLDEST_USABLE = '1.40'
-/** An engine that says nothing for this long says nothing any more. */
-const SILENCE_MS = 60_000
+/** What an engine may take to begin an answer, and then to end it. */
+const PATIENCE_MS = 60_000
 
 /**
  * Speaks the Docker Engine API, which Podman speaks too, over a unix socket. Every request has a connection of its own:
@@ -35,23 +36,23 @@ const SILENCE_MS = 60_000
 export class EngineClient {
   readonly socketPath: string
   readonly engine: Engine
-  readonly #silenceMs: number | undefined
+  readonly #patienceMs: number
 
-  constructor({ socketPath, engine, silenceMs }: { socketPath: string; engine: Engine; silenceMs?: number }) {
+  constructor({ socketPath, engine, patienceMs = PATIENCE_MS }: { socketPath: string; engine: Engine; patienceMs?: number }) {
     this.socketPath = socketPath
     this.engine = engine
-    this.#silenceMs = silenceMs
+    this.#patienceMs = patienceMs
   }
 
   /** Asks what listens on a socket. Rejects with an `AppError` when that cannot be used. */
   static async connect({ socketPath, signal }: { socketPath: string; signal?: AbortSignal }): Promise<EngineClient> {
-    const answer = await answerOf(await exchange({ socketPath, method: 'GET', target: '/version', signal }), socketPath)
+    const answer = await answerTo({ socketPath, method: 'GET', target: '/version', signal, patienceMs: PATIENCE_MS })
     return new EngineClient({ socketPath, engine: engineOf(answer) })
   }
 
-  /** Rejects only when there is no answer; a refusal is one. */
+  /** Rejects only when there is no answer in time; a refusal is one. */
   async send({ method, path, query, body, signal }: EngineRequest): Promise<Answer> {
-    return answerOf(await this.#exchange({ method, target: this.#target(path, query), body, signal }), this.socketPath)
+    return answerTo({ ...this.#connection, method, target: this.#target(path, query), body, signal })
   }
 
   /** For answers that take their time: resolves when one begins, which is when the engine has understood the request. */
@@ -68,14 +69,14 @@ export class EngineClient {
   }
 
   async #open({ path, query, status, what, ...request }: LongRequest & Expected): Promise<IncomingMessage> {
-    const response = await this.#exchange({ target: this.#target(path, query), ...request })
-    if (response.statusCode !== status) throw refused({ answer: await answerOf(response, this.socketPath), what })
-    response.socket.setTimeout(0)
+    const asked = { ...this.#connection, target: this.#target(path, query), ...request }
+    const response = await exchange(asked)
+    if (response.statusCode !== status) throw refused({ answer: await answerOf(response, asked), what })
     return response
   }
 
-  #exchange(request: Omit<Exchange, 'socketPath' | 'silenceMs'>): Promise<IncomingMessage> {
-    return exchange({ ...request, socketPath: this.socketPath, silenceMs: this.#silenceMs })
+  get #connection(): Pick<Exchange, 'socketPath' | 'patienceMs'> {
+    return { socketPath: this.socketPath, patienceMs: this.#patienceMs }
   }
 
   #target(path: string, query: Record<string, string> = {}): string {
@@ -89,19 +90,15 @@ type Exchange = Pick<EngineRequest, 'method' | 'body' | 'signal'> & {
   socketPath: string
   target: string
   headers?: Record<string, string>
-  silenceMs?: number | undefined
+  patienceMs: number
+}
+
+async function answerTo(request: Exchange): Promise<Answer> {
+  return answerOf(await exchange(request), request)
 }
 
 /** One request. Resolves with the head of the answer, also with that of an upgrade. */
-function exchange({
-  socketPath,
-  method,
-  target,
-  body,
-  signal,
-  headers,
-  silenceMs = SILENCE_MS,
-}: Exchange): Promise<IncomingMessage> {
+function exchange({ socketPath, method, target, body, signal, headers, patienceMs }: Exchange): Promise<IncomingMessage> {
   const content = body === undefined ? undefined : JSON.stringify(body)
   return new Promise((resolve, reject) => {
     const request = http.request({
@@ -112,12 +109,18 @@ function exchange({
       headers: { ...headers, ...(content && { 'content-type': 'application/json' }) },
       ...(signal && { signal }),
     })
-    request.setTimeout(silenceMs, () => request.destroy(new DOMException('The engine is silent.', 'TimeoutError')))
-    request.on('error', (error) =>
-      reject(signal?.aborted ? aborted({ signal, socketPath }) : connectionError({ error, socketPath })),
-    )
-    request.on('response', resolve)
+    // Not by the silence of its socket: one that is not connected yet, or gets a byte now and then, has none.
+    const late = setTimeout(() => request.destroy(tooLate()), patienceMs)
+    request.on('error', (error) => {
+      clearTimeout(late)
+      reject(troubleOf(error, { signal, socketPath }))
+    })
+    request.on('response', (response) => {
+      clearTimeout(late)
+      resolve(response)
+    })
     request.on('upgrade', (response, socket, head) => {
+      clearTimeout(late)
       socket.unshift(head)
       resolve(response)
     })
@@ -125,12 +128,24 @@ function exchange({
   })
 }
 
-async function answerOf(response: IncomingMessage, socketPath: string): Promise<Answer> {
+/** The rest of an answer that has begun. */
+async function answerOf(response: IncomingMessage, { patienceMs, ...asked }: Exchange): Promise<Answer> {
+  const late = setTimeout(() => response.destroy(tooLate()), patienceMs)
   try {
     return { status: response.statusCode ?? 0, body: parsed(await text(response)) }
   } catch (error) {
-    throw connectionError({ error, socketPath })
+    throw troubleOf(error, asked)
+  } finally {
+    clearTimeout(late)
   }
+}
+
+function tooLate(): DOMException {
+  return new DOMException('The engine does not answer.', 'TimeoutError')
+}
+
+function troubleOf(error: unknown, { signal, socketPath }: Pick<Exchange, 'signal' | 'socketPath'>): AppError {
+  return signal?.aborted ? aborted({ signal, socketPath }) : connectionError({ error, socketPath })
 }
 
 function parsed(content: string): unknown {

@@ -50,6 +50,7 @@ export function throwIfAborted(signal: AbortSignal | undefined, socketPath: stri
 export function connectionTrouble(error: unknown): { code: 'unreachable' | 'denied' | 'gone'; why: string } {
   const { code, name } = error as NodeJS.ErrnoException
   if (code === 'ENOENT') return { code: 'unreachable', why: 'there is no such socket' }
+  if (code === 'EAGAIN') return { code: 'unreachable', why: 'it takes no more connections' }
   if (code === 'ECONNREFUSED') return { code: 'unreachable', why: 'nothing listens on it' }
   if (code === 'EACCES' || code === 'EPERM') return { code: 'denied', why: 'this user may not open it' }
   if (name === 'TimeoutError') return { code: 'unreachable', why: 'it does not answer' }

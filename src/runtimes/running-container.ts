@@ -21,17 +21,21 @@ const EXIT_SIGKILL = 137
 export async function startContainer(container: Handle, signal?: AbortSignal): Promise<RunningContainer> {
   const { client, id } = container
   const connecting = new AbortController()
+  const giveUp = () => connecting.abort(signal?.reason)
+  signal?.addEventListener('abort', giveUp, { once: true })
   try {
     throwIfAborted(signal, client.socketPath)
     const connections = await connect(container, connecting.signal)
     throwIfAborted(signal, client.socketPath)
-    const answer = await client.send({ method: 'POST', path: `/containers/${id}/start` })
+    const answer = await client.send({ method: 'POST', path: `/containers/${id}/start`, signal: connecting.signal })
     bodyOf({ answer, schema: z.unknown(), what: 'start a container' })
     throwIfAborted(signal, client.socketPath)
     return runningContainer(container, connections)
   } catch (error) {
     connecting.abort()
     throw error
+  } finally {
+    signal?.removeEventListener('abort', giveUp)
   }
 }
 
