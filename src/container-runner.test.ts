@@ -1,12 +1,18 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync } from 'node:fs'
+import { EventEmitter } from 'node:events'
+import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, statSync, symlinkSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import type { RunnerInput } from '@nanoclaw/protocol'
 import { ManualClock } from '../test/fakes/clock.ts'
 import { FakeContainer } from '../test/fakes/container.ts'
-import { until } from '../test/fakes/patience.ts'
+import { FakeEngine, untilKilled } from '../test/fakes/engine.ts'
+import { EngineSocket } from '../test/fakes/engine-socket.ts'
+import { openFilesIn } from '../test/fakes/open-files.ts'
+import { patience, until } from '../test/fakes/patience.ts'
 import { type TestContext, temporaryFolder } from '../test/fakes/rooms.ts'
+import { StoppableEngine } from '../test/fakes/stoppable-engine.ts'
+import { RunLog } from './container/run-log.ts'
 import {
   ContainerRunner,
   type ContainerRunnerPorts,
@@ -17,6 +23,8 @@ import {
 import type { ContainerConfig } from './domain/group.ts'
 import type { Outcome } from './gateway/model-exchange.ts'
 import type { ContainerSpec } from './runtimes/contract.ts'
+import { EngineClient } from './runtimes/engine-client.ts'
+import { EngineRuntime } from './runtimes/engine-runtime.ts'
 
 function settings(t: TestContext, changes: Partial<ContainerSettings> = {}): ContainerSettings {
   const root = temporaryFolder(t)
@@ -89,6 +97,8 @@ test('a task beside the chats has sessions of its own, and the login is mounted 
   assert.ok(isolated.includes('/workspace/env-dir < data/env'))
 })
 
+const NO_ENGINE = { run: () => Promise.reject(new Error('there is no engine')), list: async () => [], remove: async () => {} }
+
 /** A runner whose containers are played by the test; starts one for the group family. */
 function office(t: TestContext, ports: Partial<ContainerRunnerPorts> = {}, changes: Partial<ContainerSettings> = {}) {
   const user = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
@@ -106,23 +116,27 @@ function office(t: TestContext, ports: Partial<ContainerRunnerPorts> = {}, chang
         started.push(spec)
         return container
       },
+      ...{ list: async () => [], remove: async () => {} },
     },
     openGateway: async () => ({ close: async () => {} }),
     ...{ loginFile: async () => ({ placeholder: 'PLACEHOLDER=1', real: 'REAL=1' }), writeSnapshots() {} },
     ...{ judgeMounts: async () => [], mountRulesStamp: () => '', isFull: () => false, redact: (text: string) => text, clock },
-    ...{ audit: (entry) => void audited.push(entry), log: { info: note, debug() {}, warn: note } },
+    ...{ audit: (entry) => void audited.push(entry), log: { info: note, debug() {}, warn: note, error: note } },
     ...ports,
   })
-  const start = (config: ContainerConfig = {}, request: Partial<StartRequest> = {}) =>
-    runner.start({
-      group: { folder: 'family', name: 'Family', isMain: false, config },
-      ...{ lane: 'chat', chatJid: 'x', sessionId: undefined, assistantName: 'Andy' },
-      listener: { onSession() {}, onActivity() {} },
-      ...request,
-    })
+  const start = (config: ContainerConfig = {}, request: Partial<StartRequest> = {}, signal?: AbortSignal) =>
+    runner.start(
+      {
+        group: { folder: 'family', name: 'Family', isMain: false, config },
+        ...{ lane: 'chat', chatJid: 'x', sessionId: undefined, assistantName: 'Andy' },
+        listener: { onSession() {}, onActivity() {} },
+        ...request,
+      },
+      signal,
+    )
   const logs = path.join(given.root, 'groups', 'family', 'logs')
   const logText = () => readFileSync(path.join(logs, readdirSync(logs)[0] ?? ''), 'utf8')
-  return { given, container, started, audited, logged, clock, start, logs, logText }
+  return { given, runner, container, started, audited, logged, clock, start, logs, logText }
 }
 
 test('a connection that is open when its container ends is in the log of the run', async (t) => {
@@ -263,7 +277,7 @@ test('a start that fails says so in the log of the run, closes its gateway and l
   const closing = Promise.withResolvers<void>()
   const close = t.mock.fn(() => closing.promise)
   const { start, given, logText } = office(t, {
-    runtime: { run: () => Promise.reject(new Error('there is no engine')) },
+    runtime: { ...NO_ENGINE, run: () => Promise.reject(new Error('there is no engine')) },
     openGateway: async () => ({ close }),
   })
   let over = false
@@ -278,14 +292,257 @@ test('a start that fails says so in the log of the run, closes its gateway and l
   assert.match(logText(), /^=== ended: did not start: there is no engine ===$/m)
 })
 
-test('a run folder that cannot be removed is a line of the log, and no more', async (t) => {
-  const { start, container, logged } = office(t, {
+test('a gateway that does not close is a line of the log, and no more: what the run had goes all the same', async (t) => {
+  const { start, container, logged, given } = office(t, {
     openGateway: async () => ({ close: () => Promise.reject(new Error('it is busy')) }),
   })
   const run = await start()
   container.exit()
   await run.ended
-  assert.match(logged.join('\n'), /^The run folder .* was not removed: it is busy$/m)
+  assert.match(logged.join('\n'), /^Closing: the gateway of the run \w+ did not end well: it is busy$/m)
+  assert.deepEqual(readdirSync(given.runs), [])
+})
+
+const failing = () => Promise.reject(new Error('it breaks'))
+const throwing = () => {
+  throw new Error('it breaks')
+}
+const FAULTS: Record<string, Partial<ContainerRunnerPorts>> = {
+  'the judgement of mounts rejects': { judgeMounts: failing },
+  'the judgement of mounts throws': { judgeMounts: throwing },
+  'what was judged cannot be written down': { judgeMounts: async () => [ALLOWED], audit: throwing },
+  'the rules of mounts cannot be looked at': { mountRulesStamp: throwing },
+  'the login cannot be read': { loginFile: failing },
+  'the login throws': { loginFile: throwing },
+  'the snapshots cannot be written': { writeSnapshots: throwing },
+  'the gateway cannot be opened': { openGateway: failing },
+  'the gateway throws': { openGateway: throwing },
+  'nobody knows whether the folder is full': { isFull: throwing },
+  'the engine refuses': { runtime: { ...NO_ENGINE, run: failing } },
+  'the engine throws': { runtime: { ...NO_ENGINE, run: throwing } },
+}
+
+for (const [what, ports] of Object.entries(FAULTS))
+  test(`a start that fails leaves nothing: ${what}`, async (t) => {
+    let open = 0
+    const openGateway = async () => {
+      open++
+      return { close: async () => void open-- }
+    }
+    const { start, given, started } = office(t, { openGateway, ...ports })
+    await assert.rejects(start(), /it breaks/)
+    assert.deepEqual(existsSync(given.runs) ? readdirSync(given.runs) : [], [])
+    assert.deepEqual([open, started.length, openFilesIn(realpathSync(given.root))], [0, 0, []])
+  })
+
+test('a container that cannot be told what it is for is killed', async (t) => {
+  const { start, given, container } = office(t)
+  Object.defineProperty(container, 'stdin', { value: Object.assign(new EventEmitter(), { write: throwing, end() {} }) })
+  await assert.rejects(start(), /it breaks/)
+  assert.equal(container.kills, 1)
+  await until(() => readdirSync(given.runs).length === 0, 'its folder is gone')
+})
+
+test('a disk that takes no further file costs the log of a run, and not the run', async (t) => {
+  const { start, given, logged, container } = office(t)
+  rmSync(path.join(given.root, 'groups', 'family', 'logs'), { recursive: true })
+  mkdirSync(path.join(given.root, 'groups', 'family'), { recursive: true })
+  const create = t.mock.method(RunLog, 'create', () => {
+    throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' })
+  })
+  const run = await start()
+  create.mock.restore()
+  container.exit()
+  await run.ended
+  assert.match(logged.join('\n'), /^A run goes on without a log, because none can be made in .*logs: ENOSPC/m)
+})
+
+test('a refusal that cannot be written down is a line of the log: it is told when a connection ends', async (t) => {
+  const refused = { host: 'b.example', port: 80, address: null, up: 0, down: 0, refused: true, why: 'not allowed' }
+  const { start, container, logged } = office(t, {
+    audit: throwing,
+    openGateway: async ({ onEgress }) => ({ close: async () => onEgress(refused) }),
+  })
+  const run = await start()
+  container.exit()
+  await run.ended
+  assert.match(logged.join('\n'), /^Group family: the refusal of b\.example:80 is not in the audit: it breaks$/m)
+})
+
+/** Everything that a start waits for, each as something that never comes. */
+const HELD: Record<string, (hold: () => Promise<never>) => Partial<ContainerRunnerPorts>> = {
+  'the judgement of mounts': (hold) => ({ judgeMounts: hold }),
+  'the login': (hold) => ({ loginFile: hold }),
+  'the gateway': (hold) => ({ openGateway: hold }),
+  'the engine': (hold) => ({ runtime: { ...NO_ENGINE, run: hold } }),
+}
+
+for (const [what, ports] of Object.entries(HELD))
+  test(`a start that is cancelled ends at once and leaves nothing, though ${what} does not answer`, async (t) => {
+    const asked = Promise.withResolvers<void>()
+    const hold = () => {
+      asked.resolve()
+      return new Promise<never>(() => {})
+    }
+    let open = 0
+    const openGateway = async () => {
+      open++
+      return { close: async () => void open-- }
+    }
+    const { start, given } = office(t, { openGateway, ...ports(hold) })
+    const abort = new AbortController()
+    const starting = start({}, {}, abort.signal)
+    await asked.promise
+    abort.abort()
+    await assert.rejects(starting, { code: 'run.cancelled', fault: 'engine' })
+    await until(() => !existsSync(given.runs) || readdirSync(given.runs).length === 0, 'its folder is gone')
+    await until(() => open === 0, 'its gateway is closed')
+  })
+
+test('what a cancelled start still brings is taken back: the gateway is closed, the container killed', async (t) => {
+  const abort = new AbortController()
+  const gateway = Promise.withResolvers<{ close(): Promise<void> }>()
+  const asked = Promise.withResolvers<void>()
+  const close = t.mock.fn(async () => {})
+  const openGateway = () => {
+    asked.resolve()
+    return gateway.promise
+  }
+  const early = office(t, { openGateway })
+  const starting = early.start({}, {}, abort.signal)
+  await asked.promise
+  abort.abort()
+  await assert.rejects(starting, { code: 'run.cancelled' })
+  gateway.resolve({ close })
+  await early.runner.settled()
+  assert.equal(close.mock.callCount(), 1)
+
+  const again = new AbortController()
+  const made = Promise.withResolvers<FakeContainer>()
+  const runAsked = Promise.withResolvers<void>()
+  const run = () => {
+    runAsked.resolve()
+    return made.promise
+  }
+  const late = office(t, { runtime: { ...NO_ENGINE, run } })
+  const cancelled = late.start({}, {}, again.signal)
+  await runAsked.promise
+  again.abort()
+  await assert.rejects(cancelled, { code: 'run.cancelled' })
+  made.resolve(late.container)
+  await late.runner.settled()
+  assert.equal(late.container.kills, 1)
+})
+
+/** An engine that has containers of these runs, and notes what it is asked to remove. */
+function engineWith(labels: () => Record<string, string>[]) {
+  const removed: string[] = []
+  const list = async () => labels().map((one, n) => ({ id: `id${n}`, name: `c${n}`, labels: one, state: 'created', binds: [] }))
+  const remove = async (id: string) => void removed.push(id)
+  return { engine: { list, remove }, removed }
+}
+
+test('a container that an engine makes after its start was cancelled is removed by the sweep, and no other', async (t) => {
+  const abort = new AbortController()
+  let runId = ''
+  const asked = Promise.withResolvers<void>()
+  let late = false
+  const { engine, removed } = engineWith(() => [{ 'nanoclaw.run': 'another' }, ...(late ? [{ 'nanoclaw.run': runId }] : [])])
+  const run = (spec: ContainerSpec) => {
+    runId = spec.labels['nanoclaw.run'] ?? ''
+    asked.resolve()
+    return new Promise<never>(() => {})
+  }
+  const list = t.mock.fn(engine.list)
+  const { start, runner } = office(t, { runtime: { ...engine, list, run } })
+  await runner.removeLeftovers()
+  assert.equal(list.mock.callCount(), 0, 'while nothing is suspected, nothing is asked')
+  const starting = start({}, {}, abort.signal)
+  await asked.promise
+  abort.abort()
+  await assert.rejects(starting)
+  await runner.removeLeftovers()
+  assert.deepEqual(removed, [])
+  late = true
+  await runner.removeLeftovers()
+  assert.deepEqual(removed, ['id1'])
+  late = false
+  for (let n = 0; n < 5; n++) await runner.removeLeftovers()
+  assert.equal(list.mock.callCount(), 5, 'three looks in vain are enough')
+})
+
+test('a container is looked for until the engine answers, and until it is gone', async (t) => {
+  let runId = ''
+  let down = true
+  const { engine, removed } = engineWith(() => [{ 'nanoclaw.run': runId }])
+  const list = () => (down ? Promise.reject(new Error('it does not answer')) : engine.list())
+  const remove = (id: string) =>
+    removed.length < 1 ? Promise.reject(new Error('busy')).finally(() => removed.push('tried')) : engine.remove(id)
+  const run = (spec: ContainerSpec) => {
+    runId = spec.labels['nanoclaw.run'] ?? ''
+    return Promise.reject(new Error('it does not answer'))
+  }
+  const { start, runner, logged } = office(t, { runtime: { run, list, remove } })
+  await assert.rejects(start())
+  await assert.rejects(runner.removeLeftovers(), /it does not answer/)
+  down = false
+  await runner.removeLeftovers()
+  await runner.removeLeftovers()
+  assert.deepEqual(removed, ['tried', 'id0'])
+  assert.match(logged.join('\n'), /c0.*could not be removed, and is tried again: busy/)
+})
+
+test('what a stopped engine does when it goes on is taken back, by the client itself and by the sweep', async (t) => {
+  const program = async (inside: Parameters<typeof untilKilled>[0]) => {
+    await untilKilled(inside)
+    return 0
+  }
+  const fake = new FakeEngine({ images: { i: { labels: {} } }, program })
+  const engine = await EngineSocket.listen(t, { engine: fake })
+  const way = await StoppableEngine.start(t, engine.socketPath)
+  const info = { ...(await fake.info()), runtimes: [] }
+  const client = new EngineClient({ socketPath: way.socketPath, engine: info, patienceMs: patience(2_000) })
+  const { start, runner, given } = office(t, { runtime: new EngineRuntime({ client, engine: info }) })
+  mkdirSync(path.join(given.root, 'data', 'nothing'), { recursive: true })
+
+  const abort = new AbortController()
+  way.stop()
+  const cancelled = start({}, {}, abort.signal)
+  await until(() => readdirSync(path.join(given.root, 'groups', 'family', 'logs')).length === 1, 'the engine is asked')
+  abort.abort()
+  await assert.rejects(cancelled, { code: 'run.cancelled' })
+  way.goOn()
+  await runner.settled()
+  await until(async () => {
+    await runner.removeLeftovers()
+    return engine.lines().includes('POST /containers/create') && engine.ids.length === 0
+  }, 'the container is gone')
+
+  way.stop()
+  await assert.rejects(start(), { code: 'engine.unreachable' }, 'nobody cancels it, and it does not answer')
+  way.goOn()
+  await until(() => engine.ids.length === 1, 'it makes the container all the same')
+  await runner.removeLeftovers()
+  assert.deepEqual(engine.ids, [])
+})
+
+test('a container whose end cannot be heard of is looked for', async (t) => {
+  const { engine, removed } = engineWith(() => [{ 'nanoclaw.run': runId }])
+  let runId = ''
+  const { start, runner, container } = office(t, {
+    runtime: {
+      ...engine,
+      run: async (spec) => {
+        runId = spec.labels['nanoclaw.run'] ?? ''
+        return container
+      },
+    },
+  })
+  const run = await start()
+  container.engineGone('the engine is gone')
+  await run.ended
+  await runner.removeLeftovers()
+  assert.deepEqual(removed, ['id0'])
 })
 
 test('a group whose folder is full gets no log of its run', async (t) => {

@@ -1,13 +1,19 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync, lstatSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync, writeFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { RunnerInput } from '@nanoclaw/protocol'
 import { AgentRun, type ModelLimit, type RunListener, type TurnRequest } from './container/agent-run.ts'
 import { type ContainerUser, ensureFolder } from './container/folders.ts'
+import { Leftovers } from './container/leftovers.ts'
 import { dockerRunLine, mountLine } from './container/run-line.ts'
 import { RunLog } from './container/run-log.ts'
+import { NEVER, unlessAborted } from './domain/abort.ts'
 import type { AuditNote } from './domain/audit.ts'
+import { inBackground } from './domain/background.ts'
 import type { Clock } from './domain/clock.ts'
+import { Closers } from './domain/closers.ts'
+import { AppError, errorText } from './domain/errors.ts'
 import type { Group } from './domain/group.ts'
 import { writeFileAtomically } from './files.ts'
 import type { EgressRecord, EgressRules } from './gateway/egress.ts'
@@ -53,7 +59,7 @@ type GatewayWish = {
 }
 
 export type ContainerRunnerPorts = {
-  runtime: Pick<ContainerRuntime, 'run'>
+  runtime: Pick<ContainerRuntime, 'run' | 'list' | 'remove'>
   openGateway(run: GatewayWish): Promise<RunGateway>
   /** The environment file a container gets: a placeholder, or the login itself where the user chose that. */
   loginFile(): Promise<{ placeholder: string; real: string }>
@@ -68,7 +74,7 @@ export type ContainerRunnerPorts = {
   isFull(folder: string): boolean
   redact(text: string): string
   clock: Clock
-  log: { info(text: string): void; debug(text: string): void; warn(text: string): void }
+  log: { info(text: string): void; debug(text: string): void; warn(text: string): void; error(text: string): void }
 }
 
 export type StartRequest = {
@@ -80,32 +86,70 @@ export type StartRequest = {
   listener: RunListener
 }
 
-type Preparation = {
-  request: StartRequest
-  runId: string
-  run: string
-  model: ModelWitness
-  onEgress(record: EgressRecord): void
-}
+type Preparation = Omit<Start, 'undo'> & { model: ModelWitness; onEgress(record: EgressRecord): void }
 
 const MB = 1024 * 1024
 /** Enough for Claude Code (about 300 MB) with a browser page or a build beside it. */
 const DEFAULT_LIMITS = { memoryMb: 2_048, cpus: 2, pids: 512 }
 
+/** What a start has until it is done, or taken back. */
+type Start = {
+  request: StartRequest
+  runId: string
+  run: string
+  /** What lasts as long as the run. */
+  made: Closers
+  /** What is taken back only when the start fails. */
+  undo: Closers
+  signal: AbortSignal
+}
+
 /** Starts the agent of a group in a fresh container (ARCHITECTURE.md, "What a container gets"). */
 export class ContainerRunner {
   readonly #settings: ContainerSettings
   readonly #ports: ContainerRunnerPorts
+  readonly #leftovers: Leftovers
+  /** What is being taken back while nobody waits for it. */
+  readonly #behind = new Set<Promise<unknown>>()
   #lastTimestamp = 0
 
   constructor(settings: ContainerSettings, ports: ContainerRunnerPorts) {
     this.#settings = settings
     this.#ports = ports
+    this.#leftovers = new Leftovers({ ...ports, installId: settings.installId })
   }
 
-  async start<Request extends TurnRequest>(request: StartRequest, signal?: AbortSignal): Promise<AgentRun<Request>> {
+  /**
+   * Rejects at once when `signal` aborts, whatever is waited for by then: the judgement of mounts, the gateway, the engine. What
+   * was made is taken back however a start fails; after an abort that goes on beside, see `settled`.
+   */
+  async start<Request extends TurnRequest>(request: StartRequest, signal: AbortSignal = NEVER): Promise<AgentRun<Request>> {
     const runId = randomBytes(4).toString('hex')
-    const run = path.join(this.#settings.runs, runId)
+    const { log } = this.#ports
+    const start = { request, runId, run: path.join(this.#settings.runs, runId), signal }
+    const [made, undo] = [new Closers(log), new Closers(log)]
+    try {
+      return await this.#start<Request>({ ...start, made, undo })
+    } catch (error) {
+      const takenBack = undo.close().then(() => made.close())
+      if (signal.aborted) this.#leaveBehind(takenBack)
+      else await takenBack
+      throw signal.aborted ? cancelled(signal) : error
+    }
+  }
+
+  /** Resolves when nothing of starts that were aborted is being taken back any more. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#behind)
+  }
+
+  /** Removes the containers that could not be removed when their run was over. To be called now and then. */
+  removeLeftovers(): Promise<void> {
+    return this.#leftovers.remove()
+  }
+
+  async #start<Request extends TurnRequest>({ request, runId, run, made, undo, signal }: Start): Promise<AgentRun<Request>> {
+    const { clock } = this.#ports
     const model = new ModelWitness()
     let log: RunLog | undefined
     const onEgress = (record: EgressRecord) => {
@@ -113,31 +157,52 @@ export class ContainerRunner {
       if (record.refused) this.#noteRefusal(request.group, record)
     }
     const stamp = this.#ports.mountRulesStamp()
-    const verdicts = await this.#judgeMounts(request.group)
+    const verdicts = await this.#step(this.#judgeMounts(request.group), { signal })
     const extras = verdicts.filter((verdict) => verdict.type === 'allowed')
-    const gateway = await this.#prepare({ request, runId, run, model, onEgress })
+    await this.#prepare({ request, runId, run, model, onEgress, made, signal })
+    const spec = this.#spec({ request, runId, extras })
+    const runLog = this.#openLog({ request, spec })
+    log = runLog
+    undo.add('the log of a run', () => runLog.close('did not start'))
+    const container = await this.#run({ spec, log: runLog, runId, signal })
+    undo.add(`the container ${spec.name}`, () => container.kill())
+    const agent = new AgentRun<Request>({
+      name: spec.name,
+      container,
+      clock,
+      log: runLog,
+      listener: request.listener,
+      limit: () => model.limit,
+      outdated: () => verdicts.length > 0 && stamp !== this.#ports.mountRulesStamp(),
+      onWrongSetup: (why) => this.#noteMount(request.group, { subject: spec.name, outcome: 'refused', detail: why }),
+      cleanUp: () => made.close(),
+    })
+    container.stdin.write(`${JSON.stringify(firstLine(request, verdicts))}\n`)
+    return agent
+  }
+
+  /** Waits for a step of a start until that is given up. What the step still brings then is taken back by `undo`. */
+  async #step<T>(
+    work: Promise<T>,
+    { signal, undo = () => {} }: { signal: AbortSignal; undo?: (late: T) => unknown },
+  ): Promise<T> {
     try {
-      const spec = this.#spec({ request, runId, extras })
-      log = this.#openLog({ request, spec })
-      const container = await this.#run({ spec, log, signal })
-      const { clock } = this.#ports
-      const agent = new AgentRun<Request>({
-        name: spec.name,
-        container,
-        clock,
-        log,
-        listener: request.listener,
-        limit: () => model.limit,
-        outdated: () => verdicts.length > 0 && stamp !== this.#ports.mountRulesStamp(),
-        onWrongSetup: (why) => this.#noteMount(request.group, { subject: spec.name, outcome: 'refused', detail: why }),
-        cleanUp: () => this.#cleanUp({ run, gateway }),
-      })
-      container.stdin.write(`${JSON.stringify(firstLine(request, verdicts))}\n`)
-      return agent
+      return await unlessAborted(work, signal)
     } catch (error) {
-      await this.#cleanUp({ run, gateway })
+      if (signal.aborted) this.#leaveBehind(work.then(undo))
       throw error
     }
+  }
+
+  /** That it fails has no consequence: whoever wanted it is gone, and the engine's leftovers are looked for. */
+  #leaveBehind(work: Promise<unknown>): void {
+    const over: Promise<void> = work
+      .then(
+        () => {},
+        () => {},
+      )
+      .finally(() => this.#behind.delete(over))
+    this.#behind.add(over)
   }
 
   /** What is refused is not mounted, and nobody is left to guess: the agent, the log and the audit hear why. */
@@ -159,39 +224,53 @@ export class ContainerRunner {
     this.#ports.audit({ by: 'host', folder, act: 'mount', ...note })
   }
 
+  /** Nobody hears what goes wrong in here but the log: it is called when a connection ends. */
   #noteRefusal({ folder }: Group, { host, port, why }: EgressRecord): void {
-    this.#ports.audit({ by: 'agent', folder, act: 'egress', subject: `${host}:${port}`, outcome: 'refused', detail: why ?? '' })
+    const { audit, log } = this.#ports
+    const subject = `${host}:${port}`
+    inBackground({ what: `Group ${folder}: the refusal of ${subject} is not in the audit`, log: { error: log.warn } }, () =>
+      audit({ by: 'agent', folder, act: 'egress', subject, outcome: 'refused', detail: why ?? '' }),
+    )
   }
 
-  async #run({ spec, log, signal }: { spec: ContainerSpec; log: RunLog; signal: AbortSignal | undefined }) {
+  async #run({ spec, log, runId, signal }: { spec: ContainerSpec; log: RunLog; runId: string; signal: AbortSignal }) {
+    const suspect = () => this.#leftovers.suspect(runId)
     try {
-      return await this.#ports.runtime.run(spec, signal)
+      const running = this.#ports.runtime.run(spec, signal)
+      const container = await this.#step(running, { signal, undo: (late) => late.kill() })
+      container.exited.catch(suspect)
+      return container
     } catch (error) {
+      suspect()
       log.close(`did not start: ${error instanceof Error ? error.message : error}`)
       throw error
     }
   }
 
   /** Everything a run needs on the host: its folders, its login file, its gateway. */
-  async #prepare({ request, runId, run, model, onEgress }: Preparation): Promise<RunGateway | undefined> {
+  async #prepare({ request, runId, run, model, onEgress, made, signal }: Preparation): Promise<void> {
     const { root, user: owner } = this.#settings
-    const login = await this.#ports.loginFile()
-    this.#makeGroupFolders(request.group.folder, request.lane)
-    this.#ports.writeSnapshots(request.group.folder)
+    const { folder } = request.group
+    const login = await this.#step(this.#ports.loginFile(), { signal })
+    this.#makeGroupFolders(folder, request.lane)
+    this.#ports.writeSnapshots(folder)
     const data = path.join(root, 'data')
     ensureFolder(path.join(data, 'env'))
     writeFileAtomically(path.join(data, 'env', 'env'), { text: login.real, mode: 0o600, owner })
     ensureFolder(this.#settings.runs, { mode: 0o711 })
+    made.add(`the folder ${run}`, () => rm(run, { recursive: true, force: true }))
     ensureFolder(run, { mode: 0o711 })
     ensureFolder(path.join(run, 'env-dir'))
     writeFileAtomically(path.join(run, 'env-dir', 'env'), { text: login.placeholder, mode: 0o600, owner })
     // The image knows uid 1000 as `node`; any other gets the same name.
     if (owner.uid !== 1000) writeFileSync(path.join(run, 'passwd'), `node:x:${owner.uid}:${owner.gid}::/home/node:/bin/bash\n`)
-    if (!usesGateway(this.#settings, request.group)) return undefined
+    if (!usesGateway(this.#settings, request.group)) return
     const onRequest = ({ outcome }: { outcome: Outcome }) => model.note(outcome)
     const egress = egressOf(this.#settings, request.group)
-    const { folder } = request.group
-    return this.#ports.openGateway({ runId, folder, socketPath: path.join(run, 'gateway.sock'), egress, onEgress, onRequest })
+    const socketPath = path.join(run, 'gateway.sock')
+    const opening = this.#ports.openGateway({ runId, folder, socketPath, egress, onEgress, onRequest })
+    const gateway = await this.#step(opening, { signal, undo: (late) => late.close() })
+    made.add(`the gateway of the run ${runId}`, () => gateway.close())
   }
 
   #makeGroupFolders(folder: string, lane: Lane): void {
@@ -256,7 +335,7 @@ export class ContainerRunner {
     const onStderr = (text: string) => log.debug(`${spec.name}: ${text}`)
     const at = new Date(this.#ports.clock.now())
     const isKept = !isFull(request.group.folder)
-    const runLog = isKept ? RunLog.create({ folder, at, redact, onStderr }) : RunLog.unkept({ redact, onStderr })
+    const runLog = (isKept && this.#createLog({ folder, at, redact, onStderr })) || RunLog.unkept({ redact, onStderr })
     runLog.section('run', `${spec.name}, image ${spec.image}, session ${request.sessionId ?? 'new'}`)
     runLog.section('mounts', spec.mounts.map(mountLine).join('\n'))
     log.info(`Starting container ${spec.name} for group ${request.group.folder}`)
@@ -265,14 +344,21 @@ export class ContainerRunner {
     return runLog
   }
 
-  async #cleanUp({ run, gateway }: { run: string; gateway: RunGateway | undefined }): Promise<void> {
+  /** A disk that takes no further file does not keep an agent from working; an agent that laid a trap there does. */
+  #createLog(parts: Parameters<typeof RunLog.create>[0]): RunLog | undefined {
     try {
-      await gateway?.close()
-      rmSync(run, { recursive: true, force: true })
+      return RunLog.create(parts)
     } catch (error) {
-      this.#ports.log.warn(`The run folder ${run} was not removed: ${error instanceof Error ? error.message : error}`)
+      if (error instanceof AppError) throw error
+      this.#ports.log.warn(`A run goes on without a log, because none can be made in ${parts.folder}: ${errorText(error)}`)
+      return undefined
     }
   }
+}
+
+function cancelled({ reason }: AbortSignal): AppError {
+  const message = 'The start of the container was cancelled.'
+  return new AppError({ code: 'run.cancelled', fault: 'engine', message, cause: reason })
 }
 
 /** What the model API itself said last to a run. Unlike a frame, it cannot be forged by the agent. */

@@ -167,6 +167,7 @@ async function startServices(base: Base): Promise<Host> {
     () => courier.deliver(),
     () => login.check(),
     () => ipc.sweep(),
+    () => runner.removeLeftovers(),
     () => store.ipcRequests.prune(systemClock.now() - IPC_MEMORY_MS),
     () => void store.outbox.prune(systemClock.now() - KEPT_MS),
     hourly(() => store.tasks.pruneRuns({ before: systemClock.now() - KEPT_MS }), systemClock.now),

@@ -1,4 +1,5 @@
-import { type Clock, type Instant, pause, unlessAborted } from '../domain/clock.ts'
+import { unlessAborted } from '../domain/abort.ts'
+import { type Clock, type Instant, pause } from '../domain/clock.ts'
 import { errorText } from '../domain/errors.ts'
 import { IllegalTransition } from '../domain/turn.ts'
 import type { TurnLane } from '../store/turns.ts'

@@ -38,13 +38,3 @@ export function pause({ clock, until, signal }: { clock: Clock; until: Instant; 
     }
   })
 }
-
-/** Settles as `promise` does, or rejects with the reason of `signal` as soon as that aborts. `promise` goes on then. */
-export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason)
-    signal.addEventListener('abort', abort, { once: true })
-    if (signal.aborted) abort()
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
-  })
-}

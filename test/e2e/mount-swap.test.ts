@@ -68,7 +68,7 @@ function room(
     openGateway: async () => ({ close: async () => {} }),
     loginFile: async () => ({ placeholder: '', real: '' }),
     ...{ writeSnapshots: () => {}, redact: (text: string) => text, clock: systemClock },
-    log: { info: () => {}, debug: () => {}, warn: () => {} },
+    log: { info: () => {}, debug: () => {}, warn: () => {}, error: () => {} },
   })
   const group = { folder: 'main', name: 'Main', isMain: true, config: { additionalMounts } }
   const request = { group, lane: 'chat' as const, chatJid: 'local:main', sessionId: undefined, assistantName: 'Andy' }

@@ -106,7 +106,7 @@ suite('tools behind the gateway', () => {
       writeSnapshots: () => {},
       redact: (text) => text,
       clock: systemClock,
-      log: { info() {}, debug() {}, warn() {} },
+      log: { info() {}, debug() {}, warn() {}, error() {} },
     })
     const group = { folder: 'tools', name: 'Tools', isMain: false, config: {} }
     const listener = { onSession() {}, onActivity() {} }
