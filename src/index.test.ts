@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, utimesSync, watch, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, realpathSync, rmdirSync, utimesSync, watch, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import path from 'node:path'
 import { test } from 'node:test'
 import { CHAT, HostRoom } from '../test/fakes/host-room.ts'
+import { openFilesIn } from '../test/fakes/open-files.ts'
 import { until } from '../test/fakes/patience.ts'
 import { registerChat, temporaryFolder } from '../test/fakes/rooms.ts'
 import { noteLeaving } from './app/leaving.ts'
@@ -262,6 +263,75 @@ test('a host that cannot start gives its root back', async (t) => {
   await once(other, 'close')
   await (await room.start()).stop(NEVER)
 })
+
+test('a host that cannot start closes all that it opened until then', async (t) => {
+  const port = await freePort()
+  const room = new HostRoom(t, { env: { METRICS_PORT: String(port) } })
+  // Nothing can listen where a folder is, and by then everything else was opened.
+  mkdirSync(room.config.paths.controlSocket, { recursive: true })
+  const before = process.getActiveResourcesInfo().sort()
+  await assert.rejects(room.start(), { code: 'ERR_FS_EISDIR' })
+  assert.deepEqual(room.channel.stops, [true], 'the channel is stopped, and its signal came first')
+  await until(() => process.getActiveResourcesInfo().length <= before.length, 'no handle is left', {
+    seen: () => process.getActiveResourcesInfo(),
+  })
+  assert.deepEqual(openFilesIn(realpathSync(room.config.root)), [])
+  rmdirSync(room.config.paths.controlSocket)
+  await (await room.start()).stop(NEVER)
+})
+
+test('a host that cannot start ends the containers that began meanwhile', async (t) => {
+  const room = new HostRoom(t, { agent: () => new Promise(() => {}) })
+  room.look(({ messages }) => messages.add(said('hello')))
+  room.ask('33333333-3333-4333-8333-333333333333', { type: 'message', text: 'by the way' })
+  const { start } = room.channel
+  room.channel.start = async (...parts) => {
+    await start.apply(room.channel, parts)
+    await room.channel.hear('hello')
+    await until(() => room.engine.started.length === 1, 'a container starts')
+    throw new Error('the platform refuses')
+  }
+  await assert.rejects(room.start(), /the platform refuses/)
+  await until(async () => (await room.engine.list({})).length === 0, 'it is gone')
+})
+
+test('whatever does not end well, the rest ends, the root is given back, and it is told', async (t) => {
+  const port = await freePort()
+  const room = new HostRoom(t, { env: { METRICS_PORT: String(port) } })
+  const host = await room.start()
+  t.mock.method(room.channel, 'stop', () => Promise.reject(new Error('the platform hangs up')), { times: 1 })
+  await host.stop(NEVER)
+  assert.deepEqual(room.logged.slice(-3), [
+    'Stopping',
+    'Closing: the channel room did not end well: the platform hangs up',
+    'Stopped',
+  ])
+  assert.deepEqual(openFilesIn(realpathSync(room.config.root)), [])
+  await (await room.start()).stop(NEVER)
+})
+
+test('what hangs at the end is left behind, as soon as the end is wanted at once', async (t) => {
+  const room = new HostRoom(t)
+  const host = await room.start()
+  room.channel.closing = new Promise(() => {})
+  const now = new AbortController()
+  const stopping = host.stop(now.signal)
+  await until(() => room.channel.stops.length === 1, 'the channel is asked to stop')
+  now.abort()
+  await stopping
+  assert.deepEqual(room.logged.slice(-2), ['Closing: the channel room did not end in time, and is left behind', 'Stopped'])
+  room.channel.closing = Promise.resolve()
+  await (await room.start()).stop(NEVER)
+})
+
+async function freePort(): Promise<number> {
+  const server = net.createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as net.AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
 
 test('what was sent and what became of tasks is kept for ninety days, logs of runs for thirty, requests of agents for one', async (t) => {
   const now = Date.now()

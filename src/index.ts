@@ -18,6 +18,7 @@ import { TerminalChannel } from './channels/terminal.ts'
 import { mountRules } from './config.ts'
 import { inBackground } from './domain/background.ts'
 import { systemClock } from './domain/clock.ts'
+import { Closers } from './domain/closers.ts'
 import { mayDo } from './domain/senders.ts'
 import { makeBudgets, makeDesk, makeGateway, makeQueue, makeRunner } from './host/agents.ts'
 import { Backups, saveInProcess } from './host/backups.ts'
@@ -37,7 +38,10 @@ export type Host = {
   status(): HostStatus
   /** Nothing works or waits, and nobody is watching a chat. */
   idle(): boolean
-  /** Ends gracefully within SHUTDOWN_GRACE; `now` ends it at once. Resolves when everything is closed. */
+  /**
+   * Ends gracefully within SHUTDOWN_GRACE; `now` ends it at once. Resolves when everything is closed; what fails or hangs
+   * meanwhile is logged, and left behind after a few seconds. Never rejects.
+   */
   stop(now: AbortSignal): Promise<void>
 }
 
@@ -46,22 +50,28 @@ const IPC_MEMORY_MS = 24 * 60 * 60_000
 /** What was sent, and what became of tasks, is kept for so long. */
 const KEPT_MS = 90 * 24 * 60 * 60_000
 
+/** What the engine may take to remove containers that nobody waits for. If it takes longer, the next start removes them. */
+const LAST_REMOVALS_MS = 3_000
+/** What ending the containers may take beyond the grace that turns have. */
+const LAST_KILL_MS = 10_000
+
 /** Starts the host in the documented order. Throws an `AppError`, with nothing left running, when it cannot. */
 export async function startHost(parts: HostParts): Promise<Host> {
-  const base = await openBase(parts)
+  const closers = new Closers(parts.log)
   try {
-    return await startServices(base)
+    return await startServices(await openBase(parts, closers), closers)
   } catch (error) {
-    base.release()
+    await closers.close(AbortSignal.abort())
     throw error
   }
 }
 
-async function startServices(base: Base): Promise<Host> {
+async function startServices(base: Base, closers: Closers): Promise<Host> {
   const { config, log, store, audit, secrets } = base
   ensureMain(store, systemClock.now())
   const feed = new Feed(log)
   const gateway = makeGateway(base)
+  closers.add('the gateway', () => gateway.close())
   const whatsapp = makeWhatsApp({ ...base, onState: (state) => inBackground(telling, () => tellOfChannel(whatsapp, state)) })
   const channels: Channel[] = [new TerminalChannel(), whatsapp, ...base.channels]
   const telling = { what: 'Main was not told of a channel', log }
@@ -149,17 +159,42 @@ async function startServices(base: Base): Promise<Host> {
     now: systemClock.now,
   }).route('/', measured)
 
-  const metrics = config.metricsPort === undefined ? undefined : await serveMetrics({ api: measured, port: config.metricsPort })
-  if (metrics) log.info(`Metrics are on http://127.0.0.1:${metrics.port}/metrics`)
+  const runLogs = new RunLogPruning({ root: config.root, store, log, now: systemClock.now })
+  if (config.metricsPort !== undefined) {
+    const metrics = await serveMetrics({ api: measured, port: config.metricsPort })
+    closers.add('the metrics', () => metrics.close())
+    log.info(`Metrics are on http://127.0.0.1:${metrics.port}/metrics`)
+  }
+  let control: Awaited<ReturnType<typeof serveControl>> | undefined
+  const started = new Set<Channel>()
+  // Opened later than the channels, and closed after them: whoever watches a chat sees its last answers.
+  closers.add('the local API', () => control?.close())
+  for (const channel of channels) closers.add(`the channel ${channel.name}`, () => started.has(channel) && channel.stop?.())
+  closers.add('the deliveries', () => courier.stop())
+  closers.add('the life of the channels', () => life.abort())
+  closers.add('the pruning of run logs', () => runLogs.settled())
+  closers.add('the requests of agents', () => ipc.stop())
+  closers.add('containers whose start was cancelled', () => runner.settled(), LAST_REMOVALS_MS)
+  closers.add(
+    'the containers',
+    (now) => queue.shutdown({ graceMs: config.shutdownGraceMs, now }),
+    config.shutdownGraceMs + LAST_KILL_MS,
+  )
+  closers.add('the backup', () => backups.stop())
+  closers.add('the watch of the login', () => login.close())
+  closers.add('the tasks', () => scheduler.stop())
+
   // Before anything new can come: what runs now is no longer of the last run.
   const unfinished = desk.recover() + courier.recover()
   if (unfinished > 0) log.info(`Going on with ${unfinished} turns and deliveries of the last run`)
-  for (const channel of channels) await channel.start(inbox, life.signal)
+  for (const channel of channels) {
+    started.add(channel)
+    await channel.start(inbox, life.signal)
+  }
   registry.settle()
   snapshots.writeAll()
-  const runLogs = new RunLogPruning({ root: config.root, store, log, now: systemClock.now })
   ipc.readAll(store.groups.all().map(({ folder }) => folder))
-  const control = await serveControl({ app: api, socket: config.paths.controlSocket })
+  control = await serveControl({ app: api, socket: config.paths.controlSocket })
   scheduler.start()
   const chores = [
     wakeAll,
@@ -178,27 +213,14 @@ async function startServices(base: Base): Promise<Host> {
     () => backups.look(),
     () => registry.settle(),
   ]
-  const stopSweep = startSweep(chores, log)
+  closers.add('the sweep', startSweep(chores, log))
   ready = true
   log.info('Ready')
 
   const stop = async (now: AbortSignal) => {
     ready = false
     log.info('Stopping')
-    stopSweep()
-    scheduler.stop()
-    login.close()
-    await backups.stop()
-    await queue.shutdown({ graceMs: config.shutdownGraceMs, now })
-    await ipc.stop()
-    await runLogs.settled()
-    life.abort()
-    await courier.stop()
-    for (const channel of channels) await channel.stop?.()
-    await control.close()
-    metrics?.close()
-    await gateway.close()
-    base.release()
+    await closers.close(now)
     log.info('Stopped')
   }
   return { status, stop, idle: () => queue.idle && !feed.watched }

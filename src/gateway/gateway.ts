@@ -77,7 +77,10 @@ export class Gateway {
 
   /** Ends every run's connections and the connections to the upstream. */
   async close(): Promise<void> {
-    await Promise.all([...this.#runs].map((run) => run.close()))
-    this.#upstream.close()
+    try {
+      await Promise.all([...this.#runs].map((run) => run.close()))
+    } finally {
+      this.#upstream.close()
+    }
   }
 }

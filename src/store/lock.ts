@@ -25,13 +25,18 @@ export class HostLock {
       if (error instanceof SQLite.SqliteError && error.code === 'SQLITE_BUSY') throw taken({ lock, holder, cause: error })
       throw error
     }
-    writeFileSync(holder, JSON.stringify({ pid, since: now.toISOString() }))
-    return new HostLock(db)
+    const held = new HostLock(db)
+    try {
+      writeFileSync(holder, JSON.stringify({ pid, since: now.toISOString() }))
+      return held
+    } catch (error) {
+      held.release()
+      throw error
+    }
   }
 
   release(): void {
-    this.#db.exec('ROLLBACK')
-    this.#db.close()
+    this.#db.close() // which ends the transaction
   }
 }
 
