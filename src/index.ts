@@ -25,7 +25,7 @@ import { Backups, saveInProcess } from './host/backups.ts'
 import { type Base, type HostParts, openBase } from './host/base.ts'
 import { callsForPerson, makeCourier, makeWhatsApp } from './host/channels.ts'
 import { makeLoginWatch } from './host/login.ts'
-import { makeCommands, makeIpc, makeRegistry, makeTasks } from './host/requests.ts'
+import { makeCommands, makeHardReset, makeIpc, makeRegistry, makeTasks } from './host/requests.ts'
 import { RunLogPruning } from './host/run-logs.ts'
 import { hourly, startSweep } from './host/sweep.ts'
 import { controlApi } from './web/api.ts'
@@ -115,7 +115,8 @@ async function startServices(base: Base, closers: Closers): Promise<Host> {
   const owner = new OwnerDesk({ store, registry, mounts, tasks, audit: (note) => audit.note(note) })
   const { ipc, questions } = makeIpc({ base, feed, desk, courier, files, registry, tasks, snapshots, channels })
   const queue: GroupQueue = makeQueue({ base, registry, feed, desk, courier, runner, showWork, ipc, folders })
-  const commands = makeCommands({ base, desk, queue, courier, troubles: () => status().troubles })
+  const hardReset = makeHardReset({ base, feed, queue, courier })
+  const commands = makeCommands({ base, desk, queue, courier, hardReset, troubles: () => status().troubles })
   const takeCommand: InboxPorts['takeCommand'] = (said) =>
     commands.take(said) ?? (mayDo(said.standing, 'answer-question') ? questions.take(said) : undefined)
   const inbox = new Inbox({
@@ -187,6 +188,7 @@ async function startServices(base: Base, closers: Closers): Promise<Host> {
   // Before anything new can come: what runs now is no longer of the last run.
   const unfinished = desk.recover() + courier.recover()
   if (unfinished > 0) log.info(`Going on with ${unfinished} turns and deliveries of the last run`)
+  await hardReset.resume()
   for (const channel of channels) {
     started.add(channel)
     await channel.start(inbox, life.signal)
@@ -203,6 +205,7 @@ async function startServices(base: Base, closers: Closers): Promise<Host> {
     () => login.check(),
     () => ipc.sweep(),
     () => runner.removeLeftovers(),
+    () => hardReset.check(),
     () => store.ipcRequests.prune(systemClock.now() - IPC_MEMORY_MS),
     () => void store.outbox.prune(systemClock.now() - KEPT_MS),
     hourly(() => store.tasks.pruneRuns({ before: systemClock.now() - KEPT_MS }), systemClock.now),

@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, readdirSync } from 'node:fs'
-import path from 'node:path'
 import { test } from 'node:test'
-import { until } from '../../test/fakes/patience.ts'
 import { storeWith, type TestContext } from '../../test/fakes/rooms.ts'
 import { everybody } from '../../test/fakes/senders.ts'
+import type { RegisteredChat } from '../domain/group.ts'
 import { Commands } from './commands.ts'
 import { Feed } from './feed.ts'
 import type { GroupQueue } from './group-queue.ts'
@@ -19,7 +17,7 @@ type RoomOptions = { works?: boolean; jid?: string; containers?: Containers }
 
 /** Real store, inbox, desk and commands; the queue only notes what it is asked for. */
 function room(t: TestContext, { works = false, jid = JID, containers = [] }: RoomOptions = {}) {
-  const { store, folder } = storeWith(t, ['main', 'family'])
+  const { store } = storeWith(t, ['main', 'family'])
   const feed = new Feed()
   const asked: string[] = []
   const troubles: Trouble[] = []
@@ -32,17 +30,28 @@ function room(t: TestContext, { works = false, jid = JID, containers = [] }: Roo
     worksFor: () => works,
     stateOf: () => (works ? ('running' as const) : ('idle' as const)),
     containers: () => containers,
-    closeGroup: async (name: string) => {
-      asked.push(`close ${name}`)
-      store.sessions.set(name, 'begun by another chat while it was closed')
+  }
+  const hardReset = {
+    want: ({ folder }: RegisteredChat) => {
+      asked.push(`want ${folder}`)
+      return () => void asked.push(`reset ${folder}`)
     },
   }
-  const errors: string[] = []
-  const log = { info() {}, error: (text: string) => void errors.push(text) }
+  const log = { info() {} }
   let deliveries = 0
   const commands = new Commands(
-    { store, desk, queue, log, now: () => 1_000, deliver: () => void deliveries++, troubles: () => troubles, audit() {} },
-    { root: folder, assistantName: 'Andy', timeZone: 'UTC' },
+    {
+      store,
+      desk,
+      queue,
+      hardReset,
+      log,
+      now: () => 1_000,
+      deliver: () => void deliveries++,
+      troubles: () => troubles,
+      audit() {},
+    },
+    { assistantName: 'Andy', timeZone: 'UTC' },
   )
   const inbox = new Inbox({
     deliver: () => {},
@@ -58,7 +67,7 @@ function room(t: TestContext, { works = false, jid = JID, containers = [] }: Roo
     inbox.receive({ jid, id, sender: 'a', senderName: 'Ann', text, sentAt: 0, fromMe }) ?? assert.fail('not stored')
   const replies = () => store.outbox.due(Number.MAX_SAFE_INTEGER)
   const lastReply = () => store.messages.latest(jid, 1)[0]?.text ?? ''
-  return { store, folder, feed, desk, say, asked, replies, lastReply, troubles, errors, deliveries: () => deliveries }
+  return { store, feed, desk, say, asked, replies, lastReply, troubles, deliveries: () => deliveries }
 }
 
 test('a command is answered by the host, never reaches the agent, and moves no cursor', (t) => {
@@ -164,17 +173,14 @@ test('/compact is a turn of its own, and what was said before it is answered fir
   assert.ok(desk.claim('main', 'chat')?.prompt.includes('>two<'))
 })
 
-test('a hard reset takes along what another chat of the group began while the containers left', async (t) => {
-  const { store, folder, say, asked, errors, lastReply } = room(t)
-  mkdirSync(path.join(folder, 'data', 'sessions', 'main', '.claude'), { recursive: true })
+test('a hard reset is begun after its commit, and the chat is told that it goes on', (t) => {
+  const { store, say, asked, lastReply } = room(t)
+  store.sessions.set('main', 's1')
   say('/new hard')
-  await until(() => store.sessions.get('main') === undefined, 'the session is forgotten')
-  assert.deepEqual(readdirSync(path.join(folder, 'data', 'sessions', 'main')), [])
-  assert.deepEqual([asked, errors], [[`stop ${JID}`, 'close main'], []])
-  assert.match(lastReply(), /^A fresh conversation starts .* is reset\.$/)
-  say('/new hard')
-  await until(() => errors.length === 1, 'there was no folder')
-  assert.match(errors[0] ?? '', /^Group main: its Claude folder could not be reset: ENOENT/)
+  assert.deepEqual([store.sessions.get('main'), asked], [undefined, ['want main', `stop ${JID}`, 'reset main']])
+  assert.match(lastReply(), /^A fresh conversation starts .* is being reset; I say when that is done\.$/)
+  say('/new hard', { fromMe: false })
+  assert.deepEqual([asked.length, lastReply()], [3, 'Only the owner may do that.'])
 })
 
 test('a command is answered and delivered, and its message counts as stored, whoever watches', (t) => {

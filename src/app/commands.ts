@@ -1,30 +1,29 @@
-import { renameSync, rmSync } from 'node:fs'
-import path from 'node:path'
 import type { AuditNote } from '../domain/audit.ts'
 import { COMMAND_HELP, type Command, commandOf } from '../domain/command.ts'
-import { errorText } from '../domain/errors.ts'
 import type { RegisteredChat } from '../domain/group.ts'
 import type { Message } from '../domain/message.ts'
 import { localTime } from '../domain/prompt.ts'
 import { mayDo, type Standing } from '../domain/senders.ts'
 import type { Store } from '../store/store.ts'
 import type { GroupQueue } from './group-queue.ts'
+import type { HardReset } from './hard-reset.ts'
 import type { Trouble } from './troubles.ts'
 import type { TurnDesk } from './turn-desk.ts'
 
 export type CommandPorts = {
   store: Store
   desk: TurnDesk
-  queue: Pick<GroupQueue, 'stopTurn' | 'worksFor' | 'stateOf' | 'containers' | 'closeGroup'>
+  queue: Pick<GroupQueue, 'stopTurn' | 'worksFor' | 'stateOf' | 'containers'>
+  hardReset: Pick<HardReset, 'want'>
   deliver(): void
   /** What is wrong anywhere. */
   troubles(): Trouble[]
   now(): number
   audit(note: AuditNote): void
-  log: { info(text: string): void; error(text: string): void }
+  log: { info(text: string): void }
 }
 
-export type CommandRules = { root: string; assistantName: string; timeZone: string }
+export type CommandRules = { assistantName: string; timeZone: string }
 
 /** A message of somebody who is heard. */
 export type Said = { message: Message; chat: RegisteredChat; standing: Standing }
@@ -81,33 +80,24 @@ export class Commands {
       case 'new':
         return { reply: this.#forget(chat), after: () => queue.stopTurn(chat.jid) }
       case 'new hard':
-        return {
-          reply: `${this.#forget(chat)} Everything Claude Code kept for this group is reset.`,
-          after: () => this.#reset(chat),
-        }
+        return this.#resetHard(chat)
     }
+  }
+
+  /** Whoever asked for it is told when it is done: until then other chats of the group, or a task, may still work. */
+  #resetHard(chat: RegisteredChat): Deed {
+    const { queue, hardReset } = this.#ports
+    const begin = hardReset.want(chat)
+    const after = () => {
+      queue.stopTurn(chat.jid)
+      begin()
+    }
+    return { reply: `${this.#forget(chat)} What Claude Code kept for this group is being reset; I say when that is done.`, after }
   }
 
   #forget({ folder }: RegisteredChat): string {
     this.#ports.store.sessions.clear(folder)
     return 'A fresh conversation starts with your next message. Memory files are kept.'
-  }
-
-  /** The folder is moved away at once; what lies in it is the agent's, and is removed without following anything. */
-  #reset({ folder, jid }: RegisteredChat): void {
-    const { store, queue, log, now } = this.#ports
-    queue.stopTurn(jid)
-    const sessions = path.join(this.#rules.root, 'data', 'sessions', folder)
-    const old = path.join(sessions, `old-${now()}`)
-    void queue
-      .closeGroup(folder)
-      .then(() => {
-        renameSync(path.join(sessions, '.claude'), old)
-        // What another chat of the group began meanwhile went with it.
-        store.sessions.clear(folder)
-        rmSync(old, { recursive: true, force: true })
-      })
-      .catch((error) => log.error(`Group ${folder}: its Claude folder could not be reset: ${errorText(error)}`))
   }
 
   #status({ folder }: RegisteredChat): string {

@@ -15,7 +15,7 @@ const list = (rule: SenderRule): SenderPolicy => ({
 
 /** A family's chat that needs no trigger, under a policy that the test can change; real inbox, desk and commands. */
 function room(t: TestContext, first: SenderPolicy) {
-  const { store, folder: root } = storeWith(t, ['main', 'family'])
+  const { store } = storeWith(t, ['main', 'family'])
   registerChat(store, { jid: JID, folder: 'family' })
   const policy = { now: first }
   const judge: SenderJudge = Object.assign((...who: Parameters<SenderJudge>) => standingOf(policy.now, ...who), {
@@ -30,13 +30,13 @@ function room(t: TestContext, first: SenderPolicy) {
     worksFor: () => true,
     stateOf: () => 'running' as const,
     containers: () => [],
-    closeGroup: async () => {},
   }
   const [log, refused]: [{ info(): void; error(): void }, string[]] = [{ info() {}, error() {} }, []]
   const audit = ({ act, subject }: { act: string; subject: string }) => void refused.push(`${subject} ${act}`)
+  const hardReset = { want: () => () => {} }
   const commands = new Commands(
-    { store, desk, queue, log, now: () => 1_000, deliver: () => {}, troubles: () => [], audit },
-    { root, ...rules },
+    { store, desk, queue, log, now: () => 1_000, deliver: () => {}, troubles: () => [], audit, hardReset },
+    rules,
   )
   const inbox = new Inbox({
     ...{ deliver: () => {}, store, feed, wake: () => {}, judge },

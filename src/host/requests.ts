@@ -2,6 +2,7 @@ import { Commands } from '../app/commands.ts'
 import type { Feed } from '../app/feed.ts'
 import type { GroupQueue } from '../app/group-queue.ts'
 import { GroupRegistry } from '../app/groups.ts'
+import { HardReset, removeByProcess } from '../app/hard-reset.ts'
 import { IpcDesk } from '../app/ipc-desk.ts'
 import type { Posting } from '../app/ipc-speech.ts'
 import { IpcWatcher } from '../app/ipc-watcher.ts'
@@ -67,15 +68,17 @@ export function makeCommands({
   desk,
   queue,
   courier,
+  hardReset,
   troubles,
 }: {
   base: Base
   desk: TurnDesk
   queue: GroupQueue
   courier: Courier
+  hardReset: HardReset
   troubles(): Trouble[]
 }): Commands {
-  const { root, assistantName, timeZone } = base.config
+  const { assistantName, timeZone } = base.config
   const { store, log, audit } = base
   return new Commands(
     {
@@ -83,13 +86,25 @@ export function makeCommands({
       desk,
       queue,
       log,
+      hardReset,
       troubles,
       audit: (note) => audit.note(note),
       deliver: () => courier.deliver(),
       now: systemClock.now,
     },
-    { root, assistantName, timeZone },
+    { assistantName, timeZone },
   )
+}
+
+type ResetParts = { base: Base; feed: Feed; queue: GroupQueue; courier: Courier }
+
+export function makeHardReset({ base: { config, store, log }, feed, queue, courier }: ResetParts): HardReset {
+  const ports = { store, feed, log, root: config.root, now: systemClock.now, removeTree: removeByProcess }
+  return new HardReset({
+    ...ports,
+    closeGroup: (folder) => queue.closeGroup(folder),
+    deliver: () => courier.deliver(),
+  })
 }
 
 /** What the command line and the agents change about groups. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { TestHost } from '../fakes/host-process.ts'
@@ -44,11 +44,21 @@ test('/new starts a fresh session and keeps the memory; /new hard resets what Cl
   assert.ok(existsSync(memory))
 
   const claude = path.join(host.root, 'data/sessions/main/.claude')
-  writeFileSync(path.join(claude, 'left-behind'), '')
-  await host.say('/new hard')
-  await until(() => !existsSync(path.join(claude, 'left-behind')), 'the folder is reset')
+  const isolated = path.join(host.root, 'data/sessions/main/isolated/.claude')
+  mkdirSync(isolated, { recursive: true })
+  for (const folder of [claude, isolated]) writeFileSync(path.join(folder, 'left-behind'), '')
+  assert.match(await host.say('/new hard'), /is being reset; I say when that is done\.$/)
+  const told = async () => (await host.client.history('local:main', 1))[0]?.text ?? ''
+  const reset = async () => (await told()) === 'Everything Claude Code kept for this group is reset.'
+  await until(reset, 'it is told', { seen: () => host.file('logs', 'nanoclaw.log') })
+  assert.deepEqual(
+    [claude, isolated].filter((folder) => existsSync(folder)),
+    [],
+  )
   assert.match(await host.say('!echo again'), /again/)
-  assert.deepEqual(readdirSync(path.join(host.root, 'data/sessions/main')), ['.claude'])
+  const left = () => readdirSync(path.join(host.root, 'data/sessions/main')).sort()
+  await until(() => left().join() === '.claude,isolated', 'what was kept is removed', { seen: left })
+  assert.deepEqual(readdirSync(path.dirname(isolated)), [])
   assert.ok(existsSync(memory))
 })
 

@@ -77,7 +77,7 @@ export class SimHost {
     }
     this.#queue = new GroupQueue({ desk: this.#desk, clock, lane, deliver: afterTurn, isMain, showWork, log: QUIET }, limits)
     const commandRules = { root: '/nowhere', assistantName: 'Andy', timeZone: 'UTC' }
-    const unused = { audit() {} }
+    const unused = { audit() {}, hardReset: { want: () => () => {} } }
     const commands = new Commands(
       { store, desk: this.#desk, queue: this.#queue, deliver, troubles: () => [], now: clock.now, log: QUIET, ...unused },
       commandRules,
