@@ -1,7 +1,7 @@
 import { AppError, errorText } from '../domain/errors.ts'
 import { redactor } from '../domain/redactor.ts'
 
-/** 0 done, 1 failed, 2 the input or a setting is not usable, 3 the host is not running. */
+/** 0 done, 1 failed, 2 the input or a setting is not usable, 3 the host is not running; see also `CRASHED`. */
 export type ExitCode = 0 | 1 | 2 | 3
 
 export function exitCodeOf(error: unknown): ExitCode {

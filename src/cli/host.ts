@@ -1,3 +1,4 @@
+import type { Channel } from '../channels/contract.ts'
 import type { Config } from '../config.ts'
 import { AppError } from '../domain/errors.ts'
 import { type Host, startHost } from '../index.ts'
@@ -5,6 +6,7 @@ import { openLog } from '../log.ts'
 import { engineRuntime } from '../runtimes/engine-runtime.ts'
 import { Secrets } from '../secrets.ts'
 import { ControlClient } from './control-client.ts'
+import { watchForTheUncaught } from './last-resort.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -12,12 +14,23 @@ export type Environment = Readonly<Record<string, string | undefined>>
 const STARTING_MS = 60_000
 const POLL_MS = 100
 
-/** Starts a host in this process. `echo` shows its log on stdout. */
-export async function openHost({ config, env, echo }: { config: Config; env: Environment; echo: boolean }): Promise<Host> {
+/** `echo` shows the log on stdout; `channels`: further ones, beside those of the host. */
+export type HostWish = { config: Config; env: Environment; echo: boolean; channels?: readonly Channel[] }
+
+/** Starts a host in this process, which from then on also ends in order when something is wrong that nothing caught. */
+export async function openHost({ config, env, echo, channels = [] }: HostWish): Promise<Host> {
   const secrets = new Secrets(config)
   const runtime = await engineRuntime({ env: { ...env, CONTAINER_RUNTIME: config.containerRuntime } })
   const log = openLog({ config, redact: secrets.redact, echo })
-  return startHost({ config, log, runtime, secrets })
+  const starting = startHost({ config, log, runtime, secrets, channels })
+  const endWatch = watchForTheUncaught({ log, aside: !echo, stop: async () => (await starting).stop(AbortSignal.abort()) })
+  try {
+    const host = await starting
+    return { ...host, stop: (now) => host.stop(now).finally(endWatch) }
+  } catch (error) {
+    endWatch()
+    throw error
+  }
 }
 
 /**
