@@ -117,7 +117,7 @@ test('the end of a container is told when it is removed, and rejects when it can
   socket.answer = ({ line }) => (line.startsWith('DELETE') ? removal.promise : undefined)
   const { exited } = await runtime.run(spec())
   let told = false
-  exited.finally(() => (told = true))
+  void exited.finally(() => (told = true))
   await until(() => socket.lines().some((line) => line.startsWith('DELETE')), 'the removal is asked for')
   await settle(runtime)
   assert.equal(told, false)

@@ -32,8 +32,9 @@ export class Groups {
 
   /** Hears of changes. Of members it is only told who came or went, so the group is asked for anew. */
   follow(socket: WASocket, onError: (error: unknown) => void): void {
-    const tell = ({ id, subject }: { id: string; subject: string }) =>
+    const tell = ({ id, subject }: { id: string; subject: string }): void => {
       this.#sink.chat({ jid: id, name: subject, isGroup: true }).catch(onError)
+    }
     socket.ev.on('group-participants.update', ({ id }) => {
       this.#metadata.delete(id)
       socket.groupMetadata(id).then((group) => this.#metadata.set(id, group), onError)
