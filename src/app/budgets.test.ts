@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { hasTheChance } from '../../test/fakes/chance.ts'
 import { storeWith, type TestContext } from '../../test/fakes/rooms.ts'
 import type { Budget } from '../domain/budget.ts'
+import { HostError } from '../domain/host-failure.ts'
 import { NO_TOKENS } from '../domain/model-price.ts'
 import { Budgets, type Grant } from './budgets.ts'
 import { usageReport } from './usage-report.ts'
@@ -159,4 +160,32 @@ test('what was used is told by group, model, day and month', async (t) => {
     [['m', 2]],
   )
   assert.deepEqual(periods.day, { from: '2026-11-21T00:00:00.000Z', to: '2026-11-22T00:00:00.000Z' })
+})
+
+test('a call that cannot be counted has been made, lets the next one begin, and is counted with it', async (t) => {
+  const { store, begin, call } = room(t, { family: { dayTokens: 1_000 } })
+  await call(950)
+  const under = await begin()
+  const next = begin()
+  assert.equal(await decided(next), false, 'it waits for what the other one uses')
+  const { mock } = t.mock.method(store.usage, 'add', () => {
+    throw new HostError(new Error('ENOSPC'))
+  })
+  settle(under, 20)
+  const granted = await next
+  mock.restore()
+  settle(granted, 5)
+  const [all] = store.usage.between({ from: NOON - 1, to: NOON + 1 })
+  assert.equal(all?.output, 975)
+})
+
+test('a use that the store does not take is not tried for ever', async (t) => {
+  const { store, begin, call } = room(t, {})
+  const { mock } = t.mock.method(store.usage, 'add', () => {
+    throw new Error('a mistake of ours')
+  })
+  settle(await begin(), 20)
+  mock.restore()
+  await call(5)
+  assert.equal(store.usage.between({ from: NOON - 1, to: NOON + 1 })[0]?.output, 5)
 })

@@ -1,5 +1,6 @@
 import { type Admission, type Amount, admit, type Budget, type Gauge, overText, type Period, periodAt } from '../domain/budget.ts'
 import type { Instant } from '../domain/clock.ts'
+import { isHostError } from '../domain/host-failure.ts'
 import { costOf, countedTokens, NO_TOKENS, type PriceList, type TokenCount } from '../domain/model-price.ts'
 import type { Store } from '../store/store.ts'
 
@@ -10,7 +11,7 @@ export type CallUse = { model: string; tokens: TokenCount }
 /** `settle` says what a granted call used; every grant is settled once. */
 export type Grant = { type: 'granted'; settle(use: CallUse): void } | { type: 'over'; why: string; retryAt: Instant }
 
-export type BudgetPorts = { store: Pick<Store, 'usage' | 'groups'>; now(): Instant }
+export type BudgetPorts = { store: Pick<Store, 'usage' | 'groups' | 'afterCommit'>; now(): Instant }
 export type BudgetRules = { timeZone: string; budget: Budget; prices: PriceList }
 
 const PERIODS: readonly Period[] = ['day', 'month']
@@ -23,6 +24,8 @@ export class Budgets {
   readonly #rules: BudgetRules
   readonly #underWay = new Set<UnderWay>()
   readonly #waiting = new Set<() => void>()
+  /** What was used, and could not be stored yet. */
+  readonly #unstored: Parameters<Store['usage']['add']>[0][] = []
 
   constructor(ports: BudgetPorts, rules: BudgetRules) {
     this.#ports = ports
@@ -47,10 +50,24 @@ export class Budgets {
       if (!this.#underWay.delete(call)) return
       const nanoUsd = costOf(tokens, { model, list: this.#rules.prices })
       const used = Object.values(tokens).some((count) => count > 0)
-      if (used) this.#ports.store.usage.add({ ...tokens, model, nanoUsd, folder: call.folder, at: this.#ports.now() })
+      if (used) this.#unstored.push({ ...tokens, model, nanoUsd, folder: call.folder, at: this.#ports.now() })
+      // The call was made: it must not fail now, nor those that wait for it.
+      this.#ports.store.afterCommit('Counting what was used of the model', () => this.#storeUses())
       for (const goOn of this.#waiting) goOn()
     }
     return { type: 'granted', settle }
+  }
+
+  /** What a failing disk refuses is in no budget, until a later call is counted together with it. */
+  #storeUses(): void {
+    for (let use = this.#unstored.shift(); use; use = this.#unstored.shift()) {
+      try {
+        this.#ports.store.usage.add(use)
+      } catch (error) {
+        if (isHostError(error)) this.#unstored.unshift(use)
+        throw error
+      }
+    }
   }
 
   #refusal({ gauge }: Extract<Admission, { type: 'over' }>): Grant {
