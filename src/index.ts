@@ -92,7 +92,15 @@ async function startServices(base: Base, closers: Closers): Promise<Host> {
   }
   const login = makeLoginWatch(base, {
     wakeAll: () => {
-      audit.note({ by: 'host', folder: null, act: 'login', subject: 'model', outcome: 'done', detail: 'another login is used' })
+      const used = {
+        by: 'host',
+        folder: null,
+        act: 'login',
+        subject: 'model',
+        outcome: 'done',
+        detail: 'another login is used',
+      } as const
+      store.afterCommit('Writing the audit', () => audit.note(used))
       wakeAll()
     },
     tell: (text) => tellMain(notices, text, () => true),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { hasTheChance } from '../../test/fakes/chance.ts'
@@ -211,4 +211,18 @@ test('what became of a backup and cannot be written down, for a full disk, is lo
   const backups = await lookAt(NOON)
   assert.match(logged.join(), /could not be written down: nothing can be stored/)
   assert.match(backups.troubles()[0]?.why ?? '', /the disk is full/)
+})
+
+test('a backup that was made counts as made, also where the old ones cannot be removed', async (t) => {
+  const save: Save = async (file) => {
+    writeFileSync(file, 'saved')
+    rmSync(path.dirname(file), { recursive: true })
+  }
+  const { lookAt, logged, folder } = daily(t, { save })
+  const backups = await lookAt(NOON)
+  assert.deepEqual([backups.lastDone(), backups.troubles()], [NOON, []])
+  assert.match(
+    logged.at(-1) ?? '',
+    new RegExp(`^Old backups in ${folder} could not be removed, and stay until the next one is made: ENOENT`),
+  )
 })

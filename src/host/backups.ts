@@ -94,12 +94,22 @@ export class Backups {
       await save(file, this.#life.signal)
       this.#note({ doneAt: triedAt, triedAt, failing: null })
       log.info(`The daily backup is ${file}`)
-      removeOld(folder, { keep: config.backup.keep, now: now() })
+      this.#removeOld(folder)
     } catch (error) {
       if (this.#life.signal.aborted) return
       const why = errorText(error)
       this.#note({ doneAt: before?.doneAt ?? null, triedAt, failing: { since: before?.failing?.since ?? triedAt, why } })
       log.error(`The daily backup in ${folder} failed: ${why}`)
+    }
+  }
+
+  /** The new backup is made, whatever becomes of the old ones. */
+  #removeOld(folder: string): void {
+    const { config, now, log } = this.#ports
+    try {
+      removeOld(folder, { keep: config.backup.keep, now: now() })
+    } catch (error) {
+      log.error(`Old backups in ${folder} could not be removed, and stay until the next one is made: ${errorText(error)}`)
     }
   }
 
