@@ -42,6 +42,9 @@ for (const lidAddressing of [false, true]) {
     const first = { text: `@${user} and you?`, contextInfo: { mentionedJid: [me] } }
     await world.server.writeToGroup(world.bob, FAMILY, { extendedTextMessage: first })
     assert.equal((await world.heard('and you?')).text, '@Andy and you?')
+    const marked = { ...first, text: `\u2068@${user}\u2069 between marks` }
+    await world.server.writeToGroup(world.bob, FAMILY, { extendedTextMessage: marked })
+    assert.equal((await world.heard('between marks')).text, '\u2068@Andy\u2069 between marks')
     await world.server.write(world.bob, olga, { extendedTextMessage: { ...first, text: 'in no chat of ours' } })
     assert.equal((await world.heard('in no chat')).text, '@Andy in no chat of ours')
     await world.server.writeToGroup(world.bob, FAMILY, 'just among us')
