@@ -25,6 +25,7 @@ import { Backups, saveInProcess } from './host/backups.ts'
 import { type Base, type HostParts, openBase } from './host/base.ts'
 import { callsForPerson, makeCourier, makeWhatsApp } from './host/channels.ts'
 import { makeLoginWatch } from './host/login.ts'
+import { pruneStore } from './host/pruning.ts'
 import { makeCommands, makeHardReset, makeIpc, makeRegistry, makeTasks } from './host/requests.ts'
 import { RunLogPruning } from './host/run-logs.ts'
 import { hourly, startSweep } from './host/sweep.ts'
@@ -217,12 +218,13 @@ async function startServices(base: Base, closers: Closers): Promise<Host> {
     () => store.ipcRequests.prune(systemClock.now() - IPC_MEMORY_MS),
     () => void store.outbox.prune(systemClock.now() - KEPT_MS),
     hourly(() => store.tasks.pruneRuns({ before: systemClock.now() - KEPT_MS }), systemClock.now),
+    hourly(() => pruneStore(store, systemClock.now()), systemClock.now),
     () => secrets.refresh(),
     () => base.senders.policy(),
     () => audit.settle(),
+    () => registry.settle(),
     () => runLogs.check(),
     () => backups.look(),
-    () => registry.settle(),
   ]
   closers.add('the sweep', startSweep(chores, log))
   ready = true

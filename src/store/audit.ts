@@ -17,6 +17,8 @@ const row = z.object({
   count: z.int(),
 })
 
+const PRUNED_AT_ONCE = 1_000
+
 /** Privileged decisions and refusals, in the order they were made. The table itself refuses every change. */
 export class Audit {
   readonly #add: Statement
@@ -31,7 +33,9 @@ export class Audit {
       SELECT id, at, by, group_folder AS folder, act, subject, outcome, detail, count FROM audit
       WHERE (:folder IS NULL OR group_folder = :folder) AND (:outcome IS NULL OR outcome = :outcome)
       ORDER BY id DESC LIMIT :limit`)
-    this.#prune = db.prepare('DELETE FROM audit WHERE at < ? AND at < (unixepoch() - 31622400) * 1000')
+    this.#prune = db.prepare(`
+      DELETE FROM audit WHERE id IN (
+        SELECT id FROM audit WHERE at < ? AND at < (unixepoch() - 31622400) * 1000 ORDER BY at LIMIT ${PRUNED_AT_ONCE})`)
   }
 
   add(entry: Omit<AuditEntry, 'id'>): void {
@@ -44,8 +48,8 @@ export class Audit {
     return rows.map((raw) => row.parse(raw)).reverse()
   }
 
-  /** Removes what is older, as far as the table lets go of it. */
-  prune(before: number): void {
-    this.#prune.run(before)
+  /** Removes what is older, as far as the table lets go of it, some at a time. Returns how many went. */
+  prune(before: number): number {
+    return this.#prune.run(before).changes
   }
 }

@@ -25,7 +25,12 @@ export class History {
       SELECT ${columns} FROM (
         SELECT rowid AS seq FROM messages_text WHERE messages_text MATCH :words ORDER BY rowid DESC LIMIT ${mostHits}
       ) JOIN messages AS m USING (seq) WHERE ${ofGroup} ORDER BY seq DESC LIMIT ${LOOKED_AT}`)
-    this.#newest = db.prepare(`SELECT ${columns} FROM messages AS m WHERE ${ofGroup} ORDER BY m.seq DESC LIMIT ${LOOKED_AT}`)
+    // Of each chat its newest, and of these the newest of all: their numbers first, so that only these rows are read.
+    const newestOfEach = `
+      SELECT n.seq FROM registered_groups AS r JOIN messages AS n
+        ON n.seq IN (SELECT seq FROM messages WHERE chat_jid = r.jid ORDER BY seq DESC LIMIT ${LOOKED_AT})
+      WHERE r.folder = :folder ORDER BY n.seq DESC LIMIT ${LOOKED_AT}`
+    this.#newest = db.prepare(`SELECT ${columns} FROM messages AS m WHERE m.seq IN (${newestOfEach}) ORDER BY m.seq DESC`)
   }
 
   /**

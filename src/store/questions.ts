@@ -16,6 +16,8 @@ const row = z.object({
 })
 const COLUMNS = Object.keys(row.shape).join(', ')
 
+const PRUNED_AT_ONCE = 1_000
+
 /** Questions of agents to people. */
 export class Questions {
   readonly #add: Statement
@@ -25,23 +27,29 @@ export class Questions {
   readonly #answer: Statement
   readonly #tell: Statement
   readonly #untold: Statement
+  readonly #prune: Statement
 
   constructor(db: Database) {
     this.#add = db.prepare(`
       INSERT INTO questions (group_folder, chat_jid, question, options, asked_at, expires_at)
       VALUES (:folder, :jid, :question, :options, :at, :expiresAt)`)
-    this.#open = db.prepare(
-      `SELECT ${COLUMNS} FROM questions WHERE chat_jid = ? AND answer IS NULL AND expires_at > ? ORDER BY id DESC`,
-    )
+    // In these words the index of what is open is used.
+    const open = '(answer IS NULL OR told = 0)'
+    this.#open = db.prepare(`
+      SELECT ${COLUMNS} FROM questions WHERE chat_jid = ? AND ${open} AND answer IS NULL AND expires_at > ? ORDER BY id DESC`)
     this.#same = db.prepare(`
       SELECT ${COLUMNS} FROM questions WHERE group_folder = :folder AND chat_jid = :jid AND question = :question AND options = :options
-        AND (answer IS NULL OR told = 0) AND expires_at > :at ORDER BY id DESC LIMIT 1`)
+        AND ${open} AND expires_at > :at ORDER BY id DESC LIMIT 1`)
     this.#extend = db.prepare('UPDATE questions SET expires_at = ? WHERE id = ?')
     this.#answer = db.prepare('UPDATE questions SET answer = :answer, answered_at = :at WHERE id = :id')
     this.#tell = db.prepare('UPDATE questions SET told = 1, told_turn = :turn WHERE id = :id')
-    this.#untold = db.prepare(`
-      SELECT ${COLUMNS} FROM questions WHERE group_folder = :folder AND chat_jid = :jid AND answer IS NOT NULL
-        AND (told = 0 OR told_turn = :turn) ORDER BY id`)
+    const chosen = `SELECT ${COLUMNS} FROM questions WHERE group_folder = :folder AND chat_jid = :jid AND answer IS NOT NULL`
+    this.#untold = db.prepare(`${chosen} AND told = 0 UNION ${chosen} AND told_turn = :turn ORDER BY id`)
+    this.#prune = db.prepare(`
+      DELETE FROM questions WHERE id IN (
+        SELECT id FROM questions AS q WHERE (answer IS NULL OR told = 1) AND expires_at < ?
+          AND NOT EXISTS (SELECT 1 FROM turns t WHERE t.id = q.told_turn AND t.state IN ('pending', 'running'))
+        ORDER BY expires_at LIMIT ${PRUNED_AT_ONCE})`)
   }
 
   add({ options, ...asking }: Asking): number {
@@ -77,6 +85,14 @@ export class Questions {
     const untold = this.#untold.all({ folder, jid, turn }).map(toQuestion)
     for (const { id } of untold) this.#tell.run({ id, turn })
     return untold
+  }
+
+  /**
+   * Removes questions that were over before a moment, some at a time; not an answer that no agent has heard, or that belongs to
+   * an open turn. Returns how many went.
+   */
+  prune(before: number): number {
+    return this.#prune.run(before).changes
   }
 }
 

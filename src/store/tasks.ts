@@ -150,8 +150,8 @@ export class Tasks {
       SELECT t.id, t.group_folder AS folder, r.run_at + coalesce(r.duration_ms, 0) AS at, coalesce(r.error, '') AS why
       FROM scheduled_tasks t JOIN task_run_logs r ON r.id = (
         SELECT l.id FROM task_run_logs l WHERE l.task_id = t.id AND l.status IN ('success', 'error') ORDER BY l.id DESC LIMIT 1)
-      WHERE t.status <> 'paused' AND r.status = 'error' AND r.run_at >= ?
-      ORDER BY at DESC, t.id LIMIT ?`)
+      WHERE t.last_run >= :since AND t.status <> 'paused' AND r.status = 'error' AND r.run_at >= :since
+      ORDER BY at DESC, t.id LIMIT :limit`)
     // From task to task, reading of each what is old (`+`: by its time, not by its id). The run of an open turn is running.
     this.#prune = db.prepare(`
       WITH RECURSIVE task (id) AS (
@@ -234,7 +234,7 @@ export class Tasks {
 
   /** The tasks the host paused, and those whose last run failed since a moment; the newest of each first. */
   troubles({ since, limit }: { since: number; limit: number }): TaskTrouble[] {
-    return [...this.#paused.all(limit), ...this.#failed.all(since, limit)].map((found) => trouble.parse(found))
+    return [...this.#paused.all(limit), ...this.#failed.all({ since, limit })].map((found) => trouble.parse(found))
   }
 
   /** The task that a run belongs to, unless it was removed. */

@@ -37,6 +37,9 @@ const trouble = z.object({
 /** A turn that failed for good, or that waits after a failure: for its next try, or for what a person must put right. */
 export type TurnTrouble = z.infer<typeof trouble>
 
+const PRUNED_AT_ONCE = 1_000
+const page = z.object({ through: z.int().nullable(), oldest: z.int().nullable() })
+
 /** Pieces of agent work and how far each got. */
 export class Turns {
   readonly #add: Statement
@@ -54,16 +57,20 @@ export class Turns {
   readonly #noteAnswer: Statement
   readonly #drop: Statement
   readonly #join: Statement
+  readonly #notePassed: Statement
   readonly #siblings: Statement
   readonly #withAnswer: Statement
   readonly #merge: Statement
-  readonly #notePassed: Statement
   readonly #change: Statement
   readonly #stale: Statement
   readonly #failures: Statement
   readonly #waiting: Statement
   readonly #hasten: Statement
   readonly #counts: Statement
+  readonly #pageEnd: Statement
+  readonly #prune: Statement
+  /** Turns up to here were looked at for pruning, in this round. */
+  #prunedThrough = 0
 
   constructor(db: Database) {
     this.#add = db.prepare(
@@ -82,7 +89,7 @@ export class Turns {
     this.#find = db.prepare(`SELECT ${COLUMNS} FROM turns WHERE id = ?`)
     // In these words the indexes of open turns are used, which stay small.
     const open = "state IN ('pending', 'running')"
-    this.#running = db.prepare(`SELECT ${COLUMNS} FROM turns WHERE ${open} AND state = 'running' ORDER BY id`)
+    this.#running = db.prepare(`SELECT ${COLUMNS} FROM turns WHERE ${open} AND state = 'running' ORDER BY +id`)
     this.#openOfChat = db.prepare(
       `SELECT ${COLUMNS} FROM turns WHERE chat_jid = ? AND ${open} AND task_run_id IS NULL ORDER BY id`,
     )
@@ -99,6 +106,7 @@ export class Turns {
       `UPDATE turns SET state = 'stopped', reason = NULL, ended_at = :at WHERE chat_jid = :jid AND ${open} AND state = 'pending'`,
     )
     this.#join = db.prepare('UPDATE turns SET joined = (SELECT coalesce(joined, id) FROM turns WHERE id = :head) WHERE id = :id')
+    this.#notePassed = db.prepare('UPDATE turns SET passed_from = :from, passed_through = :through WHERE id = :id')
     this.#siblings = db
       .prepare(`
         WITH root (id) AS (SELECT coalesce(joined, id) FROM turns WHERE id = :id)
@@ -106,7 +114,6 @@ export class Turns {
         UNION SELECT t.id FROM turns t JOIN root ON t.joined = root.id WHERE t.id <> :id`)
       .pluck()
     this.#noteAnswer = db.prepare('UPDATE turns SET answer_id = ? WHERE id = ?')
-    this.#notePassed = db.prepare('UPDATE turns SET passed_from = :from, passed_through = :through WHERE id = :id')
     this.#withAnswer = db.prepare('SELECT id FROM turns WHERE chat_jid = ? AND answer_id = ?').pluck()
     this.#merge = db.prepare('UPDATE turns SET merged_into = ? WHERE id = ?')
     this.#change = db.prepare("UPDATE turns SET stale_tries = tries WHERE id = ? AND state IN ('pending', 'running')")
@@ -118,14 +125,23 @@ export class Turns {
       SELECT ended_at AS at, NULL AS waitsFor, ${troubled} AND state = 'failed' AND ended_at >= ? ORDER BY ended_at DESC, id DESC LIMIT ?`)
     this.#waiting = db.prepare(`
       SELECT started_at AS at, reason AS waitsFor, ${troubled} AND state IN ('pending', 'running') AND state = 'pending' AND error IS NOT NULL
-      ORDER BY id DESC LIMIT ?`)
+      ORDER BY +id DESC LIMIT ?`)
     this.#counts = db.prepare(`
       SELECT state, count(*) AS n FROM turns WHERE state IN ('pending', 'running') GROUP BY state
       UNION ALL SELECT 'failed', count(*) FROM turns WHERE state = 'failed' AND ended_at >= ?`)
     this.#hasten = db.prepare(
-      `UPDATE turns SET not_before = :at WHERE state = 'pending' AND not_before > :at AND error LIKE :reason || ':%'
+      `UPDATE turns SET not_before = :at WHERE ${open} AND state = 'pending' AND not_before > :at AND error LIKE :reason || ':%'
         AND (:folder IS NULL OR group_folder = :folder)`,
     )
+    this.#pageEnd = db.prepare(`
+      SELECT max(id) AS through, min(created_at) AS oldest
+      FROM (SELECT id, created_at FROM turns WHERE id > ? ORDER BY id LIMIT ${PRUNED_AT_ONCE})`)
+    const unless = (table: string, column: string) => `AND NOT EXISTS (SELECT 1 FROM ${table} AS o WHERE o.${column} = t.id)`
+    this.#prune = db.prepare(`
+      DELETE FROM turns WHERE id IN (
+        SELECT id FROM turns AS t WHERE id > :after AND id <= :through AND ended_at < :before AND passed_through IS NULL
+          AND state IN ('done', 'stopped', 'failed') ${unless('messages', 'turn_id')} ${unless('outbox', 'turn_id')}
+          ${unless('outbox', 'told_in')} ${unless('turns', 'merged_into')} ${unless('turns', 'joined')})`)
   }
 
   /** A new turn, due at once. */
@@ -187,6 +203,11 @@ export class Turns {
     return found === undefined ? undefined : toTurn(found)
   }
 
+  /** What the turn takes up and does not show, by the numbers of its first and last message. */
+  notePassed(id: TurnId, { first, last }: Pick<LeftOut, 'first' | 'last'>): void {
+    this.#notePassed.run({ id, from: first.seq, through: last.seq })
+  }
+
   /** A follow-up went into the run of an earlier turn. */
   noteJoined(id: TurnId, head: TurnId): void {
     this.#join.run({ id, head })
@@ -203,11 +224,6 @@ export class Turns {
   }
 
   /** Which answer of a transcript ended this turn. */
-  /** What the turn takes up and does not show, by the numbers of its first and last message. */
-  notePassed(id: TurnId, { first, last }: Pick<LeftOut, 'first' | 'last'>): void {
-    this.#notePassed.run({ id, from: first.seq, through: last.seq })
-  }
-
   noteAnswer(id: TurnId, answerId: string): void {
     this.#noteAnswer.run(answerId, id)
   }
@@ -245,6 +261,18 @@ export class Turns {
   /** What turns wait for may have changed, so they need not wait any longer: those of one group, or of all. */
   hasten({ reason, folder = null, at }: { reason: FailureClass; folder?: string | null; at: number }): void {
     this.#hasten.run({ reason, folder, at })
+  }
+
+  /**
+   * Removes turns that ended before a moment and that no message, delivery or other turn belongs to: silent runs of tasks, mostly.
+   * Each call looks at some of the turns, going on where the last one stopped. An id is never given again. Returns how many went.
+   */
+  prune(before: number): number {
+    const after = this.#prunedThrough
+    const { through, oldest } = page.parse(this.#pageEnd.get(after))
+    const isEnd = through === null || oldest === null || oldest >= before
+    this.#prunedThrough = isEnd ? 0 : through
+    return isEnd ? 0 : this.#prune.run({ after, through, before }).changes
   }
 
   /** Failed ones only since a moment. */
