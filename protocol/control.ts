@@ -36,6 +36,8 @@ export const chatEvent = z.discriminatedUnion('type', [
     state: z.enum(['waiting', 'running', 'done', 'failed', 'stopped']),
     detail: z.string().optional(),
   }),
+  /** The client read too slowly: what happened meanwhile is not told. It is the last event; the messages have what was said. */
+  z.object({ type: z.literal('missed') }),
 ])
 export type ChatEvent = z.infer<typeof chatEvent>
 

@@ -55,3 +55,30 @@ test('a watcher that stops reading is gone', async () => {
   for await (const _ of events) break
   assert.equal(feed.watched, false)
 })
+
+test('a watcher that takes nothing is told once that it missed something, and hears what comes then', async () => {
+  const feed = new Feed()
+  const end = new AbortController()
+  const events = feed.watch('a', end.signal)
+  for (let n = 0; n < 2_500; n++) feed.publish('a', activity(String(n)))
+  const heard = []
+  for (let event = await events.next(); ; event = await events.next()) {
+    heard.push(event.value)
+    if (heard.length === 500) break
+  }
+  assert.deepEqual([heard[0], heard[1], heard.at(-1)], [{ type: 'missed' }, activity('2001'), activity('2499')])
+  end.abort()
+})
+
+test('it is characters that count, too, and one large message is no reason to miss it', async () => {
+  const feed = new Feed()
+  const events = feed.watch('a', new AbortController().signal)
+  const large = 'x'.repeat(999_999)
+  for (const detail of [large, large, large]) feed.publish('a', activity(detail))
+  assert.deepEqual((await events.next()).value, { type: 'missed' })
+  for (let n = 0; n < 5; n++) {
+    feed.publish('a', activity(large))
+    assert.deepEqual((await events.next()).value, activity(large), 'what was taken does not count any more')
+  }
+  await events.return(undefined)
+})

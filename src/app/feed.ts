@@ -9,6 +9,9 @@ export type FeedEvent =
   /** `throughSeq`: the newest message that the turn answers. */
   | { type: 'turn'; state: 'waiting' | 'running' | 'done' | 'failed' | 'stopped'; throughSeq: number; detail?: string }
 
+/** Instead of events that a watcher did not take in time. */
+export type Missed = { type: 'missed' }
+
 type Listener = (event: FeedEvent) => void
 
 type FeedLog = { error(text: string): void }
@@ -48,9 +51,12 @@ export class Feed {
     return this.#listeners.size > 0
   }
 
-  /** The events of a chat from this call on (not from the first read), until `signal` aborts. */
-  watch(jid: string, signal: AbortSignal): AsyncGenerator<FeedEvent> {
-    const events: FeedEvent[] = []
+  /**
+   * The events of a chat from this call on (not from the first read), until `signal` aborts. Whoever reads too slowly gets one
+   * `missed` for all that waited.
+   */
+  watch(jid: string, signal: AbortSignal): AsyncGenerator<FeedEvent | Missed> {
+    const events = new Backlog()
     let wake: () => void = () => {}
     const unsubscribe = this.subscribe(jid, (event) => {
       events.push(event)
@@ -74,4 +80,32 @@ export class Feed {
     }
     return drain()
   }
+}
+
+/** What one watcher has not taken yet: so many events at most, and characters in them. */
+const MOST_EVENTS = 1_000
+const MOST_CHARACTERS = 2_000_000
+
+/** Events in their order; too many of them become one `missed`. */
+class Backlog {
+  #events: (FeedEvent | Missed)[] = []
+  #characters = 0
+
+  push(event: FeedEvent): void {
+    const characters = charactersOf(event)
+    const isFull = this.#events.length >= MOST_EVENTS || this.#characters + characters > MOST_CHARACTERS
+    this.#events = isFull ? [{ type: 'missed' }] : this.#events
+    if (!isFull) this.#events.push(event)
+    this.#characters = isFull ? 0 : this.#characters + characters
+  }
+
+  shift(): FeedEvent | Missed | undefined {
+    const event = this.#events.shift()
+    if (event && event.type !== 'missed') this.#characters -= charactersOf(event)
+    return event
+  }
+}
+
+function charactersOf(event: FeedEvent): number {
+  return event.type === 'message' ? event.message.text.length : (event.detail?.length ?? 0)
 }

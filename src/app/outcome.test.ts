@@ -113,3 +113,17 @@ test('a message that waits for its turn, or whose turn runs, has no outcome yet;
     assert.deepEqual([await over, feed.watched], [[], false])
   }
 })
+
+test('who reads too slowly misses what was done, and not how it ended', async (t) => {
+  const { store, desk, feed, say, claim } = room(t)
+  const seq = say('hi')
+  const events = outcomeOf({ store, feed, jid: JID, seq, signal: new AbortController().signal })
+  const turn = claim()
+  const first = events.next()
+  feed.publish(JID, { type: 'activity', kind: 'tool', detail: 'Bash' })
+  await first
+  desk.finish([turn], answered('hello'))
+  for (let n = 0; n < 1_500; n++) feed.publish(JID, { type: 'activity', kind: 'tool', detail: 'Read' })
+  assert.deepEqual(await events.next(), { value: { type: 'answer', text: 'hello' }, done: false })
+  assert.equal((await events.next()).done, true)
+})

@@ -27,8 +27,8 @@ export async function* outcomeOf({
     if (known) return yield known
     for await (const event of events) {
       if (event.type === 'activity') yield event
-      if (event.type !== 'turn' || event.throughSeq < seq) continue
-      const outcome = afterTurnEvent({ event, store, jid, seq })
+      if (event.type !== 'missed' && (event.type !== 'turn' || event.throughSeq < seq)) continue
+      const outcome = event.type === 'missed' ? settled({ store, jid, seq }) : afterTurnEvent({ event, store, jid, seq })
       if (outcome) yield outcome
       if (outcome && outcome.type !== 'waiting') return
     }

@@ -1,7 +1,7 @@
 import type { ChatEvent, ChatMessage, HostStatus } from '@nanoclaw/protocol'
 import { type Context, Hono } from 'hono'
 import { z } from 'zod'
-import type { Feed, FeedEvent } from '../app/feed.ts'
+import type { Feed, FeedEvent, Missed } from '../app/feed.ts'
 import { outcomeOf } from '../app/outcome.ts'
 import { typedMessage } from '../channels/terminal.ts'
 import type { AuditNote } from '../domain/audit.ts'
@@ -91,8 +91,12 @@ function failure({ c, error, redact }: { c: Context; error: unknown; redact(text
   return c.json({ error: { code: 'bug', message: redact(errorText(error)) } }, 500)
 }
 
-async function* chatEvents(events: AsyncIterable<FeedEvent>): AsyncGenerator<ChatEvent> {
-  for await (const event of events) yield chatEvent(event)
+/** Ends for a client that missed something, which then asks for the messages and watches anew. */
+export async function* chatEvents(events: AsyncIterable<FeedEvent | Missed>): AsyncGenerator<ChatEvent> {
+  for await (const event of events) {
+    if (event.type === 'missed') return yield event
+    yield chatEvent(event)
+  }
 }
 
 function chatEvent(event: FeedEvent): ChatEvent {

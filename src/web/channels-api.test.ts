@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { loginEvent } from '@nanoclaw/protocol'
 import type { AuditNote } from '../domain/audit.ts'
-import { channelsApi, type Linkable } from './channels-api.ts'
+import { channelsApi, type Linkable, loginEvents } from './channels-api.ts'
 
 function api(channel: Partial<Linkable>) {
   const errors: unknown[] = []
@@ -121,4 +121,13 @@ test('what cannot be linked, and what is no phone number, is refused', async () 
   await post('/api/channels/whatsapp/login', { phone: '+49 15' })
   assert.match(String(errors[0]), /no channel "terminal".*whatsapp/)
   assert.match(String(errors[1]), /phone number/)
+})
+
+test('a client that does not read what a login tells gets the newest of it', async () => {
+  const told = loginEvents(async (tell) => {
+    for (let n = 0; n < 1_000; n++) tell({ type: 'qr', data: String(n) })
+  })
+  const heard = []
+  for await (const event of told) heard.push(event)
+  assert.deepEqual([heard.length, heard.at(-1)], [100, { type: 'qr', data: '999' }])
 })

@@ -52,13 +52,16 @@ function linkable(channels: readonly Linkable[], name: string): Required<Linkabl
   throw new AppError({ code: 'input.channel', fault: 'user', message })
 }
 
+const MOST_WAITING = 100
+
 /** What a login tells, as it tells it. A login that fails otherwise ends like one that failed. */
 export async function* loginEvents(login: (tell: (event: LoginEvent) => void) => Promise<void>): AsyncGenerator<LoginEvent> {
   const events: LoginEvent[] = []
   let over = false
   let wake = () => {}
   const tell = (event: LoginEvent) => {
-    events.push(event)
+    // Whoever reads too slowly gets the newest: an older code cannot be used any more.
+    if (events.push(event) > MOST_WAITING) events.shift()
     wake()
   }
   const loggingIn = async () => {

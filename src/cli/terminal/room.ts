@@ -38,6 +38,9 @@ export function heard(room: Room, event: ChatEvent, now: number): Heard {
       return { room: { ...room, work: active(running(room.work, now), event) }, shown: [] }
     case 'turn':
       return heardTurn(room, event, now)
+    case 'missed':
+      // It is the last event: whoever connects anew asks for the messages.
+      return { room, shown: [] }
   }
 }
 
