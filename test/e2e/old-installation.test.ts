@@ -11,6 +11,8 @@ import type * as CheckoutModule from '../../src/cli/update/checkout.ts'
 import { healthOf } from '../../src/cli/update/health.ts'
 import type * as Update from '../../src/cli/update/update.ts'
 import type * as Config from '../../src/config.ts'
+import type { Script } from '../../src/demo/reply.ts'
+import { demoScript } from '../../src/demo/script.ts'
 import { TestHost } from '../fakes/host-process.ts'
 import { type Entry, entriesBelow, OldInstallation } from '../fakes/old-installation.ts'
 import { until } from '../fakes/patience.ts'
@@ -25,6 +27,7 @@ const COMMIT = 'de269d9'
 const VERSION = 10
 const needsRoot = { skip: process.getuid?.() !== 0 && 'only root can restore the owners of files' }
 const BOB = '15550003333'
+const [PARKED, INTERRUPTED, DELIVERED] = ['the parked answer', 'the interrupted answer', 'Bob, the boat is ready.']
 
 /** What `doctor` looks at of an installation itself; the rest is the machine's. */
 const OURS = [
@@ -81,53 +84,75 @@ function assertSameMoments(now: readonly TaskDetail[], then: readonly TaskDetail
   }
 }
 
-test(
-  'the current host goes on with it: what waited is answered and delivered, and the rest is as it was',
-  needsRoot,
-  async (t) => {
-    const old = new OldInstallation(t, COMMIT)
-    const people = People.restored(old.platform)
-    const bob = people.phones.get(BOB) ?? assert.fail('there is no Bob')
-    const server = await FakeWhatsApp.start(t, { people })
-    const host = await TestHost.create(t, { ...old.env, WHATSAPP_SOCKET_URL: server.url }, { root: old.root })
-    await host.start()
+/** The host on an old installation, with a WhatsApp that knows it, and a model that refuses one login until it accepts it. */
+async function goingOn(t: TestContext) {
+  const old = new OldInstallation(t, COMMIT)
+  const people = People.restored(old.platform)
+  const server = await FakeWhatsApp.start(t, { people })
+  const login = { accepted: false }
+  const script: Script = (conversation) =>
+    conversation.said.includes(`!echo ${PARKED}`) && !login.accepted ? { type: 'error', status: 401 } : demoScript(conversation)
+  const env = { ...old.env, WHATSAPP_SOCKET_URL: server.url }
+  const host = await TestHost.create(t, env, { root: old.root, model: { script } })
+  const bob = people.phones.get(BOB) ?? assert.fail('there is no Bob')
+  const count = async (jid: string, answer: string) => (await answers(host, jid)).filter((text) => text === answer).length
+  /** How often the chat was told that the login is not accepted. */
+  const told = async () => (await answers(host, 'local:family')).filter((text) => text.includes('login')).length
+  const open = async () => {
+    const { turns, outbox } = await host.status()
+    return [turns.pending, turns.running, outbox.pending].join()
+  }
+  return { old, host, login, bob, count, told, open }
+}
 
-    const [parked, interrupted, delivered] = ['the parked answer', 'the interrupted answer', 'Bob, the boat is ready.']
-    await until(
-      async () => (await answers(host, 'local:family')).includes(parked),
-      'the turn that waited for a login is answered',
-    )
-    await until(async () => (await answers(host, 'local:main')).includes(interrupted), 'the turn that was broken off is answered')
-    await until(() => shownTexts(bob).includes(delivered), 'the delivery that waited arrives')
-    assert.match(await host.say('!history'), /the first answer/, 'the agent remembers')
-    assert.match(await host.say('!tool Bash {"command":"cat boat.md"}'), /The boat is blue/, 'its files are there')
-    assert.match(
-      await host.say('!tool Bash {"command":"cat /workspace/extra/shared/recipe.txt"}', ['--group', 'family']),
-      /Flour/,
-    )
+test('the current host goes on with it: what waited is answered and delivered', needsRoot, async (t) => {
+  const { old, host, login, bob, count, told, open } = await goingOn(t)
+  await host.start()
+  await until(async () => (await count('local:main', INTERRUPTED)) > 0, 'the turn that was broken off is answered')
+  await until(() => shownTexts(bob).includes(DELIVERED), 'the delivery that waited arrives')
+  await until(() => host.model.requests.some(({ reply }) => reply?.type === 'error'), 'the login is tried')
+  await until(async () => (await open()) === '1,0,0', 'only the turn without a login waits', {
+    seen: () => host.model.requests.length,
+  })
+  assert.deepEqual([await count('local:family', PARKED), await told()], [0, 1])
+  assert.equal(await host.stop(), 0)
 
-    const count = (texts: readonly unknown[], text: string) => texts.filter((one) => one === text).length
-    assert.equal(count(await answers(host, 'local:family'), parked), 1)
-    assert.equal(count(await answers(host, 'local:main'), interrupted), 1)
-    assert.equal(count(shownTexts(bob), delivered), 1)
-    const status = hostStatus.parse(await host.status())
-    assert.deepEqual([status.turns.pending, status.turns.running, status.outbox.pending], [0, 0, 0])
-    assert.match((await host.run(['status'])).stdout, /whatsapp/)
+  login.accepted = true
+  await host.start()
+  await until(async () => (await count('local:family', PARKED)) > 0, 'the turn that waited for a login is answered')
+  await assertRemembers(host)
+  await until(async () => (await open()) === '0,0,0', 'nothing waits')
+  assert.deepEqual([await count('local:family', PARKED), await told()], [1, 1])
+  assert.equal(await count('local:main', INTERRUPTED), 1)
+  assert.deepEqual(shownTexts(bob), [DELIVERED])
+  await assertReadable(host, old)
+  assert.equal(await host.stop(), 0)
+  assertSameRights(old)
+})
 
-    for (const command of ['groups list', 'sessions list']) {
-      const { stdout } = await host.run([...command.split(' '), '--json'])
-      assert.deepEqual(JSON.parse(stdout), old.said(command), command)
-    }
-    assertSameMoments(JSON.parse((await host.run(['tasks', 'list', '--json'])).stdout), old.said<TaskDetail[]>('tasks list'))
-    const { checks }: Report = JSON.parse((await host.run(['doctor', '--json'])).stdout)
-    assert.deepEqual(
-      checks.filter(({ id, status }) => status === 'fail' && OURS.includes(id)),
-      [],
-    )
-    assert.equal(await host.stop(), 0)
-    assertSameRights(old)
-  },
-)
+/** The conversation, the files and the mount of an agent. */
+async function assertRemembers(host: TestHost): Promise<void> {
+  const cat = (file: string) => `!tool Bash {"command":"cat ${file}"}`
+  assert.match(await host.say('!history'), /the first answer/)
+  assert.match(await host.say(cat('boat.md')), /The boat is blue/)
+  assert.match(await host.say(cat('/workspace/extra/shared/recipe.txt'), ['--group', 'family']), /Flour/)
+}
+
+/** Status and doctor, and what the owner set. */
+async function assertReadable(host: TestHost, old: OldInstallation): Promise<void> {
+  const json = async (...command: string[]) => JSON.parse((await host.run([...command, '--json'])).stdout)
+  assert.equal(hostStatus.parse(await json('status')).ready, true)
+  for (const command of ['groups list', 'sessions list'])
+    assert.partialDeepStrictEqual(await json(...command.split(' ')), old.said(command), command)
+  assertSameMoments(await json('tasks', 'list'), old.said<TaskDetail[]>('tasks list'))
+  const { checks }: Report = await json('doctor')
+  const looked = checks.filter(({ id }) => OURS.includes(id))
+  assert.equal(looked.length, OURS.length)
+  assert.deepEqual(
+    looked.filter(({ status }) => status === 'fail'),
+    [],
+  )
+}
 
 /** Its program in a git repository of its own, and its data in a clone of that, as the guide has it. */
 function installed(t: TestContext) {
@@ -178,7 +203,7 @@ function assertNothingLost(file: string, rows: Rows): void {
     )
   }
   const waiting = rowsOf(file, { outbox: { columns: ['jid', 'text'], where: "state = 'pending'", values: [] } })
-  assert.deepEqual(waiting.outbox?.values, [JSON.stringify({ jid: `${BOB}@s.whatsapp.net`, text: 'Bob, the boat is ready.' })])
+  assert.deepEqual(waiting.outbox?.values, [JSON.stringify({ jid: `${BOB}@s.whatsapp.net`, text: DELIVERED })])
 }
 
 test(

@@ -37,7 +37,7 @@ async function build(commit: string): Promise<void> {
   try {
     const program = checkOut({ t, commit, folder: path.join(work, 'program') })
     const folder = path.join(work, 'installation')
-    const image = builtImage(program, commit)
+    const image = builtImage({ t, commit, program })
     const stage = {
       root: path.join(folder, 'root'),
       home: path.join(folder, 'home'),
@@ -57,8 +57,10 @@ async function build(commit: string): Promise<void> {
   }
 }
 
+type Endings = { after(end: () => unknown): void }
+
 /** A worktree, because the program asks git what main may see of it, with libraries of its own: links out of it end in containers. */
-function checkOut({ t, commit, folder }: { t: { after(end: () => unknown): void }; commit: string; folder: string }): string {
+function checkOut({ t, commit, folder }: { t: Endings; commit: string; folder: string }): string {
   const git = (...args: string[]) => execFileSync('git', ['-C', PROJECT, ...args], { stdio: ['ignore', 'inherit', 'inherit'] })
   git('worktree', 'add', '--quiet', '--detach', folder, commit)
   t.after(() => git('worktree', 'remove', '--force', folder))
@@ -68,10 +70,11 @@ function checkOut({ t, commit, folder }: { t: { after(end: () => unknown): void 
   return folder
 }
 
-function builtImage(program: string, commit: string): string {
+function builtImage({ t, commit, program }: { t: Endings; commit: string; program: string }): string {
   const image = `nanoclaw-fixture:${commit}`
   const env = { ...process.env, CONTAINER_IMAGE: image }
   execFileSync(path.join(program, 'container', 'build.sh'), ['--if-needed'], { env, stdio: 'inherit' })
+  t.after(() => execFileSync('docker', ['rmi', image], { stdio: 'ignore' }))
   return image
 }
 
