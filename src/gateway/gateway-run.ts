@@ -5,7 +5,6 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { AppError, errorText } from '../domain/errors.ts'
 import { apiErrorBody } from './api-error.ts'
-import { RunMemory } from './body.ts'
 import { Egress, type EgressPorts, type EgressRecord, type EgressRules } from './egress.ts'
 import { Judging } from './judging.ts'
 import type { GatewayLog } from './log.ts'
@@ -17,7 +16,7 @@ export type RequestRecord = { method: string; url: string; outcome: Outcome; dur
 
 type RunParts = {
   runId: string
-  model: Omit<ModelPorts, 'memory' | 'judging' | 'rules'>
+  model: Omit<ModelPorts, 'judging' | 'rules'>
   egress: EgressRules
   world: Omit<EgressPorts, 'onEnd'>
   log: GatewayLog
@@ -50,7 +49,7 @@ export class GatewayRun {
 
   constructor({ runId, model, egress, world, log, onEgress, onRequest, onClose }: RunParts) {
     this.#runId = runId
-    this.#model = { ...model, memory: new RunMemory(), judging: new Judging(), rules: { webSearch: egress.policy === 'open' } }
+    this.#model = { ...model, judging: new Judging(), rules: { webSearch: egress.policy === 'open' } }
     this.#egress = new Egress(egress, { ...world, onEnd: (record) => this.#reportEgress(record, onEgress) })
     this.#log = log
     this.#onRequest = onRequest

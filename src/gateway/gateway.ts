@@ -1,3 +1,4 @@
+import { BodyMemory } from './body.ts'
 import type { CredentialSource } from './credentials.ts'
 import { connectTo, type EgressPorts, type EgressRecord, type EgressRules, resolveHost } from './egress.ts'
 import { GatewayRun, type RequestRecord } from './gateway-run.ts'
@@ -41,6 +42,7 @@ export class Gateway {
   readonly #log: GatewayLog
   readonly #upstream: Upstream
   readonly #world: Omit<EgressPorts, 'onEnd'>
+  readonly #memory = new BodyMemory()
   readonly #runs = new Set<GatewayRun>()
 
   constructor({ upstream, credentials, log, timeouts = TIMEOUTS, resolve = resolveHost, connect = connectTo }: GatewayOptions) {
@@ -60,15 +62,19 @@ export class Gateway {
     onEgress = () => {},
     onRequest = () => {},
   }: OpenRun): Promise<GatewayRun> {
+    const memory = this.#memory.open()
     const run = new GatewayRun({
       runId,
       egress,
       world: this.#world,
       onEgress,
-      model: { upstream: this.#upstream, credentials: this.#credentials, purse },
+      model: { upstream: this.#upstream, credentials: this.#credentials, purse, memory },
       log: this.#log,
       onRequest,
-      onClose: () => this.#runs.delete(run),
+      onClose: () => {
+        this.#memory.close(memory)
+        this.#runs.delete(run)
+      },
     })
     this.#runs.add(run)
     await run.listen(socketPath)

@@ -79,6 +79,20 @@ test('the memory of a body is given back when its request is over, whatever the 
   assert.deepEqual(statuses, [200, 200, 200, 502, 200, 500, 200])
 })
 
+test('a body that is no JSON, and a client that leaves in the middle of one, leave no memory taken', async (t) => {
+  const memory = new RunMemory(1_000)
+  const { send, begun, outcomes } = await exchange(t, { upstream: answering(200), memory })
+  const [refused] = (await once(send('{'.repeat(900)).end('{'.repeat(900)), 'response')) as [http.IncomingMessage]
+  refused.resume()
+  assert.deepEqual([refused.statusCode, memory.used], [400, 0])
+  const leaving = send('x'.repeat(900)).on('error', () => {})
+  leaving.write('x')
+  await until(() => begun.length === 2 && memory.used === 900, 'room is made for what was announced')
+  leaving.destroy()
+  await until(() => outcomes.length === 2, 'its end is known')
+  assert.deepEqual([outcomes[1]?.type, memory.used], ['client-left', 0])
+})
+
 test('bodies that are too much together are refused while they are there together', async (t) => {
   const waiting: http.ServerResponse[] = []
   const { ask } = await exchange(t, {
