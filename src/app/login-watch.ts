@@ -2,7 +2,7 @@ import type { Instant } from '../domain/clock.ts'
 import type { Store } from '../store/store.ts'
 
 export type LoginWatchPorts = {
-  store: Pick<Store, 'chats' | 'facts'>
+  store: Pick<Store, 'chats' | 'facts' | 'tx'>
   /** `fingerprint` changes when the login does, and tells nothing of it; when it ends, where that is known. */
   login(): Promise<{ fingerprint: string; expiresAt?: Instant | undefined }>
   wakeAll(): void
@@ -48,8 +48,10 @@ export class LoginWatch {
   #tellOfEnd(at: Instant): void {
     const { store, onExpiring = () => {}, now = Date.now } = this.#ports
     if (at - now() > NOTICE_MS || store.facts.get(TOLD) === String(at)) return
-    // Noted when it was told: where telling fails, the next look tells it.
-    onExpiring(at)
-    store.facts.set(TOLD, String(at))
+    // Both or neither: where one of them fails, the next look tells it.
+    store.tx(() => {
+      store.facts.set(TOLD, String(at))
+      onExpiring(at)
+    })
   }
 }

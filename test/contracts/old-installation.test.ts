@@ -122,8 +122,11 @@ test('its fixture has what an upgrade can lose', (t) => {
   assert.deepEqual(states?.map(({ state, reason }) => `${state} ${reason}`).sort(), ['pending login', 'running null'])
 })
 
-test('the commands say what they said, host or no host', async (t) => {
+test('the commands ask for a start of the host first, and say then what they said', async (t) => {
   const { old, host } = await opened(t)
+  const early = await host.run(['groups', 'list'])
+  if (early.code !== 0) assert.match(early.stderr, /Start NanoClaw once/)
+  Store.open(databaseOf(old.root)).close()
   assert.ok(old.commands.length > 0)
   for (const command of old.commands) {
     const { code, stdout, stderr } = await host.run([...command.split(' '), '--json'])
@@ -221,6 +224,7 @@ test('its backup takes the place of what is there, which is kept; a wrong passph
   const { kept } = JSON.parse(stdout)
   assert.ok(existsSync(path.join(kept, 'store', 'messages.db')))
   assert.deepEqual(readdirSync(path.join(kept, 'groups')).sort(), readdirSync(path.join(old.root, 'groups')).sort())
+  Store.open(databaseOf(old.root)).close()
   const groups = await host.run(['groups', 'list', '--json'])
   assert.partialDeepStrictEqual(JSON.parse(groups.stdout), old.said('groups list'))
 })
