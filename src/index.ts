@@ -54,7 +54,7 @@ const KEPT_MS = 90 * 24 * 60 * 60_000
 /** What the engine may take to remove containers that nobody waits for. If it takes longer, the next start removes them. */
 const LAST_REMOVALS_MS = 3_000
 /** What ending the containers may take beyond the grace that turns have. */
-const LAST_KILL_MS = 10_000
+const LAST_KILL_MS = 15_000
 
 /** Starts the host in the documented order. Throws an `AppError`, with nothing left running, when it cannot. */
 export async function startHost(parts: HostParts): Promise<Host> {

@@ -718,3 +718,14 @@ test('a shutdown waits ten seconds for containers that an engine does not end, a
   await hasTheChance()
   assert.equal(store.turns.counts().pending, 1, 'nothing is written any more')
 })
+
+test('a shutdown at once waits two seconds for containers that an engine does not end', async (t) => {
+  const { store, order, queue, clock, containers, say } = queueOffice(t, { groups: ['a'], maxContainers: 1 })
+  say('a', 'hang')
+  await until(() => order.includes('turn a'), 'the turn of a runs')
+  t.mock.method(containers[0] ?? assert.fail('there is no container'), 'kill', () => new Promise<void>(() => {}))
+  const over = queue.shutdown({ graceMs: 20_000, now: AbortSignal.abort() })
+  clock.advance(2_000)
+  await over
+  assert.deepEqual(store.turns.counts(), { pending: 1, running: 0, failed: 0 })
+})

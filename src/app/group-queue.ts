@@ -27,6 +27,8 @@ const SILENT_WAIT_MS = 30_000
 const RETRY_MS = 5_000
 /** How long a shutdown waits for containers that were killed: an engine that hangs must not keep the host from ending. */
 const KILL_WAIT_MS = 10_000
+/** The same for a shutdown that is to end at once. */
+const LAST_WAIT_MS = 2_000
 
 const LANES: readonly TurnLane[] = ['chat', 'isolated']
 
@@ -154,7 +156,7 @@ export class GroupQueue {
 
   /**
    * Starts no more turns; lets running ones finish until `graceMs` is over or `now` says so; then ends every container. What
-   * an engine does not end within ten seconds is left to the next start, which removes it.
+   * an engine does not end within ten seconds, or two after `now`, is left to the next start, which removes it.
    */
   async shutdown({ graceMs, now }: { graceMs: number; now: AbortSignal }): Promise<void> {
     const { clock } = this.#ports
@@ -166,7 +168,7 @@ export class GroupQueue {
     const lanes = this.#allLanes()
     function killAll() {
       cancel()
-      cancel = clock.wakeAt(clock.now() + KILL_WAIT_MS, () => giveUp.abort())
+      cancel = clock.wakeAt(clock.now() + (now.aborted ? LAST_WAIT_MS : KILL_WAIT_MS), () => giveUp.abort())
       for (const lane of lanes) void lane.kill()
     }
     now.addEventListener('abort', killAll, { once: true })
