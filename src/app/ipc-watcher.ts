@@ -5,6 +5,7 @@ import type { AgentRun } from '../container/agent-run.ts'
 import { inBackground } from '../domain/background.ts'
 import type { Clock, Instant } from '../domain/clock.ts'
 import { errorText } from '../domain/errors.ts'
+import { pollFolder } from '../folder-watch.ts'
 import { type Entry, readWhole, removeName, walk } from '../hostile-tree.ts'
 import { Allowance } from './ipc-allowance.ts'
 import type { Found, IpcDesk, Runs } from './ipc-desk.ts'
@@ -90,6 +91,8 @@ class Mailbox {
   readonly #ports: WatcherPorts
   readonly #allowance: Allowance
   readonly #watchers = new Map<string, FSWatcher>()
+  /** Ends the polls of the folders; there is none while nobody runs. */
+  #endPolls: (() => void) | undefined
   #rung = false
   #working: Promise<void> | undefined
   #stopped = false
@@ -180,6 +183,7 @@ class Mailbox {
 
   /** One event is enough: the watch ends with it and begins anew with the next reading, so a flood of events costs nothing. */
   #watch(): void {
+    this.#poll()
     for (const place of this.#places.filter((one) => !this.#watchers.has(one))) {
       try {
         const watcher = watch(place, () => this.#heard(place))
@@ -196,6 +200,16 @@ class Mailbox {
     }
   }
 
+  /** Events can be lost, and some file systems have none. */
+  #poll(): void {
+    if (this.#endPolls) return
+    const ends = this.#places.map((place) => pollFolder(place, () => this.ring()))
+    this.#endPolls = () => {
+      for (const end of ends) end()
+      this.#endPolls = undefined
+    }
+  }
+
   #heard(place: string): void {
     this.#watchers.get(place)?.close()
     this.#watchers.delete(place)
@@ -203,6 +217,7 @@ class Mailbox {
   }
 
   #unwatch(): void {
+    this.#endPolls?.()
     for (const watcher of this.#watchers.values()) watcher.close()
     this.#watchers.clear()
   }

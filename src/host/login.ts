@@ -4,6 +4,7 @@ import { LoginWatch } from '../app/login-watch.ts'
 import type { Config } from '../config.ts'
 import { systemClock } from '../domain/clock.ts'
 import { errorText } from '../domain/errors.ts'
+import { pollFolder } from '../folder-watch.ts'
 import { expires, fingerprintOf, HostCredentials, placeholderEnv } from '../gateway/credentials.ts'
 import type { Base } from './base.ts'
 
@@ -40,10 +41,13 @@ export function makeLoginWatch({ config, log, store }: Base, { wakeAll, tell }: 
   const check = () => {
     logins.check().catch((error) => log.error(`The login could not be looked at: ${errorText(error)}`))
   }
+  const folder = path.join(config.userHome, '.claude')
   let watcher: FSWatcher | undefined
+  let endPoll = () => {}
   try {
-    watcher = watch(path.join(config.userHome, '.claude'), { persistent: false }, check)
+    watcher = watch(folder, { persistent: false }, check)
     watcher.on('error', () => watcher?.close())
+    endPoll = pollFolder(folder, check)
   } catch {
     log.debug('There is no ~/.claude to watch; a new login there is noticed within a minute')
   }
@@ -52,6 +56,9 @@ export function makeLoginWatch({ config, log, store }: Base, { wakeAll, tell }: 
       return logins.changes
     },
     check,
-    close: () => watcher?.close(),
+    close: () => {
+      endPoll()
+      watcher?.close()
+    },
   }
 }

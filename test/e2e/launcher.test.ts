@@ -42,7 +42,7 @@ const SHELLS = [['/bin/sh'], ['/bin/dash'], ['/bin/busybox', 'sh']].filter(([pro
 /** Stands for Node: its version is in a file beside it, and it tells what it was asked to run. */
 const NODE = `#!/bin/sh
 if [ "$1" = -v ]; then cat "\${0%/*}/version"; exit; fi
-printf '%s\\n' "node=$0" "cwd=$(pwd)" "io_uring=$UV_USE_IO_URING" "$@"`
+printf '%s\\n' "node=$0" "cwd=$(pwd)" "$@"`
 
 /** Stands for npm: records its call, installs what the folder's package.json is about, or fails as \`npm.fails\` says. */
 const NPM = `#!/bin/sh
@@ -144,7 +144,6 @@ onEachShell(
     const expected = [
       `node=${node}`,
       `cwd=${tmpdir()}`,
-      'io_uring=0',
       '--disable-warning=ExperimentalWarning',
       main,
       'chat',
