@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { MAX_FRAME_BYTES } from '@nanoclaw/protocol'
 import { hasTheChance } from '../../test/fakes/chance.ts'
 import { FakeRun, office } from '../../test/fakes/ipc-office.ts'
+import { until } from '../../test/fakes/patience.ts'
 import { registerChat } from '../../test/fakes/rooms.ts'
 import { AppError } from '../domain/errors.ts'
 
@@ -115,6 +116,30 @@ test('a group uses all of its own chats', async (t) => {
 test('an agent that names no chat speaks in the one whose turn it works on', async (t) => {
   const { store, attach, ask, outbox } = office(t)
   registerChat(store, { jid: 'tg:2', folder: 'family' })
+  await ask('family', attach('family', 'tg:2'), { type: 'message', text: 'x' })
+  assert.deepEqual(
+    outbox().map(({ jid }) => jid),
+    ['tg:2'],
+  )
+})
+
+test('an answer that nobody hears is a line of the log, and so is none that is heard', async (t) => {
+  const { ask, attach, drop, logged } = office(t)
+  const asked = { type: 'list_tasks' }
+  await ask('family', attach('family'), asked)
+  assert.deepEqual(logged, [])
+  const deaf = attach('main')
+  deaf.reply = () => false
+  const id = drop('main', asked)
+  await until(() => logged.length > 0, 'it is logged')
+  assert.match(logged.join(), new RegExp(`^Group main: request "${id}": done: `))
+})
+
+test('an agent that works on nothing speaks in the chat of the run beside it that works on something', async (t) => {
+  const { store, attach, ask, outbox } = office(t)
+  registerChat(store, { jid: 'tg:2', folder: 'family' })
+  const idle = attach('family')
+  idle.turn = undefined
   await ask('family', attach('family', 'tg:2'), { type: 'message', text: 'x' })
   assert.deepEqual(
     outbox().map(({ jid }) => jid),

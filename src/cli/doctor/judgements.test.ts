@@ -222,6 +222,11 @@ for (const [what, one, status, next, otherwise] of borders)
     assert.deepEqual([one.status, next.status], [status, otherwise])
   })
 
+test('the age of a newest backup of today or yesterday is said in words', () => {
+  assert.match(JSON.stringify(backup(0.9)), /is of today/)
+  assert.match(JSON.stringify(backup(1)), /is a day old/)
+})
+
 test('versions are compared by their numbers, and a candidate comes before its release', () => {
   const ordered = ['1.1.12', '1.2.8', '1.2.10', '1.3.0-rc.1', '1.3.0', '1.4.0-rc.2', '1.4.0-rc.10', '1.4.0']
   for (const [at, version] of ordered.entries())

@@ -125,6 +125,12 @@ test('a table with too many columns for the width becomes a list of its rows', (
   assert.equal(plain('|A|B|C|\n|-|-|-|\n|1|2|3|\n|4|5|6|', 10), 'A: 1\nB: 2\nC: 3\n\nA: 4\nB: 5\nC: 6')
 })
 
+test('a table whose columns just fit with four characters each stays a table', () => {
+  const table = '|A|B|\n|-|-|\n|1|2|'
+  assert.equal(plain(table, 11), 'A │ B\n──┼──\n1 │ 2')
+  assert.equal(plain(table, 10), 'A: 1\nB: 2')
+})
+
 test('line ends of the text are kept', () => {
   assert.equal(plain('one\ntwo\n\n\n\nthree'), 'one\ntwo\n\nthree')
 })

@@ -40,11 +40,12 @@ function installation(
   writeFileSync(file, `ExecStart="${service === 'ours' ? project : '/elsewhere'}/nanoclaw" start\n`)
   const state = { manager: 'systemd', file, installed: true, running: true, detail: '', notes: [] } as const
   const kept = { state: async () => ({ ...state, notes: [] }), uninstall: async () => [`${log.push('service gone')}`] }
+  const said: string[] = []
   const real = runner(process.env)
   const go = (extent: Extent) =>
     uninstall(
       {
-        ...{ config, project, runtime, say: () => {} },
+        ...{ config, project, runtime, say: (text: string) => void said.push(text) },
         services: [kept as unknown as Service],
         run: (argv) => {
           if (argv[0] === 'rm') return real(argv)
@@ -54,7 +55,7 @@ function installation(
       },
       extent,
     )
-  return { place, project, root, config, log, go }
+  return { place, project, root, config, log, said, go }
 }
 
 test('service, containers, image and libraries go; what the person keeps stays', async (t) => {
@@ -71,6 +72,23 @@ test('with everything, all that is ours in the folder goes, and what somebody el
   await go('all')
   assert.deepEqual(readdirSync(root), ['mine'])
   assert.deepEqual(readdirSync(project).sort(), ['nanoclaw', 'src'])
+})
+
+test('each thing that was removed is named', async (t) => {
+  const { project, said, go } = installation(t)
+  await go('keep-data')
+  const names = ['node_modules', '.runtime', 'dist'].map((name) => `Removed ${path.join(project, name)}`)
+  for (const line of names) assert.ok(said.includes(line), line)
+})
+
+test('the folder of the data stays with keep-data, also when nothing is in it', async (t) => {
+  const { root, go } = installation(t)
+  for (const name of readdirSync(root)) if (name !== 'data') execFileSync('rm', ['-r', path.join(root, name)])
+  await go('keep-data')
+  assert.ok(existsSync(root))
+  execFileSync('rm', ['-r', path.join(root, 'data', 'sessions')])
+  await go('all')
+  assert.equal(existsSync(root), false)
 })
 
 test('another installation keeps its service, its containers and the image', async (t) => {
