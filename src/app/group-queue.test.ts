@@ -661,7 +661,22 @@ test('an answer whose turn is gone is dropped, and its group works on', async (t
   clock.advance(5_000)
   say('a', 'hi')
   await until(() => answersIn(store, 'a') === 1, 'a is answered')
-  assert.match(String(errors), /^An answer has no turn any more: turn 1 is stopped and cannot take "answered"$/)
+  assert.match(String(errors), /^An answer could not be stored, its turn is gone: turn 1 is stopped and cannot take "answered"$/)
+})
+
+test('of two turns that end together, one that is gone does not take the other along', async (t) => {
+  const { store, queue, order, containers, say } = queueOffice(t, { groups: ['a'], maxContainers: 1 })
+  say('a', 'hang')
+  await until(() => order.includes('turn a'), 'the turn of a runs')
+  say('a', 'and hang')
+  await until(() => order.includes('followup a'), 'the follow-up is in flight')
+  const [first, second] = store.turns.running()
+  store.turns.save({ ...(first?.turn ?? assert.fail('nothing runs')), state: 'stopped', endedAt: 0 })
+  const uuids = queue.containers()[0]?.run.inFlight.map(({ uuid }) => uuid) ?? []
+  containers[0]?.result({ result: 'both', consumed: uuids })
+  await until(() => queue.idle, 'both are over')
+  assert.equal(store.turns.find(second?.turn.id ?? assert.fail('one turn runs'))?.turn.state, 'done')
+  assert.equal(answersIn(store, 'a'), 1)
 })
 
 test('settings that change while a container starts apply before the next turn', async (t) => {

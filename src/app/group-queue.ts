@@ -324,15 +324,20 @@ export class GroupQueue {
     this.#attempt(folder, showNoMore)
   }
 
-  async #end(lane: Lane, { turns, outcome }: Finished): Promise<void> {
-    const { desk, deliver } = this.#ports
-    await this.#commit(() => {
-      this.#attempt(lane.folder, () => lane.nameSession())
-      // What failed only because we are stopping is no failure: it goes on at the next start.
-      if (this.#stopping && outcome.type !== 'answered') desk.shelve(turns)
-      else desk.finish(turns, outcome)
-    })
-    this.#attempt(lane.folder, deliver)
+  async #end(lane: Lane, finished: Finished): Promise<void> {
+    const { turns, outcome } = finished
+    const written = await this.#commit(() => this.#write(lane, finished))
+    // One of several that is gone must not take the others along.
+    if (written === 'gone' && turns.length > 1) for (const turn of turns) await this.#end(lane, { turns: [turn], outcome })
+    else this.#attempt(lane.folder, () => this.#ports.deliver())
+  }
+
+  #write(lane: Lane, { turns, outcome }: Finished): void {
+    const { desk } = this.#ports
+    this.#attempt(lane.folder, () => lane.nameSession())
+    // What failed only because we are stopping is no failure: it goes on at the next start.
+    if (this.#stopping && outcome.type !== 'answered') desk.shelve(turns)
+    else desk.finish(turns, outcome)
   }
 
   /** What the chat of the running turn says goes into it, unless another group waits for the place. */
@@ -346,21 +351,24 @@ export class GroupQueue {
 
   /**
    * An answer that cannot be stored is kept until it can: a full disk delays it, nothing else. While the host stops there is
-   * one try, and the next start finds the turn. Never rejects.
+   * one try, and the next start finds the turn. `gone`: the turn is not running any more. Never rejects.
    */
-  async #commit(write: () => void): Promise<void> {
+  async #commit(write: () => void): Promise<'written' | 'gone' | 'left'> {
     const { clock, log } = this.#ports
     while (!this.#abandoned) {
       try {
-        return write()
+        write()
+        return 'written'
       } catch (error) {
-        if (error instanceof IllegalTransition) return complain(log, `An answer has no turn any more: ${errorText(error)}`)
-        const next = this.#stopping ? 'the next start asks for it again' : 'it is tried again'
+        const isGone = error instanceof IllegalTransition
+        const next = isGone ? 'its turn is gone' : this.#stopping ? 'the next start asks for it again' : 'it is tried again'
         complain(log, `An answer could not be stored, ${next}: ${errorText(error)}`)
-        if (this.#stopping) return
+        if (isGone) return 'gone'
+        if (this.#stopping) return 'left'
         await pause({ clock, until: clock.now() + RETRY_MS, signal: this.#stop.signal })
       }
     }
+    return 'left'
   }
 }
 

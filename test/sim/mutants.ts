@@ -117,7 +117,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'an answer that the full disk refused is dropped',
     file: 'src/app/group-queue.ts',
     from: 'await pause({ clock, until: clock.now() + RETRY_MS, signal: this.#stop.signal })',
-    to: 'return',
+    to: "return 'left'",
   },
   {
     name: 'what the full disk refused is tried again without a pause',
@@ -134,8 +134,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'what fails after an answer was stored strands its follow-ups',
     file: 'src/app/group-queue.ts',
-    from: 'this.#attempt(lane.folder, deliver)',
-    to: 'deliver()',
+    from: 'else this.#attempt(lane.folder, () => this.#ports.deliver())',
+    to: 'else this.#ports.deliver()',
   },
   {
     name: 'a sign of work that fails strands the turn',
