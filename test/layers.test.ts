@@ -24,9 +24,11 @@ const MAY_IMPORT: Record<string, string[]> = {
   ],
   'mount-security.ts': ['domain'],
   'hostile-tree.ts': ['domain'],
+  'folder-watch.ts': [],
   app: [
     'domain',
     'files.ts',
+    'folder-watch.ts',
     'hostile-tree.ts',
     'mount-security.ts',
     'store',

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { CHAT, HostRoom, type HostRoomOptions } from '../../test/fakes/host-room.ts'
-import { until } from '../../test/fakes/patience.ts'
+import { patience, until } from '../../test/fakes/patience.ts'
 import type { TestContext } from '../../test/fakes/rooms.ts'
 import { ControlClient } from '../cli/control-client.ts'
 
@@ -23,12 +23,16 @@ async function running(t: TestContext, options?: HostRoomOptions) {
 }
 
 /** An agent that asks the host this in its first turn, and answers with what it is told. */
-function asking(request: object): { agent: NonNullable<HostRoomOptions['agent']>; room?: HostRoom; prompts: string[] } {
+function asking(request: object | (() => object)): {
+  agent: NonNullable<HostRoomOptions['agent']>
+  room?: HostRoom
+  prompts: string[]
+} {
   const asker: ReturnType<typeof asking> = {
     prompts: [],
     agent: async (prompt, next) => {
       if (asker.prompts.push(prompt) > 1) return 'nothing more'
-      asker.room?.ask(ID, request)
+      asker.room?.ask(ID, typeof request === 'function' ? request() : request)
       const reply = await next()
       return reply?.type === 'reply' ? JSON.stringify(reply.result) : 'no reply'
     },
@@ -50,8 +54,10 @@ test('every channel is asked for its chats, and what is known is written down fo
 })
 
 test('a task that an agent plans runs at its moment', async (t) => {
-  const at = new Date(Date.now() + 2_000).toISOString().slice(0, 19)
-  const asker = asking({ type: 'schedule_task', prompt: 'water the plants', scheduleType: 'once', scheduleValue: at })
+  // Early enough to be waited for, and late enough to be in the future when the host reads it.
+  const soon = () => new Date(Date.now() + patience(4_000)).toISOString().slice(0, 19)
+  const once = { type: 'schedule_task', prompt: 'water the plants', scheduleType: 'once' }
+  const asker = asking(() => ({ ...once, scheduleValue: soon() }))
   const { room, says, read } = await running(t, asker)
   asker.room = room
   await room.channel.hear('hello')
