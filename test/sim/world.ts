@@ -23,6 +23,8 @@ export const CHATS = [
   { jid: 'keyed:b', folder: 'b' },
 ]
 
+/** A call of a port fails so many times as often as a read of the store. */
+const PORT_FAULTS = 15
 /** Far more writes than everything together has to do at one moment. */
 const MOST_TRIES = 500
 
@@ -153,9 +155,14 @@ export class World implements AgentWorld {
     this.mayDie('after a write')
   }
 
-  /** Called before every read and every call of a port. */
+  /** Called before every call of a port: there are few of them, so each fails more often than a read does. */
   mayFail(what: string): void {
-    if (this.faulty === 0 || !this.random.chance(this.faulty)) return
+    this.mayFailRarely(what, PORT_FAULTS)
+  }
+
+  /** Called before every read and write of the store. */
+  mayFailRarely(what: string, times = 1): void {
+    if (this.faulty === 0 || !this.random.chance(times * this.faulty)) return
     this.faults++
     this.note(`${what} fails`)
     throw new Fault(what)
@@ -215,12 +222,12 @@ export function storeOfHost(world: World, life: { dead: boolean; die(): void }):
         if (WRITES.test(name))
           return (...args: unknown[]) =>
             write(() => {
-              world.mayFail(`a write (${name})`)
+              world.mayFailRarely(`a write (${name})`)
               return call(...args)
             })
         return (...args: unknown[]) => {
           if (life.dead) throw new HostDied('already')
-          world.mayFail(`a read (${name})`)
+          world.mayFailRarely(`a read (${name})`)
           return call(...args)
         }
       },
