@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, renameSync } from 'node:fs'
+import { mkdirSync, renameSync, symlinkSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { hasTheChance } from '../../test/fakes/chance.ts'
@@ -158,3 +158,18 @@ for (const [what, error, reason] of [
     const [open] = store.turns.openOf('local:a')
     assert.deepEqual([open?.turn.state, open?.error], ['pending', `${reason}: why`])
   })
+
+test('a folder of sessions that cannot be looked at costs a fresh container, and strands none', async (t) => {
+  const { store, folder, order, queue, containers, say } = queueOffice(t, { groups: ['a'], maxContainers: 1 })
+  const place = path.dirname(path.join(folder, sessionsFolder('a', 'chat')))
+  mkdirSync(path.dirname(place), { recursive: true })
+  // A name that leads to itself: looking at what is below it fails with ELOOP, also for root.
+  symlinkSync(place, place)
+  for (const times of [1, 2]) {
+    say('a', 'hi')
+    await until(() => answersIn(store, 'a') === times && queue.idle, 'a is answered')
+  }
+  assert.deepEqual(order, ['start a', 'turn a', 'gone a', 'start a', 'turn a'])
+  await queue.closeGroup('a')
+  assert.deepEqual([containers.length, queue.containers()], [2, []])
+})

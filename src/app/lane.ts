@@ -4,10 +4,10 @@ import type { ActivityFrame } from '@nanoclaw/protocol'
 import type { AgentRun, TurnOutcome, TurnRequest } from '../container/agent-run.ts'
 import { type StartRequest, sessionsFolder } from '../container-runner.ts'
 import { unlessAborted } from '../domain/abort.ts'
+import { attempt } from '../domain/attempt.ts'
 import { AppError, errorText } from '../domain/errors.ts'
 import type { FailureClass } from '../domain/turn.ts'
 import type { TurnLane } from '../store/turns.ts'
-import { attempt } from './attempt.ts'
 import type { ClaimedTurn } from './turn-desk.ts'
 
 /** A turn as its container gets it, with the claim that the host holds on it. */
@@ -223,8 +223,13 @@ export class Lane {
     return !run.outdated && !worn && run.usable && run.sessionId === claimed.sessionId && inode === this.#inode()
   }
 
+  /** Undefined where there is no such folder. One that cannot be looked at is NaN, so it equals nothing: a fresh container starts. */
   #inode(): number | undefined {
-    return statSync(path.join(this.#rules.root, sessionsFolder(this.folder, this.name)), { throwIfNoEntry: false })?.ino
+    try {
+      return statSync(path.join(this.#rules.root, sessionsFolder(this.folder, this.name)), { throwIfNoEntry: false })?.ino
+    } catch {
+      return Number.NaN
+    }
   }
 
   #named(sessionId: string): void {
