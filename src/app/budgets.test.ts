@@ -189,3 +189,23 @@ test('a use that the store does not take is not tried for ever', async (t) => {
   await call(5)
   assert.equal(store.usage.between({ from: NOON - 1, to: NOON + 1 })[0]?.output, 5)
 })
+
+test('what a failing disk refuses counts against the budget, and is stored in one entry for each group and model', async (t) => {
+  const { store, call, begin } = room(t, { family: { dayTokens: 1_000 } })
+  const full = t.mock.method(store.usage, 'add', () => {
+    throw new HostError(new Error('the disk is full'))
+  })
+  for (let n = 0; n < 3; n++) await call(300)
+  await call(100)
+  assert.equal((await begin()).type, 'over')
+  await call(1, 'work')
+  full.mock.restore()
+  const add = t.mock.method(store.usage, 'add')
+  await call(1, 'work')
+  assert.equal(add.mock.callCount(), 2)
+  const calls = store.usage.between({ from: 0, to: NOON * 2 }).map((sum) => [sum.folder, sum.calls, sum.output])
+  assert.deepEqual(calls, [
+    ['family', 4, 1_000],
+    ['work', 2, 2],
+  ])
+})

@@ -3,6 +3,7 @@ import type { Instant } from '../domain/clock.ts'
 import { isHostError } from '../domain/host-failure.ts'
 import { costOf, countedTokens, NO_TOKENS, type PriceList, type TokenCount } from '../domain/model-price.ts'
 import type { Store } from '../store/store.ts'
+import type { ModelCall } from '../store/usage.ts'
 
 /** A call before it is made: the tokens it may cost at most, as far as that is known. */
 export type PlannedCall = { folder: string; model: string; inputTokens: number; maxTokens: number }
@@ -24,8 +25,8 @@ export class Budgets {
   readonly #rules: BudgetRules
   readonly #underWay = new Set<UnderWay>()
   readonly #waiting = new Set<() => void>()
-  /** What was used, and could not be stored yet. */
-  readonly #unstored: Parameters<Store['usage']['add']>[0][] = []
+  /** What was used and could not be stored yet: at most one entry for each group and model. */
+  readonly #unstored: Required<ModelCall>[] = []
 
   constructor(ports: BudgetPorts, rules: BudgetRules) {
     this.#ports = ports
@@ -50,7 +51,7 @@ export class Budgets {
       if (!this.#underWay.delete(call)) return
       const nanoUsd = costOf(tokens, { model, list: this.#rules.prices })
       const used = Object.values(tokens).some((count) => count > 0)
-      if (used) this.#unstored.push({ ...tokens, model, nanoUsd, folder: call.folder, at: this.#ports.now() })
+      if (used) this.#note({ ...tokens, model, nanoUsd, calls: 1, folder: call.folder, at: this.#ports.now() })
       // The call was made: it must not fail now, nor those that wait for it.
       this.#ports.store.afterCommit('Counting what was used of the model', () => this.#storeUses())
       for (const goOn of this.#waiting) goOn()
@@ -58,7 +59,14 @@ export class Budgets {
     return { type: 'granted', settle }
   }
 
-  /** What a failing disk refuses is in no budget, until a later call is counted together with it. */
+  #note(use: Required<ModelCall>): void {
+    const at = this.#unstored.findIndex(({ folder, model }) => folder === use.folder && model === use.model)
+    const before = this.#unstored[at]
+    if (before) this.#unstored[at] = sumOf(before, use)
+    else this.#unstored.push(use)
+  }
+
+  /** What a failing disk refuses counts against the budgets all the same, and is stored with a later call. */
   #storeUses(): void {
     for (let use = this.#unstored.shift(); use; use = this.#unstored.shift()) {
       try {
@@ -109,7 +117,8 @@ export class Budgets {
     const { store, now } = this.#ports
     const { from, to } = periodAt(period, { at: now(), timeZone: this.#rules.timeZone })
     const sums = store.usage.between({ from, to, ...(folder === undefined ? {} : { folder }) })
-    return sums.map((one) => ({ nanoUsd: one.nanoUsd, tokens: countedTokens(one) }))
+    const unstored = this.#unstored.filter((one) => folder === undefined || one.folder === folder)
+    return [...sums, ...unstored].map((one) => ({ nanoUsd: one.nanoUsd, tokens: countedTokens(one) }))
   }
 
   #nextSettled(signal: AbortSignal): Promise<void> {
@@ -129,4 +138,9 @@ export class Budgets {
 
 function sum(amounts: readonly Amount[], unit: keyof Amount): number {
   return amounts.reduce((total, amount) => total + amount[unit], 0)
+}
+
+function sumOf(a: Required<ModelCall>, b: Required<ModelCall>): Required<ModelCall> {
+  const counts = ['input', 'cacheWrite', 'cacheWriteHour', 'cacheRead', 'output', 'searches', 'nanoUsd', 'calls'] as const
+  return { ...b, ...Object.fromEntries(counts.map((count) => [count, a[count] + b[count]])) }
 }

@@ -2,8 +2,8 @@ import type { Database, Statement } from 'better-sqlite3'
 import { z } from 'zod'
 import type { TokenCount } from '../domain/model-price.ts'
 
-/** One call of the model and what it cost. */
-export type ModelCall = TokenCount & { at: number; folder: string; model: string; nanoUsd: number }
+/** One call of the model and what it cost; or `calls` of them, added up. */
+export type ModelCall = TokenCount & { at: number; folder: string; model: string; nanoUsd: number; calls?: number }
 /** Calls of a group with a model, added up. */
 export type UsageSum = TokenCount & { folder: string; model: string; calls: number; nanoUsd: number }
 
@@ -41,8 +41,8 @@ export class Usage {
 
   constructor(db: Database) {
     this.#add = db.prepare(`
-      INSERT INTO usage VALUES (:slot, :folder, :model, 1, :input, :cacheWrite, :cacheWriteHour, :cacheRead, :output, :searches, :nanoUsd)
-      ON CONFLICT DO UPDATE SET calls = calls + 1, input = input + :input, cache_write = cache_write + :cacheWrite,
+      INSERT INTO usage VALUES (:slot, :folder, :model, :calls, :input, :cacheWrite, :cacheWriteHour, :cacheRead, :output, :searches, :nanoUsd)
+      ON CONFLICT DO UPDATE SET calls = calls + :calls, input = input + :input, cache_write = cache_write + :cacheWrite,
         cache_write_hour = cache_write_hour + :cacheWriteHour, cache_read = cache_read + :cacheRead, output = output + :output,
         searches = searches + :searches, nano_usd = nano_usd + :nanoUsd`)
     // Of each group and model, two rows of the totals: the newest before the end of the period, and before its beginning.
@@ -64,8 +64,8 @@ export class Usage {
     this.#forget = db.prepare(`DELETE FROM usage ${one}`)
   }
 
-  add({ at, model, ...call }: ModelCall): void {
-    this.#add.run({ ...call, slot: Math.floor(at / SLOT_MS) * SLOT_MS, model: model.slice(0, LONGEST_MODEL) })
+  add({ at, model, calls = 1, ...call }: ModelCall): void {
+    this.#add.run({ ...call, calls, slot: Math.floor(at / SLOT_MS) * SLOT_MS, model: model.slice(0, LONGEST_MODEL) })
   }
 
   /** What each group used of each model in a period that begins and ends with a quarter of an hour; or one group only. */
