@@ -28,7 +28,7 @@ function room(t: TestContext) {
   store.chats.see({ jid: JID })
   store.groups.register({ jid: JID, folder: 'family', trigger: null, requiresTrigger: true }, 0)
   const clock = new ManualClock()
-  const feed = new Feed()
+  const feed = new Feed(console)
   const inbox = new Inbox({
     store,
     feed,
@@ -173,7 +173,7 @@ test('a command to the agent is alone in its turn, also in the middle of a long 
   const { store, desk, say, chatter } = room(t)
   const judge = () => ({ type: 'heard', role: 'owner' }) as const
   const owned = new TurnDesk(
-    { store, feed: new Feed(), now: () => 0, judge },
+    { store, feed: new Feed(console), now: () => 0, judge },
     { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 5, installId: 'test' },
   )
   const claim = () => owned.claim('family', 'chat') ?? assert.fail('there is no work')

@@ -18,7 +18,7 @@ type RoomOptions = { works?: boolean; jid?: string; containers?: Containers }
 /** Real store, inbox, desk and commands; the queue only notes what it is asked for. */
 function room(t: TestContext, { works = false, jid = JID, containers = [] }: RoomOptions = {}) {
   const { store } = storeWith(t, ['main', 'family'])
-  const feed = new Feed()
+  const feed = new Feed(console)
   const asked: string[] = []
   const troubles: Trouble[] = []
   const desk = new TurnDesk(

@@ -5,7 +5,7 @@ import { Feed, type FeedEvent } from './feed.ts'
 const activity = (detail: string): FeedEvent => ({ type: 'activity', kind: 'tool', detail })
 
 test('each watcher of a chat hears what happens there until it leaves, and nobody hears of another chat', () => {
-  const feed = new Feed()
+  const feed = new Feed(console)
   const heard: string[] = []
   const listen = (name: string, jid: string) =>
     feed.subscribe(jid, (event) => heard.push(`${name} ${event.type === 'activity' ? event.detail : ''}`))
@@ -34,7 +34,7 @@ test('a watcher that throws is logged, keeps nobody else from hearing, and does 
 })
 
 test('who watches gets the events from the call on, in order, until it ends', async () => {
-  const feed = new Feed()
+  const feed = new Feed(console)
   const end = new AbortController()
   const events = feed.watch('a', end.signal)
   feed.publish('a', activity('before the first read'))
@@ -49,7 +49,7 @@ test('who watches gets the events from the call on, in order, until it ends', as
 })
 
 test('a watcher that stops reading is gone', async () => {
-  const feed = new Feed()
+  const feed = new Feed(console)
   const events = feed.watch('a', new AbortController().signal)
   feed.publish('a', activity('one'))
   for await (const _ of events) break
@@ -57,7 +57,7 @@ test('a watcher that stops reading is gone', async () => {
 })
 
 test('a watcher that takes nothing is told once that it missed something, and hears what comes then', async () => {
-  const feed = new Feed()
+  const feed = new Feed(console)
   const end = new AbortController()
   const events = feed.watch('a', end.signal)
   for (let n = 0; n < 2_500; n++) feed.publish('a', activity(String(n)))
@@ -71,7 +71,7 @@ test('a watcher that takes nothing is told once that it missed something, and he
 })
 
 test('it is characters that count, too, and one large message is no reason to miss it', async () => {
-  const feed = new Feed()
+  const feed = new Feed(console)
   const events = feed.watch('a', new AbortController().signal)
   const large = 'x'.repeat(999_999)
   for (const detail of [large, large, large]) feed.publish('a', activity(detail))

@@ -1,5 +1,5 @@
 import type { ActivityFrame } from '@nanoclaw/protocol'
-import { errorText } from '../domain/errors.ts'
+import { attempt } from '../domain/attempt.ts'
 import type { Message } from '../domain/message.ts'
 
 /** What happens in a chat, for whoever watches it now. What must not be missed is in the store. */
@@ -21,19 +21,14 @@ export class Feed {
   readonly #listeners = new Map<string, Set<Listener>>()
   readonly #log: FeedLog
 
-  constructor(log: FeedLog = { error() {} }) {
+  constructor(log: FeedLog) {
     this.#log = log
   }
 
   /** Never throws: what is published has been committed, and a watcher that fails must not make it look like a failure. */
   publish(jid: string, event: FeedEvent): void {
-    for (const listener of this.#listeners.get(jid) ?? []) {
-      try {
-        listener(event)
-      } catch (error) {
-        this.#log.error(`A watcher of ${jid} could not be told what happened there (${event.type}): ${errorText(error)}`)
-      }
-    }
+    const what = `A watcher of ${jid} could not be told what happened there (${event.type})`
+    for (const listener of this.#listeners.get(jid) ?? []) attempt({ what, log: this.#log }, () => listener(event))
   }
 
   /** Returns the function that ends the subscription. */

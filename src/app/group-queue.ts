@@ -1,9 +1,9 @@
 import { unlessAborted } from '../domain/abort.ts'
+import { attempt, complain } from '../domain/attempt.ts'
 import { type Clock, type Instant, pause } from '../domain/clock.ts'
 import { errorText } from '../domain/errors.ts'
 import { IllegalTransition } from '../domain/turn.ts'
 import type { TurnLane } from '../store/turns.ts'
-import { attempt, complain } from './attempt.ts'
 import { type Finished, Lane, type LanePorts, type LaneRules, type LaneRun } from './lane.ts'
 import type { ClaimedTurn, TurnDesk } from './turn-desk.ts'
 

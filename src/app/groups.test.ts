@@ -23,7 +23,7 @@ function registry(t: TestContext, groups: readonly string[] = ['main'], senderPo
     { root, assistantName: 'Andy' },
   )
   const rules = { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 5, installId: 'test' }
-  const desk = new TurnDesk({ store, feed: new Feed(), now: () => 1_000, judge: everybody }, rules)
+  const desk = new TurnDesk({ store, feed: new Feed(console), now: () => 1_000, judge: everybody }, rules)
   const say = (jid: string, text: string) =>
     store.messages.add({ jid, id: `${jid}-${text}`, sender: 'a', senderName: 'Ann', text, sentAt: 0, fromMe: false }).seq
   return { store, root, registry, desk, released, changes: () => changes, say }

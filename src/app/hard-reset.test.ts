@@ -23,7 +23,7 @@ function room(t: TestContext) {
   }
   const [errors, told]: [string[], string[]] = [[], []]
   let deliveries = 0
-  const feed = new Feed()
+  const feed = new Feed(console)
   feed.subscribe(CHAT.jid, (event) => void (event.type === 'message' && told.push(event.message.text)))
   const host = ({ closeGroup = async () => {}, removeTree = removeByProcess }: Options = {}) =>
     new HardReset({

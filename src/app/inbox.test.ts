@@ -11,7 +11,7 @@ import { noteLeaving } from './leaving.ts'
 function inbox(t: TestContext) {
   const { store, folder } = storeWith(t, ['main'])
   registerChat(store, { jid: 'tg:1', folder: 'main' })
-  const feed = new Feed()
+  const feed = new Feed(console)
   const events: FeedEvent[] = []
   for (const jid of ['tg:1', 'tg:2']) feed.subscribe(jid, (event) => events.push(event))
   const woken: string[] = []

@@ -44,7 +44,7 @@ test('what was refused for a login that has changed meanwhile does not wait for 
   const watch = new LoginWatch({ store, login: async () => ({ fingerprint: login }), wakeAll: () => {} })
   const rules = { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 5, installId: 'test' }
   const desk = new TurnDesk(
-    { store, feed: new Feed(), now: () => 1_000, judge: everybody, loginChanges: () => watch.changes },
+    { store, feed: new Feed(console), now: () => 1_000, judge: everybody, loginChanges: () => watch.changes },
     rules,
   )
   const refuse = () => {

@@ -15,7 +15,7 @@ function room(t: TestContext) {
   store.chats.see({ jid: JID })
   store.groups.register({ jid: JID, folder: 'family', trigger: null, requiresTrigger: true }, 0)
   const clock = new ManualClock()
-  const feed = new Feed()
+  const feed = new Feed(console)
   const woken: string[] = []
   const commands: string[] = []
   const takeCommand = ({ message }: { message: { text: string } }) => void commands.push(message.text)

@@ -9,7 +9,7 @@ test("what the owner should know is said in main's chats that can be reached, an
   registerChat(store, { jid: 'tg:1', folder: 'main' })
   registerChat(store, { jid: 'wa:1', folder: 'main' })
   let delivered = 0
-  const ports = { store, feed: new Feed(), now: () => 5, deliver: () => void delivered++ }
+  const ports = { store, feed: new Feed(console), now: () => 5, deliver: () => void delivered++ }
   tellMain(ports, 'WhatsApp is gone', (jid) => !jid.startsWith('wa:'))
   assert.deepEqual(
     store.outbox.due(5).map(({ jid, text }) => [jid, text]),

@@ -1,12 +1,12 @@
 import type { Channel } from '../channels/contract.ts'
 import { NotSent } from '../channels/contract.ts'
+import { attempt } from '../domain/attempt.ts'
 import { type Clock, type Instant, pause } from '../domain/clock.ts'
 import { type AttemptEnd, afterAttempt, backOff, lossText, type NextStep } from '../domain/delivery.ts'
 import { AppError, errorText } from '../domain/errors.ts'
 import { isBlank, splitText } from '../domain/split-text.ts'
 import type { Delivery, DeliveryFile } from '../store/outbox.ts'
 import type { Store } from '../store/store.ts'
-import { attempt } from './attempt.ts'
 import { postNotice } from './notices.ts'
 
 export type CourierPorts = {
@@ -36,8 +36,6 @@ export class Courier {
   readonly #troubles = new Map<string, Trouble>()
   readonly #abort = new AbortController()
   #cancelTimer: () => void = () => {}
-  /** When what could not even begin is looked at again. */
-  #retryAt: Instant = Number.POSITIVE_INFINITY
   /** How often in a row the store could not be read. */
   #unread = 0
 
@@ -80,9 +78,9 @@ export class Courier {
   /** Returns when there will be more to do. */
   #deliverDue(now: Instant): Instant {
     const { outbox } = this.#ports.store
-    this.#retryAt = Number.POSITIVE_INFINITY
-    for (const delivery of outbox.due(now)) if (!this.#underWay.has(delivery.seq)) this.#beginSafely(delivery)
-    const retryAt = this.#retryAt
+    const waiting = outbox.due(now).filter(({ seq }) => !this.#underWay.has(seq))
+    const failed = waiting.filter((delivery) => !this.#begun(delivery))
+    const retryAt = failed.length > 0 ? now + backOff(0, this.#ports.random) : Number.POSITIVE_INFINITY
     const held = [...this.#troubles.values()].map(({ notBefore }) => notBefore).filter((at) => at > now)
     return Math.min(outbox.nextDueAfter(now) ?? Number.POSITIVE_INFINITY, retryAt, ...held)
   }
@@ -99,11 +97,10 @@ export class Courier {
     await Promise.all([...this.#underWay.values()].map(({ done }) => done))
   }
 
-  /** A channel that cannot even be asked holds its own rows and nobody else's. */
-  #beginSafely(delivery: Delivery): void {
-    const { clock, random, log } = this.#ports
-    const begun = attempt({ what: `Delivery ${delivery.seq} to ${delivery.jid}`, log }, () => this.#begin(delivery))
-    if (!begun) this.#retryAt = Math.min(this.#retryAt, clock.now() + backOff(0, random))
+  /** False where the channel could not even be asked: that holds its own rows and nobody else's. */
+  #begun(delivery: Delivery): boolean {
+    const { seq, jid } = delivery
+    return attempt({ what: `Delivery ${seq} to ${jid}`, log: this.#ports.log }, () => this.#begin(delivery))
   }
 
   #begin(delivery: Delivery): void {

@@ -16,7 +16,7 @@ const JID = 'local:main'
 function room(t: TestContext) {
   const { store } = storeWith(t, ['main'])
   const clock = new ManualClock()
-  const feed = new Feed()
+  const feed = new Feed(console)
   const rules = { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 1, installId: 'test' }
   const desk = new TurnDesk({ store, feed, now: clock.now, judge: everybody }, rules)
   const say = (text: string) =>

@@ -27,7 +27,7 @@ function office(t: TestContext, { maxRetries = 0 } = {}) {
   const channels = [channel as unknown as Channel]
   const status = () => hostStatus({ store, queue, channels, since, now: clock.now, root: '/', version: '1', ready: true })
   const rules = { assistantName: 'Andy', timeZone: 'UTC', maxRetries, installId: 'test' }
-  const desk = new TurnDesk({ store, feed: new Feed(), now: clock.now, judge: everybody }, rules)
+  const desk = new TurnDesk({ store, feed: new Feed(console), now: clock.now, judge: everybody }, rules)
   const failTurn = (n: number) => {
     store.messages.add({ jid: JID, id: `m${n}`, sender: 'a', senderName: 'Ann', text: 'hi', sentAt: 0, fromMe: false })
     const turn = desk.claim('main', 'chat') ?? assert.fail('there is no work')

@@ -14,7 +14,7 @@ function desk(t: { after(fn: () => void): void }, changes: Partial<Task> = {}) {
   const { store } = storeWith(t, ['main'])
   const clock = new ManualClock()
   const rules = { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 5, installId: 'test' }
-  const desk = new TurnDesk({ store, feed: new Feed(), now: clock.now, judge: everybody }, rules)
+  const desk = new TurnDesk({ store, feed: new Feed(console), now: clock.now, judge: everybody }, rules)
   const task: Task = {
     ...{ id: 't1', folder: 'main', jid: JID, prompt: 'Water the <plants>', script: null, status: 'active', reason: null },
     ...{ schedule: { type: 'interval', value: '3600000' }, contextMode: 'group', catchUp: 'once' },

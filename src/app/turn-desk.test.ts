@@ -15,7 +15,7 @@ function desk(t: { after(fn: () => void): void }, { chats = [] }: { chats?: stri
   const { store } = storeWith(t, ['main'])
   for (const jid of chats) registerChat(store, { jid, folder: 'main' })
   const clock = new ManualClock()
-  const feed = new Feed()
+  const feed = new Feed(console)
   const events: FeedEvent[] = []
   feed.subscribe(JID, (event) => events.push(event))
   const desk = new TurnDesk(
@@ -59,7 +59,7 @@ test('an answer, its delivery, the cursor and the end of the turn are one commit
 test('what a turn used stands beside it in the store', (t) => {
   const { store, folder } = storeWith(t, ['main'])
   const rules = { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 5, installId: 'test' }
-  const d = new TurnDesk({ store, feed: new Feed(), now: () => 0, judge: everybody }, rules)
+  const d = new TurnDesk({ store, feed: new Feed(console), now: () => 0, judge: everybody }, rules)
   store.messages.add({ jid: JID, id: '1', sender: 'a', senderName: 'Ann', text: 'hi', sentAt: 0, fromMe: false })
   const usage = { inputTokens: 1, outputTokens: 2, costUsd: 0.5 }
   d.finish([claim(d)], { type: 'answered', text: 'hello', usage })

@@ -1,6 +1,6 @@
 import type { Channel } from '../channels/contract.ts'
+import { attempt } from '../domain/attempt.ts'
 import type { Clock } from '../domain/clock.ts'
-import { attempt } from './attempt.ts'
 
 /** Platforms take the sign away by themselves after 10 s and more. */
 const AGAIN_MS = 8_000

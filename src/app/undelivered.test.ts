@@ -16,7 +16,7 @@ function room(t: TestContext) {
   registerChat(store, { jid: JID, folder: 'family' })
   const clock = new ManualClock(60_000)
   const rules = { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 5, installId: 'test' }
-  const desk = new TurnDesk({ store, feed: new Feed(), now: clock.now, judge: everybody }, rules)
+  const desk = new TurnDesk({ store, feed: new Feed(console), now: clock.now, judge: everybody }, rules)
   let n = 0
   const say = (text: string) =>
     store.messages.add({ jid: JID, id: `m${n++}`, sender: 'a', senderName: 'Ann', text, sentAt: 0, fromMe: false })

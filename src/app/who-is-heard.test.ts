@@ -21,7 +21,7 @@ function room(t: TestContext, first: SenderPolicy) {
   const judge: SenderJudge = Object.assign((...who: Parameters<SenderJudge>) => standingOf(policy.now, ...who), {
     version: () => JSON.stringify(policy.now),
   })
-  const feed = new Feed()
+  const feed = new Feed(console)
   const rules = { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 5, installId: 'x' }
   const desk = new TurnDesk({ store, feed, now: () => 1_000, judge }, rules)
   const stopped: string[] = []

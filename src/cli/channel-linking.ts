@@ -61,7 +61,7 @@ async function withoutHost({ config, say }: Where, use: (linking: Linking) => Pr
     await whatsapp.start(
       new Inbox({
         store,
-        feed: new Feed(),
+        feed: new Feed(console),
         wake: () => {},
         deliver: () => {},
         takeCommand: () => undefined,

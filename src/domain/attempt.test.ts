@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { hasTheChance } from '../../test/fakes/chance.ts'
-import { inBackground } from './background.ts'
+import { attempt, inBackground } from './attempt.ts'
 
 test('work that throws or rejects, at once or later, is a line of the log and nothing else', async () => {
   const logged: string[] = []
@@ -29,4 +29,22 @@ test('work begins at once', () => {
   let begun = false
   inBackground({ what: 'It failed', log: { error: () => assert.fail() } }, () => (begun = true))
   assert.equal(begun, true)
+})
+
+const broken = () => {
+  throw new Error('broken')
+}
+
+test('an attempt tells whether its work succeeded, and logs why not', () => {
+  const logged: string[] = []
+  const log = { error: (text: string) => void logged.push(text) }
+  assert.deepEqual([attempt({ what: 'It failed', log }, () => {}), attempt({ what: 'It failed', log }, broken)], [true, false])
+  assert.deepEqual(logged, ['It failed: broken'])
+})
+
+test('a log that fails as well becomes no second error', async () => {
+  const silent = { what: 'It failed', log: { error: broken } }
+  assert.equal(attempt(silent, broken), false)
+  inBackground(silent, broken)
+  await hasTheChance()
 })

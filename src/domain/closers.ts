@@ -1,4 +1,5 @@
 import { NEVER } from './abort.ts'
+import { complain } from './attempt.ts'
 import { errorText } from './errors.ts'
 
 type Closer = {
@@ -60,9 +61,9 @@ export class Closers {
     try {
       const closed = new Promise((resolve) => resolve(close(this.#now.signal))).then(() => 'closed')
       const end = await Promise.race([closed, this.#hurry.over(), limit.over()])
-      if (end === 'late') this.#log.error(`Closing: ${what} did not end in time, and is left behind`)
+      if (end === 'late') complain(this.#log, `Closing: ${what} did not end in time, and is left behind`)
     } catch (error) {
-      this.#log.error(`Closing: ${what} did not end well: ${errorText(error)}`)
+      complain(this.#log, `Closing: ${what} did not end well: ${errorText(error)}`)
     } finally {
       limit.cancel()
     }

@@ -17,7 +17,7 @@ test('no agent starts for a group whose limits cannot be read, and its chat is t
   db.exec(`UPDATE groups SET container_config = '{"egress":"nowhere"}'`)
   db.close()
   const starts: unknown[] = []
-  const feed = new Feed()
+  const feed = new Feed(console)
   const now = () => 0
   const rules = { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 5, installId: 'test' }
   const limits = { root, assistantName: 'Andy', containerTimeoutMs: 1_000, maxContainers: 1, idleTimeoutMs: 1_000 }

@@ -1,6 +1,6 @@
 import { lstatSync } from 'node:fs'
 import path from 'node:path'
-import { inBackground } from '../domain/background.ts'
+import { inBackground } from '../domain/attempt.ts'
 import { errorText } from '../domain/errors.ts'
 import { removeName, walk } from '../hostile-tree.ts'
 import type { Log } from '../log.ts'

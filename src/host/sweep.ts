@@ -1,4 +1,4 @@
-import { inBackground } from '../domain/background.ts'
+import { inBackground } from '../domain/attempt.ts'
 
 /** The backstop behind all events: whatever a missed one left lying is found after this. */
 const SWEEP_MS = 60_000

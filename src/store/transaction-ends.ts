@@ -1,4 +1,4 @@
-import { errorText } from '../domain/errors.ts'
+import { attempt } from '../domain/attempt.ts'
 
 type Step = { what: string; run: () => void }
 /** What waits for the end of one transaction, or of one that is nested in another. */
@@ -53,18 +53,6 @@ export class TransactionEnds {
   }
 
   #run({ what, run }: Step): void {
-    try {
-      run()
-    } catch (error) {
-      this.#report(`${what} failed. What was stored before it stays stored: ${errorText(error)}`)
-    }
-  }
-
-  #report(text: string): void {
-    try {
-      this.#onFailure(text)
-    } catch {
-      // A log that cannot be written must not make a committed act look like a failed one.
-    }
+    attempt({ what: `${what} failed. What was stored before it stays stored`, log: { error: this.#onFailure } }, run)
   }
 }

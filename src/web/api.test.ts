@@ -15,7 +15,7 @@ import { controlApi } from './api.ts'
 
 function api(t: TestContext, over: Partial<Parameters<typeof controlApi>[0]> = {}) {
   const { store, folder: root } = storeWith(t, ['main'])
-  const feed = new Feed()
+  const feed = new Feed(console)
   const woken: string[] = []
   const inbox = new Inbox({
     deliver: () => {},

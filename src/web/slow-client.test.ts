@@ -18,7 +18,7 @@ const KB = 'x'.repeat(1_000)
 
 /** The events of a chat on a real socket, and a client of it that has not read anything yet. */
 async function watcher(t: TestContext) {
-  const feed = new Feed()
+  const feed = new Feed(console)
   const socket = path.join(temporaryFolder(t), 'control.sock')
   const app = new Hono().get('/events', (c) => ndjson(c, (signal) => chatEvents(feed.watch(JID, signal))))
   const server = await serveControl({ app, socket })

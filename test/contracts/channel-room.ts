@@ -37,7 +37,7 @@ export class Room<S extends Setting> {
     const deliver = () => this.#courier.deliver()
     this.#inbox = new Inbox({
       store,
-      feed: new Feed(),
+      feed: new Feed(console),
       wake() {},
       deliver,
       takeCommand: () => undefined,

@@ -49,7 +49,7 @@ export class FakeRun {
 export function office(t: TestContext, groups: readonly string[] = ['main', 'family']) {
   const { store, folder: root } = storeWith(t, groups)
   const clock = new ManualClock()
-  const feed = new Feed()
+  const feed = new Feed(console)
   const logged: string[] = []
   const log = {
     info: (text: string) => void logged.push(text),

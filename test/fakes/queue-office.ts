@@ -33,7 +33,7 @@ export function queueOffice(t: TestContext, options: QueueOptions) {
   const { store, folder } = storeWith(t, groups)
   const clock = new ManualClock()
   const desk = new TurnDesk(
-    { store, feed: new Feed(), now: clock.now, judge: everybody },
+    { store, feed: new Feed(console), now: clock.now, judge: everybody },
     { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 5, installId: 'x' },
   )
   const order: string[] = []

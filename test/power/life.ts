@@ -42,7 +42,7 @@ function tell(db: SQLite.Database): void {
 /** Every step is one transaction of the host. */
 export function* stepsOf(store: Store, rounds: number): Generator<() => void> {
   let now = 1_000
-  const feed = new Feed()
+  const feed = new Feed(console)
   const ports = { store, feed, now: () => ++now, judge: everybody }
   const desk = new TurnDesk(ports, { assistantName: 'Andy', timeZone: 'UTC', maxRetries: 3, installId: 'power' })
   const inbox = new Inbox({

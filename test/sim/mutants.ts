@@ -151,7 +151,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a channel that cannot be asked ends the host',
-    file: 'src/app/attempt.ts',
+    file: 'src/domain/attempt.ts',
     // biome-ignore lint/suspicious/noTemplateCurlyInString: it is source text
     from: 'complain(log, `${what}: ${errorText(error)}`)\n    return false',
     to: 'throw error',

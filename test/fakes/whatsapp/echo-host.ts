@@ -58,7 +58,7 @@ function answer(): void {
 
 const inbox = new Inbox({
   store,
-  feed: new Feed(),
+  feed: new Feed(console),
   wake: answer,
   deliver: () => courier.deliver(),
   takeCommand: () => undefined,
