@@ -184,7 +184,7 @@ async function startServices(base: Base, closers: Closers): Promise<Host> {
   closers.add('the life of the channels', () => life.abort())
   closers.add('the pruning of run logs', () => runLogs.settled())
   closers.add('the requests of agents', () => ipc.stop())
-  closers.add('containers whose start was cancelled', () => runner.settled(), LAST_REMOVALS_MS)
+  closers.add('the removal of containers whose start was cancelled', () => runner.settled(), LAST_REMOVALS_MS)
   closers.add(
     'the containers',
     (now) => queue.shutdown({ graceMs: config.shutdownGraceMs, now }),

@@ -169,7 +169,7 @@ test('a shutdown waits ten seconds for containers that an engine does not end, a
   clock.advance(1)
   await over
   assert.deepEqual(store.turns.counts(), { pending: 1, running: 0, failed: 0 })
-  assert.deepEqual(errors, ['The engine did not end 1 containers; the next start removes them'])
+  assert.deepEqual(errors, ['The engine did not end all containers in time (left: 1); the next start removes them'])
   containers[0]?.exit()
   await hasTheChance()
   assert.equal(store.turns.counts().pending, 1, 'nothing is written any more')

@@ -187,7 +187,7 @@ export class GroupQueue {
   #abandon(): void {
     const left = this.#allLanes().filter(({ run, claimed }) => run ?? claimed)
     this.#abandoned = true
-    complain(this.#ports.log, `The engine did not end ${left.length} containers; the next start removes them`)
+    complain(this.#ports.log, `The engine did not end all containers in time (left: ${left.length}); the next start removes them`)
     for (const { folder, inFlight } of left) this.#attempt(folder, () => this.#ports.desk.shelve(inFlight))
   }
 
