@@ -120,8 +120,8 @@ export class ContainerRunner {
   }
 
   /**
-   * Rejects at once when `signal` aborts, whatever is waited for by then: the judgement of mounts, the gateway, the engine. What
-   * was made is taken back however a start fails; after an abort that goes on beside, see `settled`.
+   * Rejects at once when `signal` aborts, while it waits for the judgement of mounts, the gateway or the engine. A start that fails
+   * takes back all that it made; after an abort this goes on in the background (see `settled`).
    */
   async start<Request extends TurnRequest>(request: StartRequest, signal: AbortSignal = NEVER): Promise<AgentRun<Request>> {
     const runId = randomBytes(4).toString('hex')

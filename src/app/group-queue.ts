@@ -21,7 +21,7 @@ export type QueuePorts = {
 
 export type QueueRules = LaneRules & { maxContainers: number; idleTimeoutMs: number }
 
-/** A wait for a place that is shorter than this is not worth a word. */
+/** A chat that waits for a place for a shorter time is told nothing. */
 const SILENT_WAIT_MS = 30_000
 /** Between two tries of something that the host could not do, such as to write to a full disk. */
 const RETRY_MS = 5_000
@@ -44,9 +44,9 @@ export class GroupQueue {
   readonly #rules: QueueRules
   /** By folder and name; made when there is work. */
   readonly #lanes = new Map<string, Lane>()
-  /** With work and no container to do it in, oldest first. */
+  /** Lanes that have work and no place for a container, oldest first. */
   readonly #waiting = new Set<Lane>()
-  /** Being worked on, or with a container that is starting or leaving. */
+  /** Lanes that work, or whose container is starting or leaving, each with the end of that. */
   readonly #busy = new Map<Lane, Promise<void>>()
   readonly #stop = new AbortController()
   /** The host ends without its containers: nothing is written any more. */
@@ -55,7 +55,7 @@ export class GroupQueue {
   #leaving = 0
   /** When a lane's next try falls due. */
   readonly #dueTimers = new Timers()
-  /** When who waits for a place is told so. */
+  /** When a chat that waits for a place is told its position. */
   readonly #placeTimers = new Timers()
   /** When an idle container has waited long enough. */
   readonly #idleTimers = new Timers()
@@ -96,7 +96,7 @@ export class GroupQueue {
     this.#dueTimers.set(lane, this.#ports.clock.wakeAt(at, wake))
   }
 
-  /** Nobody waits for this, and what fails here is tried again: at the next event, or by the sweep. */
+  /** Does work that nobody waits for. The next event or the sweep retries what fails here. */
   #attempt(folder: string, act: () => void): boolean {
     return attempt({ what: `Group ${folder}`, log: this.#ports.log }, act)
   }
@@ -224,7 +224,7 @@ export class GroupQueue {
     this.#busy.set(lane, work)
   }
 
-  /** Who waits for long is told that it was heard, and how many are before it. */
+  /** A chat that waits for long is told its position. */
   #tellPlaceLater(lane: Lane): void {
     const { clock, desk, deliver } = this.#ports
     const tell = () =>

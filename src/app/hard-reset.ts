@@ -31,9 +31,9 @@ const LANES = ['chat', 'isolated'] as const
 const OLD = /^old-/
 
 /**
- * Has Claude Code forget everything that it kept for a group, of its chats and of its tasks. The wish is on record until it is
- * carried out, so a host that ends in between does it at its next start. The folders are renamed, which takes no time, and
- * removed afterwards, which may take long.
+ * Makes Claude Code forget everything that it kept for a group, for its chats and its tasks. The request is stored until it is
+ * carried out, so a host that ends in between carries it out at its next start. The folders are renamed at once and removed
+ * afterwards, because a removal may take long.
  */
 export class HardReset {
   readonly #ports: HardResetPorts
@@ -43,7 +43,7 @@ export class HardReset {
     this.#ports = ports
   }
 
-  /** In the transaction of the command. Returns what is to be done after its commit. */
+  /** Stores the request, in the transaction of the command. Returns the work that follows the commit. */
   want({ folder, jid }: RegisteredChat): () => void {
     this.#ports.store.facts.set(factOf(folder), jid)
     return () => inBackground({ what: notReset(folder), log: this.#ports.log }, () => this.#carryOut(folder, jid))

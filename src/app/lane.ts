@@ -61,7 +61,7 @@ export class Lane {
   readonly #ports: LanePorts
   readonly #rules: LaneRules
   #state: LaneState = { type: 'idle', sessions: [] }
-  /** The name of a session that is not stored yet. */
+  /** The id of a session that could not be stored yet, and the turn that it belongs to. */
   #unnamed: { claimed: ClaimedTurn; sessionId: string } | undefined
 
   constructor({ folder, name, ports, rules }: { folder: string; name: TurnLane; ports: LanePorts; rules: LaneRules }) {
@@ -195,7 +195,7 @@ export class Lane {
     }
     await unlessAborted(this.close(), signal)
     const starting = this.#ports.start(this.#startRequest(claimed), signal)
-    // A start that does not heed the signal ends in a container that nobody waits for.
+    // A start that ignores the signal still brings a container, which nobody waits for any more.
     starting.then((run) => (signal.aborted ? run.kill() : undefined)).catch(() => {})
     return this.#addSession(await unlessAborted(starting, signal))
   }

@@ -1,9 +1,9 @@
 import type { Log } from '../log.ts'
 import { report } from './exit.ts'
 
-/** How a host ends that met an error which nothing caught (EX_SOFTWARE): whoever keeps it running starts it again. */
+/** The exit code after an error that nothing caught (EX_SOFTWARE in sysexits.h): the service manager starts the host again. */
 export const CRASHED = 70
-/** What an orderly end may take then. */
+/** How long the host may take to close then. */
 const LAST_MS = 10_000
 
 export type LastResort = {
@@ -15,9 +15,9 @@ export type LastResort = {
 }
 
 /**
- * From now on no error ends this process without a word: one that nothing caught is in the log, and the process ends in order,
- * as far as it still can, with `CRASHED`. What the process holds in memory cannot be trusted after it; what is stored can.
- * Returns the function that ends this.
+ * Logs each error that nothing catches, closes the host in order within ten seconds, and ends the process with `CRASHED`. The
+ * process does not go on, because its memory cannot be trusted after such an error; the store can. Returns the function that
+ * removes the handlers.
  */
 export function watchForTheUncaught({ log, aside, stop }: LastResort): () => void {
   let ending = false

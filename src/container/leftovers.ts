@@ -7,12 +7,12 @@ type LeftoverPorts = {
   log: { info(text: string): void; warn(text: string): void }
 }
 
-/** An engine that was stopped may carry out late what it was asked for, so it is looked so often whether there is nothing. */
+/** How often a run must be looked for in vain: an engine that was stopped may create a container late. */
 const LOOKS = 3
 
 /**
- * Containers that nobody wants and the engine may still have, or may still make: it did not answer when their start was given
- * up, or when they were to be removed. They are looked for by their run until the engine says that there are none.
+ * Containers that nobody needs and that the engine may still have or create, because it did not answer when their start was
+ * aborted or when they were to be removed. They are looked for by the label of their run until the engine has none.
  */
 export class Leftovers {
   readonly #ports: LeftoverPorts

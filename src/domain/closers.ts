@@ -8,14 +8,14 @@ type Closer = {
   limitMs: number
 }
 
-/** What a part may take to close, unless it needs longer. */
+/** How long a part may take to close, unless it says otherwise. */
 const LIMIT_MS = 10_000
-/** What all parts together may still take once somebody wants the end at once. */
+/** How long all parts together may take after an end at once was asked for. */
 const HURRY_MS = 3_000
 
 /**
- * What was opened, each part with the way to close it. Parts are closed one after another, the last first, and every one of
- * them is, whatever becomes of the others: one that fails or hangs is a line of the log.
+ * The parts that were opened, with the way to close each. They are closed one after another, the last first. A part that fails
+ * or hangs is logged, and the next one is closed all the same.
  */
 export class Closers {
   readonly #log: { error(text: string): void }
@@ -28,7 +28,7 @@ export class Closers {
     this.#log = log
   }
 
-  /** `close` hears when the end is wanted at once. What takes longer than `limitMs` is left to itself. */
+  /** The signal of `close` aborts when the end is wanted at once. A part that takes longer than `limitMs` is abandoned. */
   add(what: string, close: Closer['close'], limitMs = LIMIT_MS): void {
     this.#open.push({ what, close, limitMs })
   }

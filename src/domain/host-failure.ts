@@ -1,6 +1,6 @@
 import { AppError, errorText } from './errors.ts'
 
-/** The host could not: what it works with is used up or failing. It says nothing about what was asked for, and may pass. */
+/** The host failed: descriptors, memory or disk are exhausted or broken. That says nothing about the request, and may pass. */
 export type HostFailure = { type: 'host-failure'; why: string; error: HostError }
 
 /** As a value, from what was thrown. */
@@ -9,7 +9,7 @@ export function hostFailure(cause: unknown): HostFailure {
   return { type: 'host-failure', why: error.message, error }
 }
 
-/** Thrown where a failure of the host ends an act: whatever asked for the act stays as it is, and asks again. */
+/** A failure of the host as an exception. The request that met it stays as it is and is retried. */
 export class HostError extends AppError {
   constructor(cause: unknown) {
     super({ code: 'host.failed', fault: 'user', message: `the machine could not do it: ${errorText(cause)}`, cause })
