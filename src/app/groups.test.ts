@@ -56,10 +56,10 @@ test('registering a chat makes its group, which is never main, and says what cal
   assert.equal(changes(), 5)
 })
 
-test('who registers a chat without a policy for senders is told that everybody there is heard', (t) => {
+test('a registration without a sender policy says that everybody in the chat is heard', (t) => {
   const policy: { now: SenderPolicy } = { now: { type: 'none' } }
   const { registry: r } = registry(t, ['main'], () => policy.now)
-  const heard = /^Everybody in tg:1 is heard, because there is no .*sender-allowlist\.json: whoever .* SECURITY\.md says how/m
+  const heard = /^Everybody in tg:1 is heard, because there is no .*sender-allowlist\.json: anyone .* SECURITY\.md says how/m
   assert.match(text(r.register({ jid: 'tg:1', folder: 'family' })), heard)
   assert.doesNotMatch(text(r.register({ jid: 'local:a', folder: 'a' })), /heard/, 'only the owner types in a terminal')
   policy.now = { type: 'list', list: { default: { allow: '*', mode: 'trigger' }, chats: {}, owners: [], admins: [] } }

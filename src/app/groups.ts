@@ -107,7 +107,7 @@ export class GroupRegistry {
     if (isTerminal(jid) || policy.type === 'list') return []
     if (policy.type === 'broken') return [policy.why]
     return [
-      `Everybody in ${jid} is heard, because there is no ~/.config/nanoclaw/sender-allowlist.json: whoever can write there can have the assistant act. SECURITY.md says how to choose who is heard.`,
+      `Everybody in ${jid} is heard, because there is no ~/.config/nanoclaw/sender-allowlist.json: anyone who can write there can make the assistant act. SECURITY.md says how to choose who is heard.`,
     ]
   }
 

@@ -79,7 +79,7 @@ const table: [what: string, finding: Finding, status: Status, says?: RegExp][] =
     'no policy for senders',
     judgePolicy({ ...policy, state: 'missing', without: EVERYBODY_IS_HEARD }),
     'ok',
-    /^There is no .*, so everybody .* is heard, so whoever .* can have the assistant act/,
+    /^There is no .*, so everybody .* is heard\. Anyone .* can make the assistant act/,
   ],
   ['a broken policy', judgePolicy({ ...policy, state: 'broken', why: 'not JSON' }), 'fail', /not JSON/],
   ['a policy that others may write', judgePolicy({ ...policy, mode: 0o666 }), 'warn', /chmod/],

@@ -29,7 +29,7 @@ export const senderList: Check = {
 }
 
 export const EVERYBODY_IS_HEARD =
-  'everybody in a registered chat is heard, so whoever can write there can have the assistant act (SECURITY.md says how to choose who is heard)'
+  'everybody in a registered chat is heard. Anyone who can write there can make the assistant act; SECURITY.md says how to choose who is heard'
 
 function modeOf(file: string): number {
   return (statOf(file)?.mode ?? 0) & 0o777
